@@ -1,0 +1,102 @@
+"""One loop unrolls: a step again and again, the gradient cut where told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.step import SpectralStep, Step
+
+Cut = Callable[[int], bool]
+
+
+class Window(NamedTuple):
+    """Consecutive frames of trajectories and their physical parameters; what `batch_at(step, horizon)` returns, horizon + 1 frames long."""
+
+    u: Tensor  # (B, T, C, *grid), or (S, B, T, C, *grid) where every seed draws its own samples
+    params: dict[str, Tensor]  # (B, 1, *1) per sample, or (S, B, 1, *1)
+
+
+BatchAt = Callable[[int, int], Window]
+
+
+def never(k: int) -> bool:
+    """Back-propagate through everything: with gradients (WIG)."""
+    return False
+
+
+def always(k: int) -> bool:
+    """Cut before every step but the first: no temporal gradients (NOG). Equal to every(1)."""
+    return k > 0
+
+
+def every(j: int) -> Cut:
+    """Truncated back-propagation: cut at k = j, 2j, ...
+
+    Raises: ValueError if j < 1.
+    """
+    if j < 1:
+        raise ValueError(f"every: the distance of cuts must be at least 1, got {j}; `never` cuts nowhere")
+    return lambda k: k > 0 and k % j == 0
+
+
+def first(w: int) -> Cut:
+    """Push-forward: cut at k = 1 .. w, so that the first w steps only move the state. The loss leaves their frames out.
+
+    Raises: ValueError if w < 0.
+    """
+    if w < 0:
+        raise ValueError(f"first: the number of warm-up steps must not be negative, got {w}")
+    return lambda k: 0 < k <= w
+
+
+def unroll(step: Step, u: Tensor, n: int, cut: Cut = never) -> Iterator[Tensor]:
+    """Yield u_1 .. u_n with u_{k+1} = step(u_k), where `cut(k)` detaches the input of step k. The first state is never cut."""
+    for k in range(n):
+        u = step(u.detach() if k and cut(k) else u, k)
+        yield u
+
+
+def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False) -> Tensor:
+    """The state n steps later, by the shortest way: a step that offers enter/inner/leave stays inside.
+
+    Args:    k: index of the first step. grad: keep the graph; without it nothing is recorded and buffers are reused.
+    Returns: (B, C, *grid), equal to n calls of `step` up to round-off.
+    """
+    with nullcontext() if grad else torch.no_grad():
+        if n > 0 and isinstance(step, SpectralStep):
+            state = step.enter(u)
+            for i in range(k, k + n):
+                state = step.inner(state, i)
+            return step.leave(state)
+        for i in range(k, k + n):
+            u = step(u, i)
+        return u
+
+
+def trajectory(step: Step, u: Tensor, frames: int, stride: int = 1, warmup: int = 0, include_start: bool = False, time_axis: int = 1) -> Tensor:
+    """Frames of a run, without gradients: generating data is the same loop.
+
+    Args:    frames: number of frames kept. stride: steps from frame to frame. warmup: steps dropped before the first.
+             include_start: the first frame is the state after the warm-up itself, not `stride` steps later.
+             time_axis: where time is put: 1, behind the batch; 2 with stacked seeds.
+    Returns: (B, T, C, *grid), or (S, B, T, C, *grid).
+    """
+    return torch.stack(list(frames_of(step, u, frames, stride, warmup, include_start)), dim=time_axis)
+
+
+def frames_of(step: Step, u: Tensor, frames: int, stride: int = 1, warmup: int = 0, include_start: bool = False) -> Iterator[Tensor]:
+    """The frames of `trajectory` one by one, for runs that do not fit in memory."""
+    k = warmup
+    u = repeat(step, u, warmup)
+    if include_start and frames > 0:
+        yield u
+        frames -= 1
+    for _ in range(frames):
+        u = repeat(step, u, stride, k)
+        k += stride
+        yield u

@@ -1,0 +1,128 @@
+"""The exponential step as products with small circulant matrices: on a short line cheaper than its FFTs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.schemes.tableau import Stage
+
+
+@dataclass(frozen=True)
+class DenseStage:
+    """u_stage = base + matrix @ [u; f_0; f_1; ...] over the columns `span` of that pile; `base` is an earlier stage with the same linear part."""
+
+    matrix: Tensor  # (N, span * N), acts on columns
+    start: int  # first block of the pile that is used: 0 is u, 1 is f_0
+    stop: int
+    base: int | None
+
+
+def dense_stages(stages: list[Stage], flux: Tensor, n: int, dtype: torch.dtype) -> list[DenseStage]:
+    """Every diagonal factor c(k) becomes the circulant matrix with first column irfft(c). Float64 until the cast.
+
+    A stage whose linear part was seen before is written as that stage plus a difference of nonlinear terms, which saves a product.
+    """
+    dense = []
+    for i, stage in enumerate(stages):
+        base = next((j for j in reversed(range(i)) if stages[j].linear is stage.linear), None)
+        weights = list(stage.weights)
+        if base is not None:
+            weights = [_minus(w, stages[base].weights[j] if j < len(stages[base].weights) else None) for j, w in enumerate(weights)]
+        blocks = [None if base is not None else _circulant(stage.linear + 0j, n)]
+        blocks += [None if w is None else _circulant(1j * (w * flux), n) for w in weights]
+        used = [j for j, b in enumerate(blocks) if b is not None]
+        start, stop = used[0], used[-1] + 1
+        zero = torch.zeros(n, n, dtype=torch.float64, device=flux.device)
+        pile = torch.cat([zero if b is None else b for b in blocks[start:stop]], dim=1)
+        dense.append(DenseStage(pile.to(dtype), start, stop, base))
+    return dense
+
+
+def _minus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if b is None:
+        return a
+    return -b if a is None else a - b
+
+
+def _circulant(symbol: Tensor, n: int) -> Tensor:
+    column = torch.fft.irfft(symbol, n=n)
+    i = torch.arange(n, device=symbol.device)
+    return column[(i[:, None] - i[None, :]) % n]
+
+
+@dataclass
+class _Buffers:
+    """Two piles [u; f_0; f_1; ...] of columns (N, rows) between which a run without gradients alternates, and the stages' values."""
+
+    now: list[Tensor]
+    then: list[Tensor]
+    values: list[Tensor]
+    shape: torch.Size
+
+
+class DenseStep:
+    """A bound step of matrix products. With gradients it is a plain function; in `repeat` without them it reuses its buffers."""
+
+    def __init__(self, stages: list[DenseStage], pointwise: Callable[..., Tensor], substeps: int) -> None:
+        self.stages, self.pointwise, self.substeps = stages, pointwise, substeps
+        self.n = stages[0].matrix.shape[0]
+
+    def __call__(self, u: Tensor, k: int = 0) -> Tensor:
+        columns = u.reshape(-1, self.n).T
+        for _ in range(self.substeps):
+            columns = self._substep(columns)
+        return columns.T.reshape(u.shape)
+
+    def _substep(self, u: Tensor) -> Tensor:
+        pile, values = [u, self.pointwise(u)], [u]
+        value = u
+        for i, stage in enumerate(self.stages):
+            used = pile[stage.start : stage.stop]
+            term = used[0] if len(used) == 1 else torch.cat(used)
+            value = stage.matrix @ term if stage.base is None else torch.addmm(values[stage.base + 1], stage.matrix, term)
+            values.append(value)
+            if i + 1 < len(self.stages):
+                pile.append(self.pointwise(value))
+        return value
+
+    def enter(self, u: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            return u
+        columns = u.reshape(-1, self.n).T
+        piles = [u.new_empty((len(self.stages) + 1) * self.n, columns.shape[1]) for _ in range(2)]
+        piles[0][: self.n].copy_(columns)
+        values = [torch.empty_like(columns, memory_format=torch.contiguous_format) for _ in self.stages]
+        return _Buffers(self._views(piles[0]), self._views(piles[1]), values, u.shape)
+
+    def _views(self, pile: Tensor) -> list[Tensor]:
+        """u, then per stage (the new f, the part of the pile that its matrix takes)."""
+        views = [pile[: self.n]]
+        for i, stage in enumerate(self.stages):
+            views += [pile[(i + 1) * self.n : (i + 2) * self.n], pile[stage.start * self.n : stage.stop * self.n]]
+        return views
+
+    def inner(self, state: Any, k: int = 0) -> Any:
+        if isinstance(state, Tensor):
+            return self(state, k)
+        for _ in range(self.substeps):
+            value, last = state.now[0], len(self.stages) - 1
+            for i, stage in enumerate(self.stages):
+                self.pointwise(value, out=state.now[1 + 2 * i])
+                out = state.then[0] if i == last else state.values[i]
+                if stage.base is None:
+                    torch.mm(stage.matrix, state.now[2 + 2 * i], out=out)
+                else:
+                    torch.addmm(state.values[stage.base], stage.matrix, state.now[2 + 2 * i], out=out)
+                value = out
+            state.now, state.then = state.then, state.now
+        return state
+
+    def leave(self, state: Any) -> Tensor:
+        if isinstance(state, Tensor):
+            return state
+        return state.now[0].T.reshape(state.shape).clone()

@@ -1,0 +1,152 @@
+"""The one currency between all parts: a step, and the stepper that binds it to physical parameters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Params = Mapping[str, Tensor | float]
+Observer = Callable[[str, Tensor], None]
+
+
+class Step(Protocol):
+    """`u -> u` one `dt` later: (B, C, *grid) -> (B, C, *grid), or (S, B, C, *grid) with stacked seeds.
+
+    Time is params["t0"] + k dt; only forced, moving or random things look at `k`.
+    """
+
+    def __call__(self, u: Tensor, k: int = 0) -> Tensor: ...
+
+
+@runtime_checkable
+class SpectralStep(Protocol):
+    """A step that can stay inside its own representation: step = leave . inner . enter."""
+
+    def __call__(self, u: Tensor, k: int = 0) -> Tensor: ...
+    def enter(self, u: Tensor) -> Any: ...
+    def inner(self, state: Any, k: int = 0) -> Any: ...
+    def leave(self, state: Any) -> Tensor: ...
+
+
+@runtime_checkable
+class Stepper(Protocol):
+    """Anything that can be bound to parameters and then steps. `dt` is the time between returned states.
+
+    `at` binds `params` (numbers, or tensors per sample (B, 1, *1)) and `like`, an example (B, C, *grid) without a seed axis that gives dtype,
+    device and the number of axes; the step then takes (B, C, *grid) or, with stacked seeds, (S, B, C, *grid).
+    """
+
+    @property
+    def dt(self) -> float: ...
+    @property
+    def differentiable(self) -> bool: ...
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step: ...
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """A user's own function as a stepper; made by `wrap`."""
+
+    fn: Callable[..., Any]
+    dt: float
+    differentiable: bool
+    array: Literal["torch", "numpy"]
+    wants: tuple[str, ...] = ()
+    wants_k: bool = False
+
+    @property
+    def name(self) -> str:
+        return getattr(self.fn, "__name__", type(self.fn).__name__)
+
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
+        missing = [name for name in self.wants if name not in params]
+        if missing:
+            raise ValueError(f"params: {self.name} needs {missing}, got {sorted(params)}; name the function's arguments after the parameters")
+
+        def step(u: Tensor, k: int = 0) -> Tensor:
+            seeds = u.shape[0] if u.ndim == like.ndim + 1 else None
+            extra: dict[str, Any] = {name: _merge_seeds(params[name], seeds, like.ndim) for name in self.wants}
+            if self.wants_k:
+                extra["k"] = k
+            flat = u if seeds is None else u.flatten(0, 1)
+            out = self._call(flat, extra)
+            return out if seeds is None else out.unflatten(0, (seeds, -1))
+
+        return step
+
+    def _call(self, u: Tensor, extra: dict[str, Any]) -> Tensor:
+        if self.differentiable:
+            return self._check(self.fn(u, **extra), u)
+        with torch.no_grad():
+            u = u.detach()
+            if self.array == "torch":
+                return self._check(self.fn(u, **extra), u)
+            arrays = {name: v.detach().cpu().numpy() if isinstance(v, Tensor) else v for name, v in extra.items()}
+            out = torch.as_tensor(np.asarray(self.fn(u.cpu().numpy(), **arrays)))
+            return self._check(out, u).to(u)
+
+    def _check(self, out: Any, u: Tensor) -> Tensor:
+        shape = tuple(getattr(out, "shape", ()))
+        if shape != tuple(u.shape):
+            raise ValueError(f"{self.name}: a step returns the shape that it was given, {tuple(u.shape)}, got {shape}")
+        return out
+
+    def __repr__(self) -> str:
+        return f"wrap({self.name}, dt={self.dt}, differentiable={self.differentiable}, array={self.array!r})"
+
+
+def _merge_seeds(value: Tensor | float, seeds: int | None, ndim: int) -> Tensor | float:
+    """A parameter for the merged batch (S B, ...): per seed and sample (ndim + 1 axes) is flattened, per sample is repeated."""
+    if seeds is None or not isinstance(value, Tensor) or value.ndim < ndim:
+        return value
+    if value.ndim == ndim + 1:
+        return value.flatten(0, 1)
+    return value.repeat(seeds, *[1] * (ndim - 1)) if value.shape[0] > 1 else value
+
+
+def wrap(
+    fn: Callable[..., Any],
+    dt: float,
+    differentiable: bool = False,
+    array: Literal["torch", "numpy"] = "torch",
+) -> Wrapped:
+    """Take any callable as a stepper, so that it can be corrected, trained with, stored and compared like our own.
+
+        u+ = fn(u, **{name: params[name] for each further argument of fn})
+
+    Args:
+        fn:             maps a state (B, C, *grid) to the state `dt` later. Its further arguments are filled by name from `params`; one called
+                        `k` gets the index of the step.
+        dt:             time between returned states [s].
+        differentiable: True if autograd may go through `fn`; False runs it without gradients, and training through it (WIG) is an error.
+        array:          "numpy" hands numpy arrays over and takes them back.
+    Raises: ValueError if `dt` is not positive, if numpy is asked to be differentiable, or (at a call) if the shape changes.
+    """
+    if not callable(fn):
+        raise ValueError(f"wrap: expected a callable that maps a state to the next, got {type(fn).__name__}")
+    if not dt > 0:
+        raise ValueError(f"wrap: dt must be positive, got {dt}")
+    if array not in ("torch", "numpy"):
+        raise ValueError(f"wrap: array must be 'torch' or 'numpy', got {array!r}")
+    if differentiable and array == "numpy":
+        raise ValueError(
+            "wrap: numpy functions carry no gradient; pass differentiable=False (ONE and NOG train without it) or write the step in torch"
+        )
+    wants, wants_k = _further_arguments(fn)
+    return Wrapped(fn, float(dt), differentiable, array, wants=wants, wants_k=wants_k)
+
+
+def _further_arguments(fn: Callable[..., Any]) -> tuple[tuple[str, ...], bool]:
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):
+        return (), False
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names = [p.name for p in list(signature.parameters.values())[1:] if p.kind in named and p.default is inspect.Parameter.empty]
+    return tuple(n for n in names if n != "k"), "k" in signature.parameters
