@@ -1,0 +1,119 @@
+"""What one asks of a flow: its spectrum, its Lyapunov exponent, how far it moves in a frame and when it blows up."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.rollout import repeat
+from eddygrad.solver.step import Step
+from eddygrad.solver.transforms import fft
+
+
+class Spectrum(NamedTuple):
+    """Energy per shell of wavenumbers."""
+
+    k: Tensor  # (shells,) middle of each shell [1/m]
+    energy: Tensor  # (..., shells) [u^2]
+
+
+class Lyapunov(NamedTuple):
+    """A leading Lyapunov exponent [1/s], its standard error and what each sample says."""
+
+    exponent: float
+    standard_error: float
+    samples: Tensor  # (B,)
+
+
+def energy_spectrum(u: Tensor, grid: Grid) -> Spectrum:
+    """Kinetic energy per shell of wavenumbers, summed over the channels; corners of the box are kept.
+
+        E_s = sum over s - 1/2 <= |k| / k_0 < s + 1/2 of |u_hat(k)|^2 / (2 N^2),  k_0 = 2 pi / (longest side)
+        sum_s E_s = <|u|^2> / 2                                                    Parseval
+    Args:    u: (..., C, *grid), its C channels velocity components or one scalar.
+    Returns: `k` (shells,) and `energy` (..., shells). In 1-D shell s is mode s, so samples on domains of their own length are comparable.
+    """
+    grid.check(u if u.ndim > grid.ndim + 1 else u.unsqueeze(0))
+    spatial = tuple(range(-grid.ndim, 0))
+    power = 0.5 * (fft(u, grid).abs() / math.prod(grid.shape)).square()
+    last = grid.modes(u.device)[-1]
+    alone = (last == 0) | (last == grid.shape[-1] / 2)  # the half spectrum stands for both signs of every other mode
+    power = (power * torch.where(alone, 1.0, 2.0).to(power.dtype)).sum(dim=-grid.ndim - 1)
+    k_0 = 2 * math.pi / max(grid.lengths)
+    shell = torch.stack(torch.broadcast_tensors(*grid.wavenumbers(device=u.device))).square().sum(0).sqrt().div(k_0).add(0.5).floor().long()
+    power = power.flatten(start_dim=power.ndim - len(spatial))
+    energy = power.new_zeros(*power.shape[:-1], int(shell.max()) + 1).index_add(-1, shell.flatten(), power)
+    return Spectrum(k_0 * torch.arange(energy.shape[-1], dtype=torch.float64, device=u.device), energy)
+
+
+def lyapunov_exponent(
+    step: Step,
+    u: Tensor,
+    steps: int,
+    dt: float,
+    every: int = 1,
+    warmup: int = 0,
+    method: Literal["trajectories", "tangent"] = "trajectories",
+    size: float = 1e-7,
+    seed: int = 0,
+) -> Lyapunov:
+    """Leading Lyapunov exponent: the mean rate at which a small perturbation grows, which is measured and shrunk again and again.
+
+        lambda = < log(|v(t + n dt)| / |v(t)|) > / (n dt)                         Benettin et al. 1980
+    Args:
+        step:   bound step; (B, C, *grid). u: first states, float64 (the perturbation drowns in float32's round-off).
+        steps:  steps measured after `warmup` steps, which let the state reach the attractor and the perturbation the fastest direction.
+        dt:     time of one step [s]. every: steps n between two renormalisations, which divides `steps` and `warmup`.
+        method: "trajectories" compares two runs `size` apart (relative, in the mean square) and takes any step; "tangent" is exact, by forward-mode differentiation.
+        seed:   of the first perturbation.
+    Returns: mean over the batch; its standard error from the scatter of the samples, or of ten blocks in time if there is one sample.
+    Raises:  ValueError if u is not float64, or `every` does not divide.
+    """
+    if u.dtype != torch.float64:
+        raise ValueError(f"lyapunov_exponent: expected a float64 state, got {u.dtype}; pass u.double() and bind the step to it")
+    if every < 1 or steps < every or steps % every or warmup % every:
+        raise ValueError(f"lyapunov_exponent: every={every} must divide steps={steps} and warmup={warmup}; steps must be positive")
+    axes = tuple(range(1, u.ndim))
+    v = torch.randn(u.shape, dtype=u.dtype, generator=torch.Generator().manual_seed(seed)).to(u.device)
+    growth = []
+    for n in range(0, warmup + steps, every):
+        length = v.square().mean(dim=axes, keepdim=True).sqrt()
+        v = v / length
+        if method == "tangent":
+            for k in range(n, n + every):
+                u, v = torch.func.jvp(lambda w, k=k: step(w, k), (u,), (v,))  # type: ignore[misc]
+        else:
+            perturbed = repeat(step, u + size * v, every, n)
+            u = repeat(step, u, every, n)
+            v = (perturbed - u) / size
+        if n >= warmup:
+            growth.append(v.square().mean(dim=axes).sqrt().log())
+    rates = torch.stack(growth) / (every * dt)
+    scatter = rates.mean(0) if u.shape[0] > 1 else torch.stack([block.mean() for block in rates[:, 0].chunk(10)])
+    error = float(scatter.std() / math.sqrt(scatter.numel())) if scatter.numel() > 1 else math.nan
+    return Lyapunov(float(rates.mean()), error, rates.mean(0))
+
+
+def rms(u: Tensor) -> float:
+    """Root of the mean square over everything, computed in float64."""
+    return float(u.to(torch.float64).square().mean().sqrt())
+
+
+def frame_change(frames: Tensor, time_axis: int = 1) -> float:
+    """Root mean square of u(t + dt) - u(t): the error of predicting that nothing moves. `frames`: (B, T, C, *grid)."""
+    return rms(frames.diff(dim=time_axis))
+
+
+def blow_up_frame(frames: Tensor, limit: float, time_axis: int = 1) -> Tensor:
+    """Index of the first frame with |u| > `limit` or a NaN anywhere, per sample; the number of frames if there is none.
+
+    Args:    frames: (B, T, C, *grid), or (S, B, T, C, *grid) with `time_axis` 2.
+    Returns: (B,) or (S, B), int64.
+    """
+    bad = ~(frames.abs() <= limit).flatten(start_dim=time_axis + 1).all(dim=-1)
+    never = torch.ones_like(bad.narrow(time_axis, 0, 1))
+    return torch.cat([bad, never], dim=time_axis).to(torch.uint8).argmax(dim=time_axis)
