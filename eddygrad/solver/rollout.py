@@ -19,6 +19,7 @@ class Window(NamedTuple):
 
     u: Tensor  # (B, T, C, *grid), or (S, B, T, C, *grid) where every seed draws its own samples
     params: dict[str, Tensor]  # (B, 1, *1) per sample, or (S, B, 1, *1)
+    time_axis: int = 1  # 2 where a seed axis leads
 
 
 BatchAt = Callable[[int, int], Window]
