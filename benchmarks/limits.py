@@ -1,0 +1,109 @@
+"""The machine's limit for a workload: its matrix products alone, or its operations at the highest rate this machine shows. One JSON line."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from kuramoto_sivashinsky_step import bind
+from timing import arguments, emit, measure
+from torch import Tensor
+from workload import BATCH, DEPTH, HORIZON, POINTS, WIDTH, update_flops
+
+from eddygrad.solver.schemes.dense import DenseStep
+
+
+def options() -> argparse.Namespace:
+    parser = arguments(__doc__)
+    parser.add_argument("kind", choices=["step-products", "update-products", "update-peak"])
+    parser.add_argument("--batch", type=int, default=1, help="of the step")
+    parser.add_argument("--order", type=int, default=2)
+    parser.add_argument("--grad", default="wig", choices=["wig", "nog"])
+    parser.add_argument("--seeds", type=int, default=1)
+    return parser.parse_args()
+
+
+def step_products(batch: int, order: int) -> Callable[[], Tensor]:
+    """The products of one dense step into given memory: no squares, no sums, no loop over stages but this."""
+    step, _ = bind(batch, order, realisation="dense")
+    assert isinstance(step, DenseStep)
+    work = [(s.matrix, torch.randn(s.matrix.shape[1], batch), torch.empty(s.matrix.shape[0], batch)) for s in step.stages]
+
+    def run() -> Tensor:
+        for matrix, columns, out in work:
+            torch.mm(matrix, columns, out=out)
+        return work[-1][2]
+
+    return run
+
+
+def layer_products(inputs: int, outputs: int, seeds: int, points: int, input_gradient: bool = True) -> Callable[[], None]:
+    """One convolution of kernel size 3 as a product, and its two adjoints, into given memory: (o x 3i) @ (3i x points)."""
+    weight, column = torch.randn(seeds, outputs, 3 * inputs), torch.randn(seeds, 3 * inputs, points)
+    out, d_weight, d_column = torch.randn(seeds, outputs, points), torch.empty_like(weight), torch.empty_like(column)
+
+    def run() -> None:
+        torch.bmm(weight, column, out=out)
+        torch.bmm(out, column.mT, out=d_weight)
+        if input_gradient:
+            torch.bmm(weight.mT, out, out=d_column)
+
+    return run
+
+
+def update_products(grad: str, seeds: int) -> Callable[[], None]:
+    """The network's products of one update of all seeds: nothing between them."""
+    points = BATCH * POINTS
+    lift_cold, lift = (layer_products(2, WIDTH, seeds, points, g) for g in (False, True))
+    middle = [layer_products(WIDTH, WIDTH, seeds, points) for _ in range(2 * DEPTH)]
+    drop = layer_products(WIDTH, 1, seeds, points)
+
+    def run() -> None:
+        for k in range(HORIZON):
+            (lift if grad == "wig" and k else lift_cold)()
+            for layer in middle:
+                layer()
+            drop()
+
+    return run
+
+
+def peak_rate(n: int = 1536, repetitions: int = 9) -> float:
+    """The highest float32 rate of a large matrix product [FLOP/s]."""
+    a, b, out = torch.randn(n, n), torch.randn(n, n), torch.empty(n, n)
+    best = float("inf")
+    for _ in range(repetitions + 2):
+        start = time.perf_counter()
+        torch.mm(a, b, out=out)
+        best = min(best, time.perf_counter() - start)
+    return 2 * n**3 / best
+
+
+def main() -> None:
+    args = options()
+    torch.set_num_threads(args.threads)
+    if args.kind == "update-peak":
+        rate, flops = peak_rate(), update_flops(args.grad)
+        seconds = {"seconds": flops / rate, "seconds_min": flops / rate, "seconds_max": flops / rate}
+        emit("ks-train", "limit: operations at peak rate", seconds, grad=args.grad, flops=flops, gflops=round(rate / 1e9, 1), threads=args.threads)
+        return
+    steps = 1000 if args.kind == "step-products" else 10
+    run = step_products(args.batch, args.order) if args.kind == "step-products" else update_products(args.grad, args.seeds)
+
+    def block() -> None:
+        for _ in range(steps):
+            run()
+
+    result = measure(block, steps * (1 if args.kind == "step-products" else args.seeds), args.repetitions, args.max_seconds)
+    if args.kind == "step-products":
+        emit("ks-step", "limit: matrix products alone", result, batch=args.batch, order=args.order, threads=args.threads)
+    else:
+        flops = update_flops(args.grad)
+        gflops = round(flops / result["seconds"] / 1e9, 1)
+        emit("ks-train", "limit: network's products alone", result, grad=args.grad, seeds=args.seeds, flops=flops, gflops=gflops, threads=args.threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Make the peers' two environments: benchmarks/setup_peers.sh [DIR]  ->  DIR/torch, DIR/jax   (DIR: peers-env)
+set -eu
+dir=${1:-peers-env}
+python=${PYTHON:-python3}
+mkdir -p "$dir"
+"$python" -m venv "$dir/torch"
+"$dir/torch/bin/pip" install -q torch==2.13.0
+"$dir/torch/bin/pip" install -q numpy scipy phiflow==3.4.0 phiml==1.16.1
+"$python" -m venv "$dir/jax"
+"$dir/jax/bin/pip" install -q jax==0.10.2 jaxlib==0.10.2 exponax==0.2.0 equinox==0.13.8 optax==0.2.8

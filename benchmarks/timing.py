@@ -1,0 +1,62 @@
+"""Time a block of equal steps and print one JSON line. Neither torch nor jax is imported here: peers in other environments use it too."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that every script has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores that the run may use")
+    parser.add_argument("--repetitions", type=int, default=9, help="timed blocks at most")
+    parser.add_argument("--max-seconds", type=float, default=12.0, help="no further block after this time, once three are done")
+    return parser
+
+
+def restrict_cores(threads: int) -> None:
+    """Keep this process on its first `threads` cores, where the system can: jax sizes its pool by them. Call it before jax is imported."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def measure(block: Callable[[], object], steps: int, repetitions: int = 9, max_seconds: float = 12.0) -> dict[str, Any]:
+    """Seconds per step of `block`, which makes `steps` steps and returns when they are done.
+
+    The first call (compilation) is timed apart, a second one warms up; then at least three and at most `repetitions` blocks.
+    Returns: median, min and max over the blocks, and what the process used meanwhile (CPU over wall time, minor page faults per step).
+    """
+    start = time.perf_counter()
+    block()
+    first = time.perf_counter() - start
+    block()
+    times: list[float] = []
+    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    while len(times) < repetitions and (len(times) < 3 or time.perf_counter() - start < max_seconds):
+        t = time.perf_counter()
+        block()
+        times.append((time.perf_counter() - t) / steps)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "seconds": statistics.median(times),
+        "seconds_min": min(times),
+        "seconds_max": max(times),
+        "repetitions": len(times),
+        "first_call_seconds": round(first, 4),
+        "cpu_over_wall": round(cpu / wall, 2),
+        "page_faults_per_step": round((after.ru_minflt - before.ru_minflt) / (len(times) * steps), 2),
+    }
+
+
+def emit(workload: str, implementation: str, result: dict[str, Any], **settings: object) -> None:
+    """Print the run as one JSON line. `seconds` is per step, or per update of one model."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"workload": workload, "implementation": implementation, **settings, **result, "peak_rss_mb": round(peak, 1)}), flush=True)
