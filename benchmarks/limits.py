@@ -102,7 +102,9 @@ def main() -> None:
     else:
         flops = update_flops(args.grad)
         gflops = round(flops / result["seconds"] / 1e9, 1)
-        emit("ks-train", "limit: network's products alone", result, grad=args.grad, seeds=args.seeds, flops=flops, gflops=gflops, threads=args.threads)
+        emit(
+            "ks-train", "limit: network's products alone", result, grad=args.grad, seeds=args.seeds, flops=flops, gflops=gflops, threads=args.threads
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+"""What is run: every job, the case in which it is compared, and its role there."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+HERE = Path(__file__).resolve().parent
+Role = Literal["ours", "variant", "peer", "limit"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process. In a case, everything is stated relative to the row whose role is "ours"; a variant is another way of ours."""
+
+    case: str
+    role: Role
+    label: str
+    command: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.case} | {self.label}"
+
+
+class Programs:
+    """The scripts with the interpreter of the environment that each needs."""
+
+    def __init__(self, peers: Path, threads: int) -> None:
+        self.peers, self.threads = peers, threads
+
+    def job(self, case: str, role: Role, label: str, script: str, options: str, threads: int | None = None) -> Job:
+        interpreter = sys.executable
+        if script.startswith("peers/"):
+            interpreter = str(self.peers / ("jax" if "exponax" in script else "torch") / "bin" / "python")
+        return Job(case, role, label, (interpreter, str(HERE / script), *options.split(), "--threads", str(threads or self.threads)))
+
+
+def ks_step(programs: Programs) -> list[Job]:
+    """Kuramoto-Sivashinsky, N = 48, float32: ETDRK2 at batch 1 and 64, ETD1 at batch 1."""
+    jobs = []
+    for batch in (1, 64):
+        case, size = f"step ETDRK2 N=48 batch {batch}", f"--batch {batch}"
+        ours, exponax, phiflow = "kuramoto_sivashinsky_step.py", "peers/ks_exponax.py", "peers/ks_phiflow.py"
+        jobs += [
+            programs.job(case, "ours", "eddygrad repeat", ours, size),
+            programs.job(case, "peer", "exponax repeat", exponax, size),
+            programs.job(case, "peer", "exponax in Fourier space", exponax, f"{size} --mode fourier"),
+            programs.job(case, "variant", "eddygrad repeat, one thread", ours, size, threads=1),
+            programs.job(case, "variant", "eddygrad plain step", ours, f"{size} --mode call"),
+            programs.job(case, "peer", "exponax plain step", exponax, f"{size} --mode call"),
+            programs.job(case, "variant", "eddygrad repeat, FFTs", ours, f"{size} --realisation spectral"),
+            programs.job(case, "peer", "PhiFlow eager", phiflow, size),
+            programs.job(case, "peer", "PhiFlow jitted", phiflow, f"{size} --jit"),
+            programs.job(case, "limit", "limit: matrix products alone", "limits.py", f"step-products {size}"),
+        ]
+        if batch > 1:
+            per_sample = f"{size} --lengths per-sample"
+            jobs += [
+                programs.job(case, "variant", "eddygrad repeat, lengths per sample", ours, per_sample),
+                programs.job(case, "variant", "eddygrad plain step, lengths per sample", ours, f"{per_sample} --mode call"),
+            ]
+    case = "step ETD1 N=48 batch 1"
+    return jobs + [
+        programs.job(case, "ours", "eddygrad repeat", ours, "--order 1"),
+        programs.job(case, "peer", "exponax repeat", exponax, "--order 1"),
+        programs.job(case, "peer", "PhiFlow eager", phiflow, "--order 1"),
+        programs.job(case, "limit", "limit: matrix products alone", "limits.py", "step-products --order 1"),
+    ]
+
+
+def ks_train(programs: Programs) -> list[Job]:
+    """One training update of the paper's case, seconds per update of one model: single, and 8 seeds stacked."""
+    jobs = []
+    for grad in ("wig", "nog"):
+        case, ours, way = f"update {grad.upper()} (26,8) m=3 batch 16", "training_update.py", f"--grad {grad}"
+        jobs += [
+            programs.job(case, "ours", "eddygrad", ours, way),
+            programs.job(case, "peer", "PhiFlow + stock torch network", "peers/ks_train_phiflow.py", way),
+            programs.job(case, "peer", "exponax + equinox jitted", "peers/ks_train_exponax.py", way),
+            programs.job(case, "variant", "eddygrad, one thread", ours, way, threads=1),
+            programs.job(case, "limit", "limit: network's products alone", "limits.py", f"update-products {way}"),
+            programs.job(case, "limit", "limit: operations at peak rate", "limits.py", f"update-peak {way}"),
+        ]
+        stacked = f"{case}, per model of 8 stacked seeds"
+        jobs += [
+            programs.job(stacked, "ours", "eddygrad, 8 seeds", ours, f"{way} --seeds 8"),
+            programs.job(stacked, "variant", "eddygrad, 8 seeds, one thread", ours, f"{way} --seeds 8", threads=1),
+            programs.job(stacked, "peer", "PhiFlow + stock torch network", "peers/ks_train_phiflow.py", way),
+            programs.job(stacked, "peer", "exponax + equinox jitted", "peers/ks_train_exponax.py", way),
+            programs.job(stacked, "limit", "limit: network's products alone", "limits.py", f"update-products {way} --seeds 8"),
+        ]
+    return jobs
+
+
+SUITES = {"ks-step": ks_step, "ks-train": ks_train}

@@ -1,0 +1,80 @@
+"""Medians and ratios of a file of runs, as a table: python benchmarks/table.py RUNS.jsonl"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+# The coefficients of PhiFlow's step are float32, so its states drift from ours by 1e-4 within the probe's 50 steps.
+_PROBE_TOLERANCE = 2e-3
+
+
+def read(path: Path) -> tuple[Row, list[Row]]:
+    """(the machine, the runs)"""
+    lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+    machine = next((line["machine"] for line in lines if "machine" in line), {})
+    return machine, [line for line in lines if "case" in line]
+
+
+def _duration(seconds: float) -> str:
+    unit, factor = ("us", 1e6) if seconds < 1e-3 else ("ms", 1e3)
+    return f"{seconds * factor:.3g} {unit}" if seconds * factor < 1000 else f"{seconds * factor:.0f} {unit}"
+
+
+def ratios(ours: list[Row], theirs: list[Row]) -> tuple[float, float, float] | None:
+    """Ratio theirs / ours of the medians over rounds, with the least and greatest ratio within a round."""
+    mine, other = ({r["round"]: r["seconds"] for r in rows} for rows in (ours, theirs))
+    rounds = sorted(mine.keys() & other.keys())
+    if not rounds:
+        return None
+    each = [other[k] / mine[k] for k in rounds]
+    return statistics.median(other.values()) / statistics.median(mine.values()), min(each), max(each)
+
+
+def different_work(rows: list[Row]) -> str | None:
+    """The probe of `rows` if it disagrees with our step's: same scheme, same first state, so the same values."""
+    ours = next((r["probe"] for r in rows if r["role"] == "ours" and "probe" in r), None)
+    for row in rows:
+        if ours is None or "probe" not in row or row.get("lengths") == "per-sample":
+            continue
+        distance = max(abs(a - b) for a, b in zip(ours, row["probe"]))
+        if not distance < _PROBE_TOLERANCE:
+            return f"{row['label']} differs by {distance:.2g} after the probe's steps, expected less than {_PROBE_TOLERANCE}: not the same work"
+    return None
+
+
+def _case(case: str, rows: list[Row]) -> Iterable[str]:
+    ours = [r for r in rows if r["role"] == "ours"]
+    yield f"\n{case}\n  {'':42s} {'median':>10s} {'rounds':>21s}   {'x ours':>7s} {'in a round':>15s}"
+    for label in dict.fromkeys(r["label"] for r in rows):
+        runs = [r for r in rows if r["label"] == label]
+        times = [r["seconds"] for r in runs]
+        ratio = ratios(ours, runs)
+        relative = "" if ratio is None else f"{ratio[0]:7.2f} {ratio[1]:7.2f}-{ratio[2]:.2f}"
+        extra = f"  {runs[-1]['gflops']} GFLOP/s" if "gflops" in runs[-1] else ""
+        disturbed = sum(bool(r.get("disturbed")) for r in runs)
+        mark = f"  disturbed {disturbed}/{len(runs)}" if disturbed else ""
+        span = f"{_duration(min(times))} - {_duration(max(times))}"
+        yield f"  {label:42s} {_duration(statistics.median(times)):>10s} {span:>21s}   {relative}{extra}{mark}"
+    warning = different_work(rows)
+    if warning:
+        yield f"  WARNING {warning}"
+
+
+def table(machine: Row, rows: list[Row]) -> str:
+    """The runs case by case; `x ours` is the row's time divided by ours, so a peer above 1 is slower and a limit below 1 is our distance."""
+    lines = ["machine: " + ", ".join(f"{k} {v}" for k, v in machine.items())]
+    lines += sorted({r["versions"] for r in rows if "versions" in r})
+    for case in dict.fromkeys(r["case"] for r in rows):
+        lines += _case(case, [r for r in rows if r["case"] == case and "seconds" in r])
+    lines += [f"failed: {r['case']} | {r['label']}: {r['error']}" for r in rows if "error" in r]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table(*read(Path(sys.argv[1]))))
