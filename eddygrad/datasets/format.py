@@ -1,0 +1,249 @@
+"""On disk: one NetCDF-4 file, or a folder of shards with a manifest. What stands in them, how they are written and read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5netcdf
+import numpy as np
+import xarray as xr
+
+SCHEMA = "eddygrad-dataset/1"
+MANIFEST = "manifest.json"
+RESERVED = ("u", "sample", "time", "channel", "x", "y", "z", "sample_mean", "sample_variance")
+# Every file says these; a header may say more (digests of the configuration, the sets of a recipe).
+REQUIRED = (
+    "schema",
+    "pde",
+    "stepper",
+    "dt",
+    "stride",
+    "warmup",
+    "seed",
+    "eddygrad",
+    "grid_shape",
+    "grid_length",
+    "channels",
+    "parameters",
+    "frames",
+    "dtype",
+)
+
+Header = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Samples [start, stop) of a data set in one file; `sha256` is over header, parameters and states, `bytes` the file's size."""
+
+    file: str
+    start: int
+    stop: int
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file says of itself, without its states."""
+
+    header: Header
+    start: int
+    samples: int
+    params: dict[str, np.ndarray]  # (samples,), float64
+    mean: np.ndarray  # (samples, channel), float64
+    variance: np.ndarray
+    sha256: str
+
+
+def dimensions(ndim: int) -> tuple[str, ...]:
+    """Names of the axes of `u`: (sample, time, channel, x[, y[, z]])."""
+    return ("sample", "time", "channel", *"xyz"[:ndim])
+
+
+def canonical(value: Any) -> str:
+    """JSON that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def sha256_of_arrays(*arrays: np.ndarray) -> str:
+    """Digest of shapes, types and bytes."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+class Checksum:
+    """SHA-256 over header, sample numbers, parameters and then the states sample by sample."""
+
+    def __init__(self, header: Header, start: int, params: Mapping[str, np.ndarray], mean: np.ndarray, variance: np.ndarray) -> None:
+        self._digest = hashlib.sha256(canonical([header, start, sorted(params)]).encode())
+        for name in sorted(params):
+            self._digest.update(np.ascontiguousarray(params[name], dtype="<f8").data)
+        self._digest.update(np.ascontiguousarray(mean, dtype="<f8").data)
+        self._digest.update(np.ascontiguousarray(variance, dtype="<f8").data)
+
+    def update(self, states: np.ndarray) -> None:
+        self._digest.update(np.ascontiguousarray(states, dtype=states.dtype.newbyteorder("<")).data)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """`write(temporary)`, then sync and rename: the file is whole or absent, whenever the process dies."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    write(temporary)
+    _sync(temporary)
+    os.replace(temporary, path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_shard(
+    path: Path, u: np.ndarray, params: Mapping[str, np.ndarray], mean: np.ndarray, variance: np.ndarray, header: Header, start: int
+) -> Shard:
+    """Write samples [start, start + len(u)) with their parameters and moments; nothing in the file depends on the clock."""
+    checksum = Checksum(header, start, params, mean, variance)
+    for states in u:
+        checksum.update(states)
+    ndim = u.ndim - 3
+    dims = dimensions(ndim)
+    variables: dict[str, Any] = {
+        "u": (dims, u),
+        "sample_mean": (("sample", "channel"), mean),
+        "sample_variance": (("sample", "channel"), variance),
+    }
+    for name, values in params.items():
+        variables[name] = (("sample",), np.asarray(values, dtype=np.float64), {"units": header["parameters"][name]})
+    frame0 = header["warmup"] * header["dt"] / header["stride"]
+    coords: dict[str, Any] = {
+        "sample": ("sample", np.arange(start, start + len(u))),
+        "time": ("time", frame0 + header["dt"] * np.arange(header["frames"])),
+        "channel": ("channel", np.array(header["channels"], dtype=object)),
+    }
+    for axis, n in zip(dims[3:], u.shape[3:]):
+        coords[axis] = (axis, np.arange(n) / n, {"long_name": "position as a fraction of the side"})
+    attrs = {
+        key: value if isinstance(value, (str, int, float)) and not isinstance(value, bool) else canonical(value) for key, value in header.items()
+    }
+    attrs["json"] = canonical([key for key, value in header.items() if not isinstance(value, (str, int, float)) or isinstance(value, bool)])
+    attrs["sha256"] = checksum.hexdigest()
+    data = xr.Dataset(variables, coords, attrs)
+    encoding = {name: {"_FillValue": None} for name in [*variables, "time", *dims[3:]]}
+    write_atomically(path, lambda temporary: data.to_netcdf(temporary, engine="h5netcdf", format="NETCDF4", encoding=encoding))
+    return Shard(path.name, start, start + len(u), attrs["sha256"], path.stat().st_size)
+
+
+def open_file(path: Path) -> h5netcdf.File:
+    """Open for reading; a ValueError in one line if it is missing, truncated or no NetCDF-4 file."""
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a NetCDF-4 file, got nothing there; generate it or correct the path")
+    try:
+        return h5netcdf.File(path, "r")
+    except Exception as error:
+        raise ValueError(
+            f"{path}: expected a whole NetCDF-4 file, got one that does not open ({_line(error)}); it is truncated or damaged: {FIX}"
+        ) from None
+
+
+FIX = "delete it and call generate again"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]
+
+
+def read_contents(path: Path) -> Contents:
+    """Header, parameters and moments of a file; refuses a wrong schema, missing attributes, wrong dimensions or sizes."""
+    with open_file(path) as file:
+        try:
+            return _contents(file, path)
+        except (KeyError, OSError, RuntimeError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: expected a {SCHEMA} file, got one that cannot be read ({_line(error)}); it is damaged: {FIX}") from None
+
+
+def _contents(file: h5netcdf.File, path: Path) -> Contents:
+    attrs = {key: value.item() if isinstance(value, np.generic) else value for key, value in file.attrs.items()}
+    missing = [key for key in (*REQUIRED, "json", "sha256") if key not in attrs]
+    if missing:
+        raise ValueError(f"{path}: expected the attributes of {SCHEMA}, got none of {missing}; write the file with generate or Dataset.save")
+    as_json = json.loads(attrs.pop("json"))
+    sha256 = str(attrs.pop("sha256"))
+    header = {key: json.loads(value) if key in as_json else value for key, value in attrs.items() if key != "_NCProperties"}
+    if header["schema"] != SCHEMA:
+        raise ValueError(f"{path}: expected schema {SCHEMA!r}, got {header['schema']!r}; read it with the version that wrote it")
+    _check_dimensions(file, path, header)
+    params = {}
+    for name in header["parameters"]:
+        if name not in file.variables or file.variables[name].dimensions != ("sample",):
+            raise ValueError(f"{path}: expected the parameter {name!r} with dimension ('sample',), got {sorted(file.variables)}; {FIX}")
+        params[name] = np.asarray(file.variables[name][...], dtype=np.float64)
+    mean, variance = (np.asarray(file.variables[name][...], dtype=np.float64) for name in ("sample_mean", "sample_variance"))
+    numbers = np.asarray(file.variables["sample"][...])
+    start = int(numbers[0]) if len(numbers) else 0
+    return Contents(header, start, len(numbers), params, mean, variance, sha256)
+
+
+def _check_dimensions(file: h5netcdf.File, path: Path, header: Header) -> None:
+    shape = tuple(header["grid_shape"])
+    dims = dimensions(len(shape))
+    if "u" not in file.variables or file.variables["u"].dimensions != dims:
+        got = file.variables["u"].dimensions if "u" in file.variables else f"only {sorted(file.variables)}"
+        raise ValueError(f"{path}: expected the variable 'u' with dimensions {dims}, got {got}; transpose or rename them")
+    expected = (header["frames"], len(header["channels"]), *shape)
+    if tuple(file.variables["u"].shape[1:]) != expected:
+        raise ValueError(
+            f"{path}: expected 'u' of size (samples, {', '.join(map(str, expected))}) as its attributes say, got {tuple(file.variables['u'].shape)}; {FIX}"
+        )
+    if file.variables["u"].dtype != np.dtype(header["dtype"]):
+        raise ValueError(f"{path}: expected 'u' in {header['dtype']} as its attributes say, got {file.variables['u'].dtype}; {FIX}")
+
+
+def check_finite(states: np.ndarray, path: Path, sample: int) -> None:
+    """Refuse NaN or Inf in one sample (time, channel, *grid), naming where it is."""
+    finite = np.isfinite(states)
+    if not finite.all():
+        frame, channel = np.argwhere(~finite)[0][:2]
+        raise ValueError(
+            f"{path}: expected finite numbers, got {np.count_nonzero(~finite)} NaN or Inf, first in sample {sample}, frame {frame}, channel {channel}; {FIX}"
+        )
+
+
+def read_states(path: Path, sha256: str | None = None) -> np.ndarray:
+    """All states of a file, checked against its checksum and, if given, the manifest's.
+
+    Raises: ValueError if a number is not finite or a checksum differs.
+    """
+    contents = read_contents(path)
+    checksum = Checksum(contents.header, contents.start, contents.params, contents.mean, contents.variance)
+    with open_file(path) as file:
+        try:
+            u = np.asarray(file.variables["u"][...])
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"{path}: expected whole states, got an unreadable block ({_line(error)}); it is damaged: {FIX}") from None
+    for i, states in enumerate(u):
+        check_finite(states, path, contents.start + i)
+        checksum.update(states)
+    for owner, expected in (("its own", contents.sha256), ("the manifest's", sha256)):
+        if expected is not None and checksum.hexdigest() != expected:
+            raise ValueError(
+                f"{path}: expected {owner} checksum {expected[:12]}, got {checksum.hexdigest()[:12]}; bytes have changed since it was written: {FIX}"
+            )
+    return u

@@ -1,0 +1,244 @@
+"""Run a stepper over many initial states and store the trajectories: shard by shard, resumable, with provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from eddygrad.datasets.dataset import Dataset, default_channels, header, open, sample_params
+from eddygrad.datasets.format import MANIFEST, Header, Shard, read_contents, sha256_of_arrays, write_shard
+from eddygrad.datasets.manifest import Manifest, source
+from eddygrad.datasets.normalise import pool, sample_moments
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.rollout import frames_of, repeat
+from eddygrad.solver.step import Step, Stepper
+
+Initial = Tensor | Callable[[range], Tensor]
+_SHARD_BYTES = 256 * 2**20
+
+
+def generate(
+    stepper: Stepper,
+    initial: Initial,
+    params: Mapping[str, Tensor | float],
+    path: str | Path | None,
+    *,
+    frames: int,
+    stride: int = 1,
+    warmup: int = 0,
+    seed: int = 0,
+    samples: int | None = None,
+    shard_samples: int | None = None,
+    compute_dtype: torch.dtype = torch.float64,
+    store_dtype: torch.dtype = torch.float32,
+    grid: Grid | None = None,
+    channels: tuple[str, ...] | None = None,
+    units: Mapping[str, str] | None = None,
+    attrs: Mapping[str, Any] | None = None,
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+) -> Dataset:
+    """Trajectories of `stepper` from many initial states, on disk or in memory.
+
+        frame j = state after warmup + j stride steps,  j = 0 .. frames - 1      (the initial state is step 0)
+
+    A shard is computed as one batch, written to a temporary name, synced and renamed, then entered in the manifest. A run that is killed at any
+    moment continues when called again with the same arguments and ends with the same bits on the same machine.
+
+    Args:
+        initial:       (samples, C, *grid), or a function of a range of sample numbers that returns those states (then give `samples`).
+        params:        physical parameters: numbers, (samples,) or (samples, 1, *1).
+        path:          a folder of shards; a name that ends in ".nc" for one file; None keeps the data in memory.
+        seed:          from which the initial states were drawn; provenance.
+        shard_samples: samples per shard and batch; default about 256 MiB. Samples that share a parameter step faster side by side in one shard.
+        grid, channels, units: default, those of the stepper and its equation.
+        attrs:         more provenance, JSON values.
+    Returns: the opened data set; `dt` is stride * stepper.dt.
+    Raises:  ValueError if an argument is out of range, a state becomes NaN or Inf (step and sample named), or `path` holds data of another
+             configuration.
+    """
+    job = _plan(stepper, initial, params, frames, stride, warmup, samples, shard_samples, compute_dtype, store_dtype, grid, device)
+    names = tuple(channels) if channels is not None else _channels(stepper, job)
+    header = _header(job, seed, names, units, attrs, in_file=path is not None)
+    bar = tqdm(total=job.samples * frames, desc="generate", unit="frame", disable=not progress, leave=False, mininterval=0.5)
+    with bar:
+        if path is None:
+            return _in_memory(job.run_all(bar), job, header, units)
+        if Path(path).suffix == ".nc":
+            return _one_file(Path(path), job, header, bar)
+        return _folder(Path(path), job, header, bar)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Everything that decides the numbers."""
+
+    stepper: Stepper
+    initial: Initial
+    params: dict[str, Tensor]
+    frames: int
+    stride: int
+    warmup: int
+    samples: int
+    shard_samples: int
+    compute_dtype: torch.dtype
+    store_dtype: torch.dtype
+    grid: Grid
+    device: torch.device
+
+    @property
+    def spans(self) -> list[range]:
+        return [range(a, min(a + self.shard_samples, self.samples)) for a in range(0, self.samples, self.shard_samples)]
+
+    def states(self, span: range) -> Tensor:
+        u = self.initial[span.start : span.stop] if isinstance(self.initial, Tensor) else self.initial(span)
+        if u.ndim != self.grid.ndim + 2 or tuple(u.shape[2:]) != self.grid.shape or len(u) != len(span):
+            raise ValueError(f"generate: initial: expected ({len(span)}, channel, {', '.join(map(str, self.grid.shape))}), got {tuple(u.shape)}")
+        return u
+
+    def run_all(self, bar: tqdm) -> Tensor:
+        """All samples, batched as the shards would be."""
+        return torch.cat([self.run(span, bar) for span in self.spans])
+
+    def run(self, span: range, bar: tqdm) -> Tensor:
+        """Trajectories (len(span), T, C, *grid) in the stored type, on the CPU."""
+        u = self.states(span).to(self.device, self.compute_dtype)
+        params = {name: value[span.start : span.stop].to(self.device) for name, value in self.params.items()}
+        step = self.stepper.at(params, u)
+        out = torch.empty(len(span), self.frames, *u.shape[1:], dtype=self.store_dtype)
+        last, done = u, 0
+        for j, frame in enumerate(frames_of(step, u, self.frames, self.stride, self.warmup, include_start=True)):
+            steps = self.warmup + j * self.stride
+            out[:, j] = frame
+            # A sum is finite only if its terms are; one that overflows is looked at term by term.
+            if not bool(torch.isfinite(out[:, j].sum())) and not bool(torch.isfinite(out[:, j]).all()):
+                raise ValueError(_where_not_finite(step, last, done, steps, span.start, self.store_dtype))
+            last, done = frame, steps
+            bar.update(len(span))
+        return out
+
+
+def _where_not_finite(step: Step, u: Tensor, k: int, end: int, first_sample: int, dtype: torch.dtype) -> str:
+    """Repeat the last steps one by one to say which step and samples."""
+    while torch.isfinite(u.to(dtype)).all() and k < end:
+        u, k = repeat(step, u, 1, k), k + 1
+    bad = (~torch.isfinite(u.to(dtype)).flatten(1).all(1)).nonzero().flatten() + first_sample
+    return (
+        f"generate: expected finite states, got NaN or Inf after step {k} in sample {', '.join(map(str, bad.tolist()[:8]))}; "
+        "take a smaller dt or more substeps, or a milder initial state"
+    )
+
+
+def _plan(
+    stepper: Stepper, initial: Initial, params: Mapping[str, Tensor | float], frames: int, stride: int, warmup: int, samples: int | None,
+    shard_samples: int | None, compute_dtype: torch.dtype, store_dtype: torch.dtype, grid: Grid | None, device: torch.device | str,
+) -> _Job:  # fmt: skip
+    if frames < 1 or stride < 1 or warmup < 0:
+        raise ValueError(f"generate: needs frames >= 1, stride >= 1 and warmup >= 0, got frames={frames}, stride={stride}, warmup={warmup}")
+    if isinstance(initial, Tensor):
+        if samples not in (None, len(initial)):
+            raise ValueError(f"generate: samples: expected {len(initial)} as in initial, got {samples}; leave it out")
+        samples = len(initial)
+    elif samples is None:
+        raise ValueError("generate: initial is a function, so samples must be given; pass samples=...")
+    if samples < 1 or (shard_samples is not None and shard_samples < 1):
+        raise ValueError(f"generate: needs at least one sample and shard_samples >= 1, got samples={samples}, shard_samples={shard_samples}")
+    found = grid if grid is not None else getattr(stepper, "grid", None)
+    if found is None:
+        example = initial if isinstance(initial, Tensor) else initial(range(1))
+        found = Grid(tuple(example.shape[2:]))
+    one = frames * int(np.prod(found.shape)) * store_dtype.itemsize
+    size = shard_samples or max(1, min(samples, _SHARD_BYTES // one))
+    columns = sample_params(params, samples, found.ndim)
+    return _Job(stepper, initial, columns, frames, stride, warmup, samples, size, compute_dtype, store_dtype, found, torch.device(device))
+
+
+def _channels(stepper: Stepper, job: _Job) -> tuple[str, ...]:
+    count = job.states(range(1)).shape[1]
+    names = getattr(getattr(stepper, "equation", None), "channels", ())
+    return tuple(names) if len(names) == count else default_channels(count)
+
+
+def _header(
+    job: _Job, seed: int, channels: tuple[str, ...], units: Mapping[str, str] | None, attrs: Mapping[str, Any] | None, in_file: bool
+) -> Header:
+    equation = getattr(job.stepper, "equation", None)
+    known = {**getattr(equation, "parameters", {}), **(units or {})}
+    dtype = str(job.store_dtype).removeprefix("torch.")
+    base = header(job.grid, job.stride * job.stepper.dt, job.frames, channels, {n: known.get(n, "1") for n in job.params}, dtype)
+    if len(channels) != job.states(range(1)).shape[1]:
+        raise ValueError(f"generate: channels: expected one name per channel ({job.states(range(1)).shape[1]}), got {list(channels)}")
+    base |= {"pde": getattr(equation, "name", ""), "stepper": repr(job.stepper), "stride": job.stride, "warmup": job.warmup, "seed": seed}
+    base |= {"compute_dtype": str(job.compute_dtype).removeprefix("torch."), "device": job.device.type, **(attrs or {})}
+    if in_file:  # what makes a second call the same call
+        base |= {"samples": job.samples, "shard_samples": job.shard_samples}
+        base["initial_sha256"] = sha256_of_arrays(job.states(job.spans[0] if callable(job.initial) else range(job.samples)).cpu().numpy())
+        base["params_sha256"] = sha256_of_arrays(*[job.params[name].numpy() for name in sorted(job.params)])
+        if isinstance(job.stepper, nn.Module):
+            base["weights_sha256"] = sha256_of_arrays(*[value.detach().cpu().numpy() for _, value in sorted(job.stepper.state_dict().items())])
+    return base
+
+
+def _in_memory(u: Tensor, job: _Job, header: Header, units: Mapping[str, str] | None) -> Dataset:
+    data = Dataset.from_tensor(u, job.params, job.grid, header["dt"], header["channels"], units)
+    return replace(data, attrs=header)
+
+
+def _same_configuration(path: Path, found: Header, wanted: Header) -> None:
+    different = [key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key)]
+    if different:
+        key = different[0]
+        raise ValueError(
+            f"{path}: expected data of this configuration ({key}={wanted.get(key)!r}), got {key}={found.get(key)!r}; choose another path or delete the old data"
+        )
+
+
+def _one_file(path: Path, job: _Job, header: Header, bar: tqdm) -> Dataset:
+    if path.exists():
+        _same_configuration(path, read_contents(path).header, header)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, job, range(job.samples), job.run_all(bar), header)
+    return open(path)
+
+
+def _write(path: Path, job: _Job, span: range, u: Tensor, header: Header) -> Shard:
+    mean, variance = sample_moments(u)
+    columns = {name: value[span.start : span.stop].reshape(-1).numpy() for name, value in job.params.items()}
+    return write_shard(path, u.numpy(), columns, mean.numpy(), variance.numpy(), header, span.start)
+
+
+def _folder(folder: Path, job: _Job, header: Header, bar: tqdm) -> Dataset:
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / MANIFEST).exists():
+        manifest = Manifest.read(folder)
+        _same_configuration(folder, manifest.header, header)
+    else:
+        manifest = Manifest(header, job.samples)
+        manifest.write(folder)
+    have = {shard.start: shard for shard in manifest.shards if (folder / shard.file).is_file()}
+    for number, span in enumerate(job.spans):
+        if span.start in have:
+            bar.update(len(span) * job.frames)
+            continue
+        shard = _write(folder / f"shard-{number:05d}.nc", job, span, job.run(span, bar), header)
+        have[span.start] = shard
+        manifest = replace(manifest, shards=tuple(have[start] for start in sorted(have)), normalisation=None)
+        manifest.write(folder)
+    if manifest.normalisation is None:
+        _finish(folder, manifest)
+    return open(folder)
+
+
+def _finish(folder: Path, manifest: Manifest) -> None:
+    """Pool the moments of all samples and store the normalisation."""
+    contents = source(folder).contents
+    mean, variance = (torch.from_numpy(np.concatenate(parts)) for parts in ([c.mean for c in contents], [c.variance for c in contents]))
+    replace(manifest, normalisation=pool(mean, variance)).write(folder)

@@ -1,0 +1,99 @@
+"""Training windows as a pure function of (step, horizon): index arithmetic on the trajectories, no overlapping copies."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.randomness import generator
+from eddygrad.solver.rollout import Window
+
+if TYPE_CHECKING:
+    from eddygrad.datasets.dataset import Dataset
+
+_EPOCHS_KEPT = 3
+
+
+def window_count(samples: int, frames: int, horizon: int, stride: int = 1) -> int:
+    """Number of windows of horizon + 1 frames, `stride` apart, that start anywhere: samples * (frames - horizon * stride).
+
+    Raises: ValueError if the horizon does not fit into a trajectory.
+    """
+    if horizon < 0 or stride < 1:
+        raise ValueError(f"batches: horizon must be at least 0 and stride at least 1, got horizon={horizon}, stride={stride}")
+    if horizon * stride + 1 > frames:
+        longest = max((frames - 1) // stride, 0)
+        raise ValueError(
+            f"batches: horizon {horizon} at stride {stride} needs {horizon * stride + 1} frames, got trajectories of {frames}; at most {longest} fits"
+        )
+    return samples * (frames - horizon * stride)
+
+
+class Batches:
+    """`batch_at(step, horizon) -> Window`; made by `Dataset.batches`.
+
+        position p of the stream = the p-th entry of the permutations of epochs 0, 1, ... laid end to end; batch `step` is p = step B .. (step + 1) B - 1
+        window w = permutation_epoch[p mod W]:  sample = w // starts, first frame = w mod starts
+
+    Every seed draws every window once per epoch; nothing is dropped at an epoch's end. Entry s of a stacked batch is bitwise the batch of seed s
+    alone. The permutations of the last few epochs are kept, which changes speed only.
+    """
+
+    def __init__(self, data: Dataset, batch: int, seeds: Sequence[int] | None, stride: int) -> None:
+        if batch < 1:
+            raise ValueError(f"batches: batch must be at least 1, got {batch}")
+        if seeds is not None and (isinstance(seeds, int) or len(seeds) == 0):
+            raise ValueError(f"batches: seeds must be a list of at least one integer, or None for a single run, got {seeds!r}")
+        if data.samples == 0:
+            raise ValueError("batches: expected at least one trajectory, got an empty selection; ask split for a larger share")
+        window_count(data.samples, data.frames, 0, stride)
+        self.data, self.batch, self.stride = data, batch, stride
+        self.seeds = (0,) if seeds is None else tuple(int(s) for s in seeds)
+        self.stacked = seeds is not None
+        device = data.store.device
+        self._first_row = (data.index * data.stored_frames + data.first).to(device)
+        self._params = {name: value.to(device) for name, value in data.params.items()}
+        self._offsets: dict[int, Tensor] = {}
+        self._epochs: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
+
+    def __call__(self, step: int, horizon: int) -> Window:
+        if step < 0:
+            raise ValueError(f"batches: step must not be negative, got {step}")
+        data = self.data
+        total = window_count(data.samples, data.frames, horizon, self.stride)
+        which = self._draw(step * self.batch, total)
+        if not self.stacked:
+            which = which[0]
+        starts = total // data.samples
+        sample = torch.div(which, starts, rounding_mode="floor")
+        rows = self._first_row[sample] + (which - sample * starts)
+        u = data.store.rows(rows.unsqueeze(-1) + self._offset(horizon))
+        return Window(u, {name: value[sample] for name, value in self._params.items()})
+
+    def _draw(self, position: int, total: int) -> Tensor:
+        """Window numbers (S, B) at stream positions position .. position + batch - 1; a batch may straddle epochs."""
+        parts, left = [], self.batch
+        while left:
+            epoch, begin = divmod(position, total)
+            take = min(left, total - begin)
+            parts.append(self._permutations(epoch, total)[:, begin : begin + take])
+            position, left = position + take, left - take
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _permutations(self, epoch: int, total: int) -> Tensor:
+        key = (epoch, total)
+        if key not in self._epochs:
+            drawn = [torch.randperm(total, generator=generator(seed, "batch", epoch)) for seed in self.seeds]
+            self._epochs[key] = torch.stack(drawn).to(self._first_row.device)
+            if len(self._epochs) > _EPOCHS_KEPT:
+                self._epochs.popitem(last=False)
+        return self._epochs[key]
+
+    def _offset(self, horizon: int) -> Tensor:
+        if horizon not in self._offsets:
+            self._offsets[horizon] = torch.arange(horizon + 1, device=self._first_row.device) * self.stride
+        return self._offsets[horizon]
