@@ -68,7 +68,7 @@ def lyapunov_exponent(
         step:   bound step; (B, C, *grid). u: first states, float64 (the perturbation drowns in float32's round-off).
         steps:  steps measured after `warmup` steps, which let the state reach the attractor and the perturbation the fastest direction.
         dt:     time of one step [s]. every: steps n between two renormalisations, which divides `steps` and `warmup`.
-        method: "trajectories" compares two runs `size` apart (relative, in the mean square) and takes any step; "tangent" is exact, by forward-mode differentiation.
+        method: "trajectories" compares two runs `size` apart (root mean square) and takes any step; "tangent" differentiates forward.
         seed:   of the first perturbation.
     Returns: mean over the batch; its standard error from the scatter of the samples, or of ten blocks in time if there is one sample.
     Raises:  ValueError if u is not float64, or `every` does not divide.
