@@ -1,0 +1,166 @@
+"""One composed step for every learning task: u+ = base + scale * network(features(seen, params))."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from eddygrad.correctors.features import Features
+from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.step import Observer, Params, Step, Stepper
+
+Mode = Literal["parallel", "sequential", "no-bypass"]
+
+
+class Corrected(nn.Module):
+    """A stepper that learns.
+
+        s = solver(u);   u+ = base + scale * network(features(seen, params)),   base in {none, u, s},  seen in {u, s}
+        List et al. 2024; the table of tasks stands in docs/papers.md
+    `state_dict` is what was learned. Made by `correct`, `predict` and `transition`.
+
+    Args:
+        network:  ([S,] B, C_in, *grid) -> ([S,] B, C_out, *grid).
+        solver:   a stepper, or None where nothing is solved.
+        base:     what the network's output is added to.
+        sees:     what the network is shown.
+        scale:    factor of its output.
+        dt:       time between returned states [s].
+        channels: indices of the state's channels that the network writes; None writes all.
+        features: what is shown beside the state.
+        cut:      "solver" back-propagates through the network only, "network" through the solver only, None through both.
+    Raises: ValueError where the solver that a base or view needs is missing.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        solver: Stepper | None,
+        *,
+        base: Literal["none", "state", "solver"],
+        sees: Literal["state", "solver"],
+        scale: float,
+        dt: float,
+        channels: Sequence[int] | None = None,
+        features: Features | None = None,
+        cut: Literal["solver", "network"] | None = None,
+    ) -> None:
+        super().__init__()
+        if solver is None and "solver" in (base, sees):
+            raise ValueError("Corrected: base or sees name the solver, but no solver was given; pass one, or predict(network)")
+        if base not in ("none", "state", "solver") or sees not in ("state", "solver") or cut not in (None, "solver", "network"):
+            raise ValueError(
+                f"Corrected: base none|state|solver, sees state|solver, cut None|solver|network expected, got {base!r}, {sees!r}, {cut!r}"
+            )
+        if not dt > 0:
+            raise ValueError(f"Corrected: dt must be positive, got {dt}")
+        self.network, self.solver = network, solver
+        self.base, self.sees, self.scale, self.dt, self.cut = base, sees, float(scale), float(dt), cut
+        self.channels = None if channels is None else tuple(channels)
+        self.features = features or Features()
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether a gradient with respect to the input state exists (WIG needs it)."""
+        return self.solver is None or self.solver.differentiable or self.cut == "solver"
+
+    @property
+    def seeds(self) -> tuple[int, ...] | None:
+        """Seeds of a stacked network, None for a single one."""
+        return tuple(self.network.seeds) if getattr(self.network, "stacked", False) else None
+
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
+        solve = None if self.solver is None else self.solver.at(params, like, observe)
+        ndim = like.ndim - 2
+        written = None if self.channels is None else torch.tensor(self.channels, device=like.device)
+
+        def step(u: Tensor, k: int = 0) -> Tensor:
+            s = u if solve is None else solve(u.detach() if self.cut == "solver" else u, k)
+            seen = s if self.sees == "solver" else u
+            learned = self.scale * self.network(self.features(seen.detach() if self.cut == "network" else seen, params, ndim))
+            if self.base == "none" and written is None:
+                return learned
+            base = torch.zeros_like(u) if self.base == "none" else s if self.base == "solver" else u
+            return base + learned if written is None else _add_channels(base, learned, written, ndim)
+
+        return step
+
+    def extra_repr(self) -> str:
+        parts = [
+            f"solver={self.solver}",
+            f"base={self.base}",
+            f"sees={self.sees}",
+            f"scale={self.scale}",
+            f"dt={self.dt}",
+            f"features={self.features}",
+        ]
+        return ", ".join(parts + [f"channels={self.channels}"] * (self.channels is not None) + [f"cut={self.cut}"] * (self.cut is not None))
+
+    def __repr__(self) -> str:
+        return f"Corrected({self.network!r}, {self.extra_repr()})"
+
+
+def _add_channels(base: Tensor, learned: Tensor, written: Tensor, ndim: int) -> Tensor:
+    base = base.expand(*learned.shape[: -ndim - 1], *base.shape[-ndim - 1 :])
+    return base.index_add(base.ndim - ndim - 1, written, learned.to(base.dtype))
+
+
+def correct(
+    solver: Stepper,
+    network: nn.Module,
+    mode: Mode = "sequential",
+    *,
+    scale: float | None = None,
+    features: Features | None = None,
+    channels: Sequence[int] | None = None,
+    cut: Literal["solver", "network"] | None = None,
+) -> Corrected:
+    """A solver with a learned correction.
+
+        parallel:    u+ = s + h f(u)      (Kuramoto-Sivashinsky in the paper; h is the substep)
+        sequential:  u+ = s + f(s)        (Kolmogorov flow, wake)
+        no-bypass:   u+ = f(s)
+    Args:   scale: overrides the factor of f. Others: see `Corrected`.
+    Raises: ValueError for another mode, or if `solver` is no stepper.
+    """
+    if not isinstance(solver, Stepper):
+        raise ValueError(f"correct: the solver must be a stepper (.dt, .differentiable, .at), got {type(solver).__name__}; wrap a function with wrap")
+    factors = {"parallel": float(getattr(solver, "substep", solver.dt)), "sequential": 1.0, "no-bypass": 1.0}
+    if mode not in factors:
+        raise ValueError(f"correct: mode must be one of {sorted(factors)}, got {mode!r}")
+    return Corrected(
+        network,
+        solver,
+        base="none" if mode == "no-bypass" else "solver",
+        sees="state" if mode == "parallel" else "solver",
+        scale=factors[mode] if scale is None else scale,
+        dt=solver.dt,
+        channels=channels,
+        features=features,
+        cut=cut,
+    )
+
+
+def predict(
+    network: nn.Module, dt: float, *, residual: bool = False, features: Features | None = None, channels: Sequence[int] | None = None
+) -> Corrected:
+    """A network in place of the solver: u+ = f(u), or u+ = u + f(u) where `residual`."""
+    return Corrected(network, None, base="state" if residual else "none", sees="state", scale=1.0, dt=dt, features=features, channels=channels)
+
+
+def transition(reference: ETDRK, network: nn.Module, fraction: float, *, features: Features | None = None) -> Corrected:
+    """Between prediction (fraction 0) and the reference itself (fraction 1).
+
+        P = reference over `fraction` of the frame in two substeps;   u+ = P + (1 - fraction) f(P)
+    Raises: ValueError unless 0 <= fraction <= 1.
+    """
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"transition: fraction must be within 0 and 1, got {fraction}")
+    if fraction == 0:
+        return predict(network, reference.dt, residual=True, features=features)
+    part = replace(reference, dt=fraction * reference.dt, substeps=2)
+    return Corrected(network, part, base="solver", sees="solver", scale=1 - fraction, dt=reference.dt, features=features)

@@ -1,0 +1,98 @@
+"""The residual convolutional network of the paper, for many seeds at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from eddygrad.correctors.convolution import ResidualLine, StackedConv
+from eddygrad.solver.randomness import generator
+
+_SLOPE = 0.01
+
+
+class ResNet(nn.Module):
+    """Residual CNN with circular padding.
+
+        lift: conv3 in -> c;   `depth` blocks [conv3, LeakyReLU(.01), conv3, + skip, LeakyReLU(.01)];   drop: conv3 c -> out
+        List et al. 2024, Kuramoto-Sivashinsky networks; bias everywhere, nothing after the lift
+    With k = 3^ndim taps it has c (k in + 1) + 2 depth c (k c + 1) + out (k c + 1) parameters; 1-D, in 2, out 1, (26, 8): 33,125.
+
+    Args:
+        width, depth: c and the number of blocks.
+        cin, cout:    input and output channels. KS: the state and the constant channel D/8 in, the correction out.
+        ndim:         1, 2 or 3.
+        seeds:        an int for one network, a sequence for a stack; entry s depends on its own seed only.
+    Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack of S > 1 given one batch answers (S, B, out, *grid).
+    Raises: ValueError for a size out of range or an input of other channels.
+    """
+
+    def __init__(self, width: int, depth: int, cin: int = 2, cout: int = 1, ndim: int = 1, seeds: int | Sequence[int] = 0) -> None:
+        super().__init__()
+        if width < 1 or depth < 0 or cin < 1 or cout < 1 or ndim not in (1, 2, 3):
+            raise ValueError(f"ResNet: width, channels >= 1, depth >= 0 and ndim 1..3 expected, got {width=}, {depth=}, {cin=}, {cout=}, {ndim=}")
+        self.stacked = not isinstance(seeds, int)
+        self.seeds = (seeds,) if isinstance(seeds, int) else tuple(seeds)
+        if not self.seeds:
+            raise ValueError("ResNet: seeds must name at least one seed, got an empty sequence")
+        self.width, self.depth, self.cin, self.cout, self.ndim = width, depth, cin, cout, ndim
+        sizes = [(cin, width)] + [(width, width)] * (2 * depth) + [(width, cout)]
+        self.layers = nn.ModuleList(StackedConv(len(self.seeds), i, o, ndim) for i, o in sizes)
+        self.reset()
+
+    def reset(self) -> None:
+        """Draw every entry from its seed."""
+        for index, seed in enumerate(self.seeds):
+            source = generator(seed, "network")
+            for layer in self.layers:
+                layer.reset(index, source)
+
+    def with_seeds(self, seeds: int | Sequence[int]) -> ResNet:
+        """A new network of this shape, drawn from other seeds; dtype and device are kept."""
+        like = self.layers[0].weight
+        return ResNet(self.width, self.depth, self.cin, self.cout, self.ndim, seeds).to(like.device, like.dtype)
+
+    @torch.no_grad()
+    def entry(self, index: int) -> ResNet:
+        """One network of the stack, by itself."""
+        single = self.with_seeds(self.seeds[index])
+        for mine, whole in zip(single.parameters(), self.parameters()):
+            mine.copy_(whole[index : index + 1])
+        return single
+
+    def parameter_count(self) -> int:
+        """Parameters of one network."""
+        return sum(p[0].numel() for p in self.parameters())
+
+    def forward(self, x: Tensor) -> Tensor:
+        plain = x.ndim == self.ndim + 2
+        if x.ndim not in (self.ndim + 2, self.ndim + 3) or x.shape[-self.ndim - 1] != self.cin:
+            raise ValueError(f"ResNet: expected ([seeds,] batch, {self.cin}, {self.ndim} grid axes), got {tuple(x.shape)}; features add channels")
+        count = len(self.seeds)
+        x = x.expand(count, *x.shape) if plain else x
+        if x.shape[0] != count:
+            raise ValueError(f"ResNet: a stack of {count} seeds got a seed axis of {x.shape[0]}")
+        y = self._on_a_line(x) if self.ndim == 1 else self._in_groups(x)
+        return y[0] if plain and not self.stacked else y
+
+    def _on_a_line(self, x: Tensor) -> Tensor:
+        """Batch innermost, (S, C, N, B), so that a stencil's neighbours are whole rows apart."""
+        params = [p for layer in self.layers for p in (layer.weight, layer.bias)]
+        return ResidualLine.apply(x.permute(0, 2, 3, 1).contiguous(), _SLOPE, *params).permute(0, 3, 1, 2)
+
+    def _in_groups(self, x: Tensor) -> Tensor:
+        """Seeds as groups of torch's convolution, (B, S C, *grid); on a line the readable reference of `_on_a_line`."""
+        lift, *middle, drop = self.layers
+        y = lift(x.transpose(0, 1).flatten(1, 2))
+        for one, two in zip(middle[::2], middle[1::2]):
+            y = two(one(y, slope=_SLOPE), skip=y, slope=_SLOPE)
+        return drop(y).unflatten(1, (x.shape[0], self.cout)).transpose(0, 1)
+
+    def extra_repr(self) -> str:
+        seeds = self.seeds if len(self.seeds) <= 4 else f"{len(self.seeds)} of them"
+        return f"width={self.width}, depth={self.depth}, parameters={self.parameter_count()}, seeds={seeds}"
+
+    def __repr__(self) -> str:
+        return f"ResNet({self.extra_repr()})"

@@ -1,0 +1,72 @@
+"""Files that are whole or absent: a kill at any moment loses at most what came after the last checkpoint."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write to a temporary name, sync, rename, sync the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Tensors, numbers, strings and containers of them."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what `save_state` wrote; no code runs on load. Raises ValueError for a file that is not whole."""
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:
+        raise ValueError(f"checkpoint: {path} cannot be read ({type(error).__name__}); delete it to start this run anew") from error
+
+
+def save_weights(path: Path, state: dict[str, Tensor], description: dict[str, Any]) -> None:
+    """Weights as safetensors, and what they are as JSON beside them."""
+    write_atomically(path, safetensors_bytes({name: t.detach().cpu().contiguous() for name, t in state.items()}))
+    write_atomically(path.with_suffix(".json"), (json.dumps(description, indent=1) + "\n").encode())
+
+
+class MetricsLog:
+    """`metrics.jsonl`: one JSON object a line, appended; a resumed run first cuts off what its checkpoint has not seen."""
+
+    def __init__(self, path: Path, keep: int = 0) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115 (open for the life of the run)
+        self.file.truncate(keep)
+        self.file.seek(0, os.SEEK_END)
+
+    def write(self, **values: Any) -> None:
+        self.file.write((json.dumps(values) + "\n").encode())
+
+    def position(self) -> int:
+        """Bytes that are safely on disk; goes into the checkpoint."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        return self.file.tell()
+
+    def close(self) -> None:
+        self.file.close()

@@ -1,0 +1,21 @@
+"""Gradients of named losses; `.grad` of nothing is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+
+def gradients(losses: Mapping[str, Tensor], params: Sequence[Tensor]) -> dict[str, tuple[Tensor | None, ...]]:
+    """One `autograd.grad` per named loss. A stacked loss (S,) is summed first: entry s depends on the s-th network alone.
+
+    Args:    losses: name -> () or (S,). params: what is differentiated for.
+    Returns: name -> one gradient per parameter, None where the loss does not depend on it.
+    """
+    grads = {}
+    last = len(losses) - 1
+    for i, (name, loss) in enumerate(losses.items()):
+        grads[name] = torch.autograd.grad(loss.sum(), params, retain_graph=i < last, allow_unused=True)
+    return grads

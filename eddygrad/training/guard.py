@@ -1,0 +1,77 @@
+"""What happens to a seed whose gradient is not finite, too long or out of line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Guard:
+    """Per-seed freezing, outlier skipping and clipping, in that order.
+
+    freeze:  a seed whose loss or gradient is not finite is frozen for good; the others go on untouched. A single run raises instead.
+    outlier: an update whose gradient norm exceeds `outlier` times its moving average (decay `decay`, after `settle` updates) is skipped.
+    clip:    a longer gradient is scaled to this norm.
+    None switches a rule off. Counters: `skipped`, `clipped` per seed, `frozen_at` (update, or -1).
+    """
+
+    clip: float | None = None
+    outlier: float | None = None
+    decay: float = 0.99
+    settle: int = 100
+    skipped: list[int] = field(default_factory=list)
+    clipped: list[int] = field(default_factory=list)
+    frozen_at: list[int] = field(default_factory=list)
+    average: list[float] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
+
+    def start(self, seeds: int) -> None:
+        if not self.frozen_at:
+            self.skipped, self.clipped, self.frozen_at = [0] * seeds, [0] * seeds, [-1] * seeds
+            self.average, self.seen = [0.0] * seeds, [0] * seeds
+
+    @property
+    def alive(self) -> list[bool]:
+        return [at < 0 for at in self.frozen_at]
+
+    def admit(self, loss: Tensor, grad: Tensor, step: int, seeds: tuple[int, ...] | None) -> list[bool]:
+        """Which seeds are updated; scales `grad` (S, P) in place where clipped.
+
+        Raises: FloatingPointError for a single run (seeds None) whose loss or gradient is not finite, or when the last seed of a stack is lost.
+        """
+        norms = torch.linalg.vector_norm(grad, dim=1)
+        finite = (torch.isfinite(loss.reshape(-1)) & torch.isfinite(norms)).tolist()
+        lengths = norms.tolist()
+        active = self.alive
+        for i, ok in enumerate(finite):
+            if not active[i]:
+                continue
+            if not ok:
+                self.frozen_at[i], active[i] = step, False
+                self._stop_if_nobody_is_left(loss.reshape(-1)[i].item(), step, seeds)
+            elif self._is_outlier(i, lengths[i]):
+                self.skipped[i] += 1
+                active[i] = False
+            elif self.clip is not None and lengths[i] > self.clip:
+                grad[i] *= self.clip / lengths[i]
+                self.clipped[i] += 1
+        return active
+
+    def _is_outlier(self, i: int, norm: float) -> bool:
+        if self.outlier is None:
+            return False
+        if self.seen[i] >= self.settle and norm > self.outlier * self.average[i]:
+            return True
+        self.average[i] = norm if self.seen[i] == 0 else self.decay * self.average[i] + (1 - self.decay) * norm
+        self.seen[i] += 1
+        return False
+
+    def _stop_if_nobody_is_left(self, loss: float, step: int, seeds: tuple[int, ...] | None) -> None:
+        if not any(self.alive):
+            who = "the run" if seeds is None else f"every seed of {seeds}"
+            raise FloatingPointError(
+                f"fit: {who} has diverged: loss {loss} at update {step}; lower the learning rate, clip gradients or shorten the horizon"
+            )

@@ -1,0 +1,221 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from eddygrad.solver.rollout import BatchAt
+from eddygrad.training.checkpoint import MetricsLog, load_state, save_state, save_weights
+from eddygrad.training.gradients import gradients
+from eddygrad.training.guard import Guard
+from eddygrad.training.schedule import Constant, Plateau, Schedule, set_rates
+from eddygrad.training.stack import SeedStack
+from eddygrad.training.weighting import Uniform
+
+
+def adam(groups: Any) -> torch.optim.Optimizer:
+    """Adam with torch's defaults, its update fused."""
+    return torch.optim.Adam(groups, fused=True)
+
+
+@dataclass
+class Training:
+    """How long, how fast and how carefully `fit` trains.
+
+    Args:
+        steps:         updates.
+        lr:            base learning rate.
+        schedule:      its factor over the run.
+        optimizer:     parameter groups -> optimiser; Adam by default.
+        horizon:       steps that `batch_at` is asked for at an update: a number, or a function of the update (curriculum).
+        guard:         clipping, outlier skipping, freezing per seed.
+        validate:      stepper -> error per seed (S,), asked every `validate_every` updates and at the end.
+        log_every:     updates between lines of metrics.jsonl.
+        checkpoint_every: updates between checkpoints (a folder given).
+    """
+
+    steps: int
+    lr: float = 1e-3
+    schedule: Schedule = field(default_factory=Constant)
+    optimizer: Callable[[Any], torch.optim.Optimizer] = adam
+    horizon: int | Callable[[int], int] = 1
+    weighting: Callable[..., Mapping[str, float | Tensor]] = field(default_factory=Uniform)
+    guard: Guard = field(default_factory=Guard)
+    validate: Callable[[nn.Module], Tensor] | None = None
+    validate_every: int = 1000
+    log_every: int = 100
+    checkpoint_every: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.lr > 0 or min(self.validate_every, self.log_every, self.checkpoint_every) < 1:
+            raise ValueError(f"fit: steps, lr and the intervals must be positive, got steps={self.steps}, lr={self.lr}")
+        if isinstance(self.schedule, Plateau) and self.validate is None:
+            raise ValueError("fit: the plateau schedule watches a validation error; pass validate=, or another schedule")
+
+    def horizon_at(self, step: int) -> int:
+        return self.horizon(step) if callable(self.horizon) else self.horizon
+
+
+@dataclass
+class Fit:
+    """What came of a run: the trained module is changed in place; here are its curve, counters and cost."""
+
+    module: nn.Module
+    steps: int
+    curve: list[dict[str, Any]]
+    seconds: float
+    skipped: list[int]
+    clipped: list[int]
+    frozen_at: list[int]
+
+    @property
+    def diverged(self) -> list[bool]:
+        return [at >= 0 for at in self.frozen_at]
+
+
+class Loop:
+    """One run of `fit`, as an object: `update(step)` is one update; the state is what a checkpoint holds."""
+
+    def __init__(self, module: nn.Module, objective: Callable[..., dict[str, Tensor]], batch_at: BatchAt, training: Training) -> None:
+        self.module, self.objective, self.batch_at, self.training = module, objective, batch_at, training
+        self.seeds: tuple[int, ...] | None = getattr(module, "seeds", None)
+        self.stack = SeedStack(module, None if self.seeds is None else len(self.seeds))
+        self.optimizer = self.stack.optimizer(training.optimizer, training.lr)
+        self.guard = training.guard
+        self.guard.start(self.stack.count)
+        self.step, self.seconds, self.curve = 0, 0.0, []  # type: int, float, list[dict[str, Any]]
+
+    def update(self) -> Tensor:
+        """One update of every seed that is alive; returns the total loss per seed (S,) before it."""
+        plan = self.training
+        window = self.batch_at(self.step, plan.horizon_at(self.step))
+        losses = self.objective(window)
+        grads = gradients(losses, self.stack.params)
+        weights = plan.weighting(losses, grads)
+        grad = self.stack.combine(grads, weights)
+        total = sum(torch.as_tensor(weights[name]) * loss.detach() for name, loss in losses.items())
+        assert isinstance(total, Tensor)
+        active = self.guard.admit(total, grad, self.step, self.seeds)
+        if isinstance(plan.schedule, Plateau):
+            active = [on and not plan.schedule.stopped(i) for i, on in enumerate(active)]
+        self.stack.assign(grad, active)
+        set_rates(self.optimizer, plan.lr, plan.schedule, self.step, plan.steps)
+        self.optimizer.step()
+        self.step += 1
+        return total.reshape(-1)
+
+    @torch.no_grad()
+    def validate(self) -> list[float]:
+        assert self.training.validate is not None
+        errors = self.training.validate(self.module).reshape(-1)
+        if isinstance(self.training.schedule, Plateau):
+            self.training.schedule.observe(errors)
+        return errors.tolist()
+
+    def state(self) -> dict[str, Any]:
+        plan, guard = self.training, self.guard
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "curve": json.dumps(self.curve),
+            "buffer": self.stack.buffer,
+            "optimizer": self.optimizer.state_dict(),
+            "plateau": plan.schedule.state if isinstance(plan.schedule, Plateau) else {},
+            "guard": {name: getattr(guard, name) for name in ("skipped", "clipped", "frozen_at", "average", "seen")},
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        if state["buffer"].shape != self.stack.buffer.shape:
+            raise ValueError(
+                f"checkpoint: expected {tuple(self.stack.buffer.shape)} (seeds, parameters), got {tuple(state['buffer'].shape)}; "
+                "it belongs to another network: choose another folder"
+            )
+        with torch.no_grad():
+            self.stack.buffer.copy_(state["buffer"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds, self.curve = state["step"], state["seconds"], json.loads(state["curve"])
+        if isinstance(self.training.schedule, Plateau):
+            self.training.schedule.state = state["plateau"]
+        for name, value in state["guard"].items():
+            setattr(self.guard, name, value)
+
+
+def fit(
+    module: nn.Module,
+    objective: Callable[..., dict[str, Tensor]],
+    batch_at: BatchAt,
+    training: Training,
+    folder: str | Path | None = None,
+    *,
+    progress: bool = False,
+    description: dict[str, Any] | None = None,
+) -> Fit:
+    """Train `module` in place: a function of (configuration, seed, step), so a killed run continues to bitwise the same weights.
+
+    Args:    objective: window -> named losses, () or (S,) each. batch_at: (step, horizon) -> window. folder: for checkpoint, metrics.jsonl and the
+             final weights go; a checkpoint there is resumed. description: configuration kept with it; a folder that holds another is refused.
+    Returns: curve, counters, seconds of training (validation excluded).
+    Raises:  ValueError for a folder of another run; FloatingPointError when every seed has diverged.
+    """
+    loop = Loop(module, objective, batch_at, training)
+    log, keep = None, 0
+    if folder is not None:
+        folder = Path(folder)
+        keep = _resume(loop, folder, description or {})
+        log = MetricsLog(folder / "metrics.jsonl", keep)
+    bar = tqdm(total=training.steps, initial=loop.step, desc="fit", disable=not progress, mininterval=0.5)
+    try:
+        while loop.step < training.steps:
+            _stretch(loop, log, bar)
+            if folder is not None and log is not None and (loop.step % training.checkpoint_every == 0 or loop.step == training.steps):
+                save_state(
+                    folder / "checkpoint.pt", {**loop.state(), "log": log.position(), "description": json.dumps(description or {}, sort_keys=True)}
+                )
+    finally:
+        bar.close()
+        if log is not None:
+            log.close()
+    if folder is not None:
+        save_weights(folder / "weights.safetensors", module.state_dict(), {"module": repr(module), **(description or {})})
+    guard = loop.guard
+    return Fit(module, loop.step, loop.curve, loop.seconds, list(guard.skipped), list(guard.clipped), list(guard.frozen_at))
+
+
+def _stretch(loop: Loop, log: MetricsLog | None, bar: tqdm) -> None:
+    """Updates up to the next moment at which something is written, then the writing."""
+    plan = loop.training
+    start, begin = time.perf_counter(), loop.step
+    while True:
+        loss = loop.update()
+        if loop.step >= plan.steps or any(loop.step % every == 0 for every in (plan.log_every, plan.validate_every, plan.checkpoint_every)):
+            break
+    loop.seconds += time.perf_counter() - start
+    bar.update(loop.step - begin)
+    last = loop.step >= plan.steps
+    record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist()}
+    if plan.validate is not None and (last or loop.step % plan.validate_every == 0):
+        record["validation"] = loop.validate()
+        loop.curve.append(record)
+        bar.set_postfix(validation=f"{sorted(record['validation'])[len(record['validation']) // 2]:.3g}")
+    if log is not None and (last or "validation" in record or loop.step % plan.log_every == 0):
+        log.write(**record, lr=loop.optimizer.param_groups[0]["lr"], seconds=round(loop.seconds, 3), skipped=sum(loop.guard.skipped))
+
+
+def _resume(loop: Loop, folder: Path, description: dict[str, Any]) -> int:
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return 0
+    state = load_state(path)
+    if state["description"] != json.dumps(description, sort_keys=True):
+        raise ValueError(f"fit: {folder} holds a run of another configuration ({state['description'][:200]}); choose another folder or delete it")
+    loop.load(state)
+    return int(state["log"])

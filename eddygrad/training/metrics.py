@@ -1,0 +1,139 @@
+"""How far a prediction is from its reference: the paper's metrics and the field's."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+# A diverged run counts as this in the paper's metric; it is never dropped.
+CLIPPED_ERROR = 30.0
+
+
+def _grid_mean(x: Tensor, ndim: int) -> Tensor:
+    """Mean over channel and grid axes."""
+    return x.flatten(-ndim - 1).mean(-1)
+
+
+def error_over_time(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+    """The paper's e(t), each clipped at 30; NaN and Inf count as 30.
+
+        e(t) = mean_x (u - u_ref)^2 / max_{t,x} u_ref^2                     List et al. 2024
+    Args:    u: (..., B, T, C, *grid). reference: (B, T, C, *grid). Frames t = 0 .. H, H included.
+    Returns: (..., B, T).
+    """
+    scale = reference.square().flatten(-ndim - 2).amax(-1, keepdim=True)
+    error = _grid_mean((u - reference).square(), ndim) / scale
+    return torch.nan_to_num(error, nan=CLIPPED_ERROR, posinf=CLIPPED_ERROR).clamp(max=CLIPPED_ERROR)
+
+
+def rellinf(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+    """Mean of e(t) over the window t = 0 .. H: (..., B)."""
+    return error_over_time(u, reference, ndim).mean(-1)
+
+
+def mse(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+    """Mean squared error over all frames but the first [u^2]: (..., B)."""
+    return _grid_mean((u - reference).square(), ndim)[..., 1:].mean(-1)
+
+
+def nrmse(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+    """|u - u_ref| / |u_ref| per frame: (..., B, T)."""
+    return (_grid_mean((u - reference).square(), ndim) / _grid_mean(reference.square(), ndim)).sqrt()
+
+
+def vrmse(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+    """Root of mean squared error over the variance of the reference, per frame: (..., B, T)."""
+    centred = reference - reference.flatten(-ndim).mean(-1)[(...,) + (None,) * ndim]
+    return (_grid_mean((u - reference).square(), ndim) / _grid_mean(centred.square(), ndim)).sqrt()
+
+
+def correlation(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+    """Pearson correlation per frame, fields of zero mean and unit variance: (..., B, T)."""
+
+    def standard(x: Tensor) -> Tensor:
+        x = x.flatten(-ndim - 1)
+        x = x - x.mean(-1, keepdim=True)
+        return x / x.square().mean(-1, keepdim=True).sqrt()
+
+    return torch.nan_to_num((standard(u) * standard(reference)).mean(-1), nan=0.0)
+
+
+def correlation_time(rho: Tensor, threshold: float = 0.2, run: int = 8) -> Tensor:
+    """Frame at which correlation is lost: onset of the first run below `threshold` of at least `run` frames, or one that reaches the end; else H.
+
+    Args:    rho: (..., T), t = 0 .. H. Returns: (...), float64, in frames. With run=1 it is the first frame below.
+    """
+    below = rho < threshold
+    frames = rho.shape[-1]
+    ahead = torch.zeros_like(rho, dtype=torch.int64)
+    count = torch.zeros(rho.shape[:-1], dtype=torch.int64, device=rho.device)
+    reaches = torch.zeros_like(below)
+    to_end = torch.ones_like(count, dtype=torch.bool)
+    for t in reversed(range(frames)):
+        count = torch.where(below[..., t], count + 1, torch.zeros_like(count))
+        to_end = to_end & below[..., t]
+        ahead[..., t], reaches[..., t] = count, to_end
+    lost = (ahead >= run) | reaches
+    index = lost.to(torch.int64).argmax(-1)
+    return torch.where(lost.any(-1), index, torch.full_like(index, frames - 1)).to(torch.float64)
+
+
+def divergence_time(u: Tensor, next_reference: Tensor, limit: float = 500.0) -> Tensor:
+    """First t with sum_x r_t^2 > limit, r_t = u_{t+1} - P_ref(u_t); else H.                     List et al. 2024
+
+    Args:    u: (..., T, C, *grid), t = 0 .. H. next_reference: the reference step of frames 0 .. H-1, (..., T-1, C, *grid); 1-D grids.
+    Returns: (...), float64, in frames.
+    """
+    residual = torch.nan_to_num((u[..., 1:, :, :] - next_reference).square().sum((-1, -2)), nan=float("inf"))
+    over = residual > limit
+    index = over.to(torch.int64).argmax(-1)
+    return torch.where(over.any(-1), index, torch.full_like(index, u.shape[-3] - 1)).to(torch.float64)
+
+
+def h1(u: Tensor, reference: Tensor, length: Tensor | float) -> Tensor:
+    """Relative Sobolev error |e|_H1 / |u_ref|_H1 per frame on a periodic line, |e|^2 = sum_k (1 + k^2) |e_k|^2: (..., B, T).
+
+    Args: length: side of the domain [m], number or (B, 1, 1).
+    """
+    weight = 1 + (2 * torch.pi * _modes(u) / _as_line(length, u)) ** 2
+    return ((weight * _power(u - reference)).sum((-1, -2)) / (weight * _power(reference)).sum((-1, -2))).sqrt()
+
+
+def band_errors(u: Tensor, reference: Tensor, bands: tuple[float, ...] = (0.0, 1 / 3, 2 / 3, 1.0)) -> Tensor:
+    """Root mean squared error in bands of the resolved modes of a line, over the root mean square of the reference: (..., B, T, bands)."""
+    total = _power(reference).sum((-1, -2))
+    fraction = _modes(u) / (u.shape[-1] // 2)
+    error = _power(u - reference).sum(-2)
+    parts = []
+    for low, high in pairwise(bands):
+        inside = (fraction >= low) & ((fraction < high) | ((high == bands[-1]) & (fraction <= high)))
+        parts.append((error * inside).sum(-1) / total)
+    return torch.stack(parts, -1).sqrt()
+
+
+def spectrum_error(u: Tensor, reference: Tensor, floor: float = 1e-12) -> Tensor:
+    """Root mean square over modes m >= 1 of log10 of the ratio of time-averaged spectra of a line: (..., B)."""
+    ratio = (_power(u).sum(-2).mean(-2) + floor) / (_power(reference).sum(-2).mean(-2) + floor)
+    return torch.nan_to_num(ratio.log10()[..., 1:].square().mean(-1).sqrt(), nan=CLIPPED_ERROR)
+
+
+def _modes(u: Tensor) -> Tensor:
+    n = u.shape[-1]
+    return torch.fft.rfftfreq(n, 1 / n, dtype=u.dtype, device=u.device)
+
+
+def _power(u: Tensor) -> Tensor:
+    """|u_k|^2 with both signs of k counted, normalised so that the sum over modes is the mean square."""
+    n = u.shape[-1]
+    power = torch.fft.rfft(u).abs().square() / n**2
+    both = torch.full((n // 2 + 1,), 2.0, dtype=u.dtype, device=u.device)
+    both[0] = 1
+    if n % 2 == 0:
+        both[-1] = 1
+    return power * both
+
+
+def _as_line(length: Tensor | float, u: Tensor) -> Tensor:
+    return torch.as_tensor(length, dtype=u.dtype, device=u.device).reshape(-1, 1, 1, 1) if isinstance(length, Tensor) else torch.tensor(length).to(u)

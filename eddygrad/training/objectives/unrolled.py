@@ -1,0 +1,119 @@
+"""The unrolled objective: one mechanism of which ONE, NOG, WIG, truncation and push-forward are presets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from eddygrad.solver.rollout import Cut, Window, always, every, first, never, unroll
+from eddygrad.solver.step import Stepper
+
+_FORMS = "'one', 'nog:M', 'wig:M', 'wig:M/J' (cut every J steps) or 'push:M/W' (W warm-up steps without loss)"
+
+
+@dataclass(frozen=True)
+class Unrolling:
+    """How far a trajectory is unrolled in training, and where its gradient is cut.
+
+    one     m = 1
+    nog:m   every output is detached before it re-enters: the gradient is the mean of one-step gradients at the visited states
+    wig:m   back-propagation through solver and network, through all m steps
+    wig:m/j truncated: cut at k = j, 2j, ...
+    push:m/w push-forward: cut at k = 1 .. w, the first w frames carry no loss          List et al. 2024, sec. 3; Brandstetter et al. 2022
+    """
+
+    horizon: int
+    policy: Literal["never", "always", "every", "first"] = "never"
+    argument: int = 0
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1 or (self.policy == "first" and not 0 <= self.argument < self.horizon) or (self.policy == "every" and self.argument < 1):
+            raise ValueError(f"Unrolling: expected a horizon >= 1, cuts >= 1 apart and a warm-up shorter than the horizon, got {self}")
+
+    @staticmethod
+    def parse(text: str | Unrolling) -> Unrolling:
+        """`one`, `nog:4`, `wig:4`, `wig:8/2`, `push:4/2` -> Unrolling. Raises ValueError for anything else."""
+        if isinstance(text, Unrolling):
+            return text
+        match = re.fullmatch(r"(one|nog|wig|push)(?::(\d+))?(?:/(\d+))?", text.strip().lower())
+        if match:
+            kind, horizon, argument = match[1], match[2] and int(match[2]), match[3] and int(match[3])
+            if kind == "one" and horizon in (None, 1) and argument is None:
+                return Unrolling(1)
+            if kind == "nog" and horizon and argument is None:
+                return Unrolling(horizon, "always")
+            if kind == "wig" and horizon:
+                return Unrolling(horizon) if argument is None else Unrolling(horizon, "every", argument)
+            if kind == "push" and horizon and argument is not None:
+                return Unrolling(horizon, "first", argument)
+        raise ValueError(f"unroll: expected {_FORMS}, got {text!r}")
+
+    @property
+    def name(self) -> str:
+        if self.policy == "always":
+            return f"nog:{self.horizon}"
+        if self.policy == "first":
+            return f"push:{self.horizon}/{self.argument}"
+        if self.policy == "every":
+            return f"wig:{self.horizon}/{self.argument}"
+        return "one" if self.horizon == 1 else f"wig:{self.horizon}"
+
+    @property
+    def cut(self) -> Cut:
+        return {"never": lambda: never, "always": lambda: always, "every": lambda: every(self.argument), "first": lambda: first(self.argument)}[
+            self.policy
+        ]()
+
+    @property
+    def warmup(self) -> int:
+        """Frames at the start that carry no loss."""
+        return self.argument if self.policy == "first" else 0
+
+    @property
+    def needs_solver_gradient(self) -> bool:
+        """Whether a step after the first that carries a gradient is entered by a state that does."""
+        return any(not self.cut(k) for k in range(1, self.horizon))
+
+
+class Unrolled(nn.Module):
+    """Mean squared error over the frames of an unrolled trajectory, equal weights.
+
+        loss = 1/(m - w) sum_{k = w+1}^{m} mean |u_k - u_k^ref|^2,   u_{k+1} = step(u_k), cut where the policy says
+        List et al. 2024, eq. (3)
+    Args:   stepper: what is trained, usually `Corrected`. unrolling: policy, or its name.
+    Call:   a Window of m + 1 frames -> {"data": loss}, loss of shape (S,) for a stack and () else. Another horizon than the policy's is
+            allowed (a curriculum); the window decides.
+    Raises: ValueError if the gradient would have to pass a stepper that is not differentiable.
+    """
+
+    def __init__(self, stepper: Stepper, unrolling: str | Unrolling) -> None:
+        super().__init__()
+        self.stepper = stepper
+        self.unrolling = Unrolling.parse(unrolling)
+        if self.unrolling.needs_solver_gradient and not stepper.differentiable:
+            raise ValueError(
+                f"unroll: {self.unrolling.name} back-propagates through the solver, but it is declared not differentiable; "
+                f"train with 'one' or 'nog:{self.unrolling.horizon}', or cut the path by Corrected(..., cut='solver')"
+            )
+        self.stacked = getattr(stepper, "seeds", None) is not None
+
+    def forward(self, window: Window) -> dict[str, Tensor]:
+        frames = window.u.unbind(window.time_axis)
+        if len(frames) < 2 + self.unrolling.warmup:
+            raise ValueError(
+                f"Unrolled: {self.unrolling.name} needs {2 + self.unrolling.warmup} frames or more, got {len(frames)}; ask batch_at for a longer horizon"
+            )
+        like = frames[0][0] if window.time_axis == 2 else frames[0]
+        step = self.stepper.at(window.params, like)
+        errors = []
+        for k, u in enumerate(unroll(step, frames[0], len(frames) - 1, self.unrolling.cut), start=1):
+            if k > self.unrolling.warmup:
+                errors.append(self._mean(torch.square(u - frames[k])))
+        return {"data": torch.stack(errors).mean(0)}
+
+    def _mean(self, squared: Tensor) -> Tensor:
+        return squared.flatten(1).mean(1) if self.stacked else squared.mean()

@@ -1,0 +1,61 @@
+"""All seeds of a setting as the rows of one buffer, so that each is clipped, skipped, frozen and stepped by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class SeedStack:
+    """The parameters of a module as a buffer (S, P), one row per seed; the module's own parameters become views of it.
+
+    A stacked module's parameters all lead with an axis of S seeds; any other module is a stack of one. Each row is an optimiser's parameter of its
+    own group, with its own learning rate and step count: a row without a gradient is left alone, so entry s of a stack does what a single run would.
+
+    Args:   module: what is trained. seeds: number of seeds, or None for a module without a seed axis.
+    Raises: ValueError if nothing is to be trained, or a parameter does not lead with the seed axis.
+    """
+
+    def __init__(self, module: nn.Module, seeds: int | None = None) -> None:
+        self.params = [p for p in module.parameters() if p.requires_grad]
+        self.count = 1 if seeds is None else seeds
+        if not self.params:
+            raise ValueError("fit: the stepper has no trainable parameters; pass a Corrected stepper or set requires_grad")
+        for p in self.params if seeds is not None else ():
+            if p.shape[0] != seeds:
+                raise ValueError(f"fit: a stack of {seeds} seeds needs parameters (seeds, ...), got {tuple(p.shape)}")
+        with torch.no_grad():
+            self.buffer = torch.cat([p.reshape(self.count, -1) for p in self.params], 1).contiguous()
+            for p, part in zip(self.params, self._split(self.buffer)):
+                p.data = part
+        self.rows = [nn.Parameter(row) for row in self.buffer.unbind(0)]
+
+    def _split(self, buffer: Tensor) -> list[Tensor]:
+        sizes = [p.numel() // self.count for p in self.params]
+        return [part.view(p.shape) for p, part in zip(self.params, buffer.split(sizes, 1))]
+
+    def combine(self, grads: Mapping[str, Sequence[Tensor | None]], weights: Mapping[str, float | Tensor]) -> Tensor:
+        """sum_k w_k g_k as (S, P); weights are numbers or (S,)."""
+        total: Tensor | None = None
+        for name, parts in grads.items():
+            flat = torch.cat([(torch.zeros_like(p) if g is None else g).reshape(self.count, -1) for p, g in zip(self.params, parts)], 1)
+            weight = weights[name]
+            if isinstance(weight, Tensor):
+                flat = flat * weight.reshape(-1, 1)
+            elif weight != 1:
+                flat = flat * weight
+            total = flat if total is None else total + flat
+        assert total is not None
+        return total
+
+    def optimizer(self, make: Callable[..., torch.optim.Optimizer], lr: float) -> torch.optim.Optimizer:
+        """One parameter group per seed."""
+        return make([{"params": [row], "lr": lr} for row in self.rows])
+
+    @torch.no_grad()
+    def assign(self, grad: Tensor, active: Sequence[bool]) -> None:
+        """Give the active rows their gradient, the others none: an optimiser passes over them, state and step count included."""
+        for row, g, on in zip(self.rows, grad.unbind(0), active):
+            row.grad = g if on else None

@@ -1,0 +1,14 @@
+"""Every named loss counts alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+
+class Uniform:
+    """weight_k = 1 for every named loss."""
+
+    def __call__(self, losses: Mapping[str, Tensor], grads: Mapping[str, Sequence[Tensor | None]] | None = None) -> dict[str, float]:
+        return {name: 1.0 for name in losses}
