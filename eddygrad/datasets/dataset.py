@@ -70,8 +70,9 @@ class Dataset:
     ) -> Dataset:
         """A data set from trajectories in memory.
 
-        Args:    u: (samples, T, C, *grid), any device. params: numbers, (samples,) or (samples, 1, *1). grid: default, the shape of u on a side of 2 pi.
-                 dt: time between frames [s]. units: of the parameters. provenance: further attributes, e.g. pde="...".
+        Args:    u: (samples, T, C, *grid), any device. params: numbers, (samples,) or (samples, 1, *1).
+                 grid: default, the shape of `u` on a side of 2 pi. dt: time between frames [s].
+                 units: of the parameters. provenance: further attributes, e.g. pde="...".
         Raises:  ValueError if the shapes do not fit or `u` holds NaN or Inf.
         """
         if u.ndim < 4 or u.ndim > 6 or not u.is_floating_point():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import xarray as xr
 
 SCHEMA = "eddygrad-dataset/1"
 MANIFEST = "manifest.json"
+FIX = "delete it and call generate again"
 RESERVED = ("u", "sample", "time", "channel", "x", "y", "z", "sample_mean", "sample_variance")
 # Every file says these; a header may say more (digests of the configuration, the sets of a recipe).
 REQUIRED = (
@@ -148,52 +150,60 @@ def write_shard(
     data = xr.Dataset(variables, coords, attrs)
     encoding = {name: {"_FillValue": None} for name in [*variables, "time", *dims[3:]]}
     write_atomically(path, lambda temporary: data.to_netcdf(temporary, engine="h5netcdf", format="NETCDF4", encoding=encoding))
-    return Shard(path.name, start, start + len(u), attrs["sha256"], path.stat().st_size)
+    return Shard(path.name, start, start + len(u), checksum.hexdigest(), path.stat().st_size)
+
+
+class DataError(ValueError):
+    """A file or manifest that is not what it should be; one line: what, expected, got, fix."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever the libraries below make of damaged bytes becomes one DataError that names the file."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise DataError(f"{path}: expected a whole {SCHEMA} file, got one that cannot be read ({text}); it is truncated or damaged: {FIX}") from None
 
 
 def open_file(path: Path) -> h5netcdf.File:
-    """Open for reading; a ValueError in one line if it is missing, truncated or no NetCDF-4 file."""
+    """Open for reading.
+
+    Raises: DataError if it is missing, truncated or no NetCDF-4 file.
+    """
     if not path.is_file():
-        raise ValueError(f"{path}: expected a NetCDF-4 file, got nothing there; generate it or correct the path")
-    try:
+        raise DataError(f"{path}: expected a NetCDF-4 file, got nothing there; generate it or correct the path")
+    with reading(path):
         return h5netcdf.File(path, "r")
-    except Exception as error:
-        raise ValueError(
-            f"{path}: expected a whole NetCDF-4 file, got one that does not open ({_line(error)}); it is truncated or damaged: {FIX}"
-        ) from None
-
-
-FIX = "delete it and call generate again"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]
 
 
 def read_contents(path: Path) -> Contents:
-    """Header, parameters and moments of a file; refuses a wrong schema, missing attributes, wrong dimensions or sizes."""
-    with open_file(path) as file:
-        try:
-            return _contents(file, path)
-        except (KeyError, OSError, RuntimeError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: expected a {SCHEMA} file, got one that cannot be read ({_line(error)}); it is damaged: {FIX}") from None
+    """Header, parameters and moments of a file.
+
+    Raises: DataError for a wrong schema, missing attributes, wrong dimensions, sizes or types.
+    """
+    with open_file(path) as file, reading(path):
+        return _contents(file, path)
 
 
 def _contents(file: h5netcdf.File, path: Path) -> Contents:
     attrs = {key: value.item() if isinstance(value, np.generic) else value for key, value in file.attrs.items()}
     missing = [key for key in (*REQUIRED, "json", "sha256") if key not in attrs]
     if missing:
-        raise ValueError(f"{path}: expected the attributes of {SCHEMA}, got none of {missing}; write the file with generate or Dataset.save")
+        raise DataError(f"{path}: expected the attributes of {SCHEMA}, got none of {missing}; write the file with generate or Dataset.save")
     as_json = json.loads(attrs.pop("json"))
     sha256 = str(attrs.pop("sha256"))
     header = {key: json.loads(value) if key in as_json else value for key, value in attrs.items() if key != "_NCProperties"}
     if header["schema"] != SCHEMA:
-        raise ValueError(f"{path}: expected schema {SCHEMA!r}, got {header['schema']!r}; read it with the version that wrote it")
+        raise DataError(f"{path}: expected schema {SCHEMA!r}, got {header['schema']!r}; read it with the version that wrote it")
     _check_dimensions(file, path, header)
     params = {}
     for name in header["parameters"]:
         if name not in file.variables or file.variables[name].dimensions != ("sample",):
-            raise ValueError(f"{path}: expected the parameter {name!r} with dimension ('sample',), got {sorted(file.variables)}; {FIX}")
+            raise DataError(f"{path}: expected the parameter {name!r} with dimension ('sample',), got {sorted(file.variables)}; {FIX}")
         params[name] = np.asarray(file.variables[name][...], dtype=np.float64)
     mean, variance = (np.asarray(file.variables[name][...], dtype=np.float64) for name in ("sample_mean", "sample_variance"))
     numbers = np.asarray(file.variables["sample"][...])
@@ -206,14 +216,15 @@ def _check_dimensions(file: h5netcdf.File, path: Path, header: Header) -> None:
     dims = dimensions(len(shape))
     if "u" not in file.variables or file.variables["u"].dimensions != dims:
         got = file.variables["u"].dimensions if "u" in file.variables else f"only {sorted(file.variables)}"
-        raise ValueError(f"{path}: expected the variable 'u' with dimensions {dims}, got {got}; transpose or rename them")
+        raise DataError(f"{path}: expected the variable 'u' with dimensions {dims}, got {got}; transpose or rename them")
     expected = (header["frames"], len(header["channels"]), *shape)
     if tuple(file.variables["u"].shape[1:]) != expected:
-        raise ValueError(
-            f"{path}: expected 'u' of size (samples, {', '.join(map(str, expected))}) as its attributes say, got {tuple(file.variables['u'].shape)}; {FIX}"
+        raise DataError(
+            f"{path}: expected 'u' of size (samples, {', '.join(map(str, expected))}) as its attributes say, "
+            f"got {tuple(file.variables['u'].shape)}; {FIX}"
         )
     if file.variables["u"].dtype != np.dtype(header["dtype"]):
-        raise ValueError(f"{path}: expected 'u' in {header['dtype']} as its attributes say, got {file.variables['u'].dtype}; {FIX}")
+        raise DataError(f"{path}: expected 'u' in {header['dtype']} as its attributes say, got {file.variables['u'].dtype}; {FIX}")
 
 
 def check_finite(states: np.ndarray, path: Path, sample: int) -> None:
@@ -221,29 +232,24 @@ def check_finite(states: np.ndarray, path: Path, sample: int) -> None:
     finite = np.isfinite(states)
     if not finite.all():
         frame, channel = np.argwhere(~finite)[0][:2]
-        raise ValueError(
-            f"{path}: expected finite numbers, got {np.count_nonzero(~finite)} NaN or Inf, first in sample {sample}, frame {frame}, channel {channel}; {FIX}"
-        )
+        where = f"sample {sample}, frame {frame}, channel {channel}"
+        raise DataError(f"{path}: expected finite numbers, got {np.count_nonzero(~finite)} NaN or Inf, first in {where}; {FIX}")
 
 
-def read_states(path: Path, sha256: str | None = None) -> np.ndarray:
-    """All states of a file, checked against its checksum and, if given, the manifest's.
+def read_states(path: Path, sha256: str | None = None) -> Iterator[np.ndarray]:
+    """The states of a file sample by sample (time, channel, *grid); after the last, its own checksum and the manifest's, if given, are compared.
 
-    Raises: ValueError if a number is not finite or a checksum differs.
+    Raises: DataError if a number is not finite or a checksum differs.
     """
     contents = read_contents(path)
     checksum = Checksum(contents.header, contents.start, contents.params, contents.mean, contents.variance)
-    with open_file(path) as file:
-        try:
-            u = np.asarray(file.variables["u"][...])
-        except (OSError, RuntimeError) as error:
-            raise ValueError(f"{path}: expected whole states, got an unreadable block ({_line(error)}); it is damaged: {FIX}") from None
-    for i, states in enumerate(u):
-        check_finite(states, path, contents.start + i)
-        checksum.update(states)
+    with open_file(path) as file, reading(path):
+        for i in range(contents.samples):
+            states = np.asarray(file.variables["u"][i])
+            check_finite(states, path, contents.start + i)
+            checksum.update(states)
+            yield states
     for owner, expected in (("its own", contents.sha256), ("the manifest's", sha256)):
-        if expected is not None and checksum.hexdigest() != expected:
-            raise ValueError(
-                f"{path}: expected {owner} checksum {expected[:12]}, got {checksum.hexdigest()[:12]}; bytes have changed since it was written: {FIX}"
-            )
-    return u
+        got = checksum.hexdigest()
+        if expected is not None and got != expected:
+            raise DataError(f"{path}: expected {owner} checksum {expected[:12]}, got {got[:12]}; bytes have changed since it was written: {FIX}")

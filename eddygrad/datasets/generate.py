@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from eddygrad.datasets.dataset import Dataset, default_channels, header, open, sample_params
-from eddygrad.datasets.format import MANIFEST, Header, Shard, read_contents, sha256_of_arrays, write_shard
+from eddygrad.datasets.format import MANIFEST, Header, Shard, canonical, read_contents, sha256_of_arrays, write_shard
 from eddygrad.datasets.manifest import Manifest, source
 from eddygrad.datasets.normalise import pool, sample_moments
 from eddygrad.solver.grid import Grid
@@ -183,7 +184,7 @@ def _header(
         base["params_sha256"] = sha256_of_arrays(*[job.params[name].numpy() for name in sorted(job.params)])
         if isinstance(job.stepper, nn.Module):
             base["weights_sha256"] = sha256_of_arrays(*[value.detach().cpu().numpy() for _, value in sorted(job.stepper.state_dict().items())])
-    return base
+    return json.loads(canonical(base))
 
 
 def _in_memory(u: Tensor, job: _Job, header: Header, units: Mapping[str, str] | None) -> Dataset:
@@ -196,7 +197,8 @@ def _same_configuration(path: Path, found: Header, wanted: Header) -> None:
     if different:
         key = different[0]
         raise ValueError(
-            f"{path}: expected data of this configuration ({key}={wanted.get(key)!r}), got {key}={found.get(key)!r}; choose another path or delete the old data"
+            f"{path}: expected data of this configuration ({key}={wanted.get(key)!r}), got {key}={found.get(key)!r}; "
+            "choose another path or delete the old data"
         )
 
 

@@ -7,7 +7,19 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from eddygrad.datasets.format import FIX, MANIFEST, SCHEMA, Contents, Header, Shard, canonical, read_contents, read_states, write_atomically
+from eddygrad.datasets.format import (
+    FIX,
+    MANIFEST,
+    SCHEMA,
+    Contents,
+    DataError,
+    Header,
+    Shard,
+    canonical,
+    read_contents,
+    read_states,
+    write_atomically,
+)
 from eddygrad.datasets.normalise import Normalisation
 
 
@@ -35,23 +47,23 @@ class Manifest:
 
     @staticmethod
     def read(folder: Path) -> Manifest:
-        """Raises: ValueError if there is none, it is damaged, or of another schema."""
+        """Raises: DataError if there is none, it is damaged, or of another schema."""
         path = folder / MANIFEST
         if not path.is_file():
-            raise ValueError(f"{folder}: expected a data set with {MANIFEST}, got none; call generate on this folder or correct the path")
+            raise DataError(f"{folder}: expected a data set with {MANIFEST}, got none; call generate on this folder or correct the path")
         try:
             body = json.loads(path.read_text())
             sha256 = body.pop("sha256")
             if sha256 != _digest(body):
-                raise ValueError("its checksum differs")
+                raise TypeError("its checksum differs")
             shards = tuple(Shard(**s) for s in body["shards"])
             pair = body["normalisation"]
             normalisation = None if pair is None else Normalisation(tuple(pair["mean"]), tuple(pair["std"]))
             manifest = Manifest(body["header"], body["samples"], shards, normalisation)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path}: expected a whole manifest, got a damaged one ({error}); delete the folder and call generate again") from None
+            raise DataError(f"{path}: expected a whole manifest, got a damaged one ({error}); delete the folder and call generate again") from None
         if manifest.header.get("schema") != SCHEMA:
-            raise ValueError(f"{path}: expected schema {SCHEMA!r}, got {manifest.header.get('schema')!r}; read it with the version that wrote it")
+            raise DataError(f"{path}: expected schema {SCHEMA!r}, got {manifest.header.get('schema')!r}; read it with the version that wrote it")
         return manifest
 
 
@@ -80,15 +92,14 @@ def source(path: str | Path) -> Source:
     """Find the files of a data set and read their headers; refuses what is incomplete, truncated or does not fit together."""
     path = Path(path)
     if not path.is_dir():
-        contents = read_contents(path)
-        return Source((path,), (contents,), (None,))
+        return Source((path,), (read_contents(path),), (None,))
     manifest = Manifest.read(path)
     _check_shards(path, manifest)
     files = tuple(path / s.file for s in manifest.shards)
     contents = tuple(read_contents(f) for f in files)
     for file, shard, found in zip(files, manifest.shards, contents):
         if (found.start, found.samples) != (shard.start, shard.stop - shard.start) or found.sha256 != shard.sha256 or found.header != manifest.header:
-            raise ValueError(
+            raise DataError(
                 f"{file}: expected samples {shard.start} to {shard.stop} with the manifest's header and checksum, got another shard; {FIX}"
             )
     return Source(files, contents, tuple(s.sha256 for s in manifest.shards))
@@ -97,21 +108,21 @@ def source(path: str | Path) -> Source:
 def _check_shards(folder: Path, manifest: Manifest) -> None:
     have = sum(s.stop - s.start for s in manifest.shards)
     if not manifest.complete:
-        raise ValueError(
-            f"{folder}: expected {manifest.samples} samples, got a manifest with {have}; generation was interrupted: call generate again, it continues"
+        raise DataError(
+            f"{folder}: expected {manifest.samples} samples, got a manifest with {have}; generation was interrupted: call it again, it continues"
         )
     position = 0
     for shard in manifest.shards:
         file = folder / shard.file
         if shard.start != position:
-            raise ValueError(f"{folder}: expected the shard that starts at sample {position}, got {shard.start}; the manifest misses an entry: {FIX}")
+            raise DataError(f"{folder}: expected the shard that starts at sample {position}, got {shard.start}; the manifest misses an entry: {FIX}")
         position = shard.stop
         if not file.is_file():
-            raise ValueError(
+            raise DataError(
                 f"{file}: expected a shard of samples {shard.start} to {shard.stop}, got no file; call generate again, it makes what is missing"
             )
         if file.stat().st_size != shard.bytes:
-            raise ValueError(f"{file}: expected {shard.bytes} bytes, got {file.stat().st_size}; the shard is truncated: {FIX}")
+            raise DataError(f"{file}: expected {shard.bytes} bytes, got {file.stat().st_size}; the shard is truncated: {FIX}")
 
 
 def validate(path: str | Path) -> Source:
@@ -120,9 +131,10 @@ def validate(path: str | Path) -> Source:
     Found are: a missing or incomplete manifest, a truncated shard, a changed byte, a wrong dimension, size or type, NaN or Inf, a missing attribute.
 
     Returns: what was read, if all is well.
-    Raises:  ValueError.
+    Raises:  DataError, a ValueError.
     """
     found = source(path)
     for file, sha256 in zip(found.files, found.sha256):
-        read_states(file, sha256)
+        for _ in read_states(file, sha256):
+            pass
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 from typing import Protocol
 
 import h5netcdf
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eddygrad.datasets.format import open_file, read_states
+from eddygrad.datasets.format import open_file, read_states, reading
 from eddygrad.datasets.manifest import Source
 
 _OPEN_FILES = 16
@@ -67,20 +68,24 @@ class OnDisk:
         rows = index.reshape(-1).cpu().numpy()
         out = np.empty((len(rows), *self.shape), dtype=self.source.header["dtype"])
         # A run ends where the next row is not the next frame of the same sample.
-        breaks = np.flatnonzero((np.diff(rows) != 1) | (rows[1:] % self.frames == 0)) + 1 if len(rows) else []
-        for run in np.split(np.arange(len(rows)), breaks) if len(rows) else []:
-            sample, time = divmod(int(rows[run[0]]), self.frames)
+        breaks = np.flatnonzero((np.diff(rows) != 1) | (rows[1:] % self.frames == 0)) + 1
+        bounds = [0, *breaks.tolist(), len(rows)] if len(rows) else []
+        for begin, end in pairwise(bounds):
+            sample, time = divmod(int(rows[begin]), self.frames)
             shard = int(np.searchsorted(self._starts, sample, side="right")) - 1
             states = self._file(shard).variables["u"]
-            out[run[0] : run[-1] + 1] = states[sample - int(self._starts[shard]), time : time + len(run)]
+            with reading(self.source.files[shard]):
+                out[begin:end] = states[sample - int(self._starts[shard]), time : time + end - begin]
         return torch.from_numpy(out).reshape(*index.shape, *self.shape)
 
     def load(self) -> Tensor:
         """Everything as one tensor, checksums and finiteness checked on the way."""
         u = torch.empty(self.source.samples, self.frames, *self.shape, dtype=self.dtype)
-        for start, file, sha256 in zip(self._starts, self.source.files, self.source.sha256):
-            states = torch.from_numpy(read_states(file, sha256))
-            u[start : start + len(states)] = states
+        at = 0
+        for file, sha256 in zip(self.source.files, self.source.sha256):
+            for states in read_states(file, sha256):
+                u[at] = torch.from_numpy(states)
+                at += 1
         return u
 
     def _file(self, shard: int) -> h5netcdf.File:

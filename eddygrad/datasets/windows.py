@@ -26,9 +26,9 @@ def window_count(samples: int, frames: int, horizon: int, stride: int = 1) -> in
     if horizon < 0 or stride < 1:
         raise ValueError(f"batches: horizon must be at least 0 and stride at least 1, got horizon={horizon}, stride={stride}")
     if horizon * stride + 1 > frames:
-        longest = max((frames - 1) // stride, 0)
         raise ValueError(
-            f"batches: horizon {horizon} at stride {stride} needs {horizon * stride + 1} frames, got trajectories of {frames}; at most {longest} fits"
+            f"batches: horizon {horizon} at stride {stride} needs {horizon * stride + 1} frames, got trajectories of {frames}; "
+            f"horizon {(frames - 1) // stride} is the longest that fits"
         )
     return samples * (frames - horizon * stride)
 
@@ -36,8 +36,8 @@ def window_count(samples: int, frames: int, horizon: int, stride: int = 1) -> in
 class Batches:
     """`batch_at(step, horizon) -> Window`; made by `Dataset.batches`.
 
-        position p of the stream = the p-th entry of the permutations of epochs 0, 1, ... laid end to end; batch `step` is p = step B .. (step + 1) B - 1
-        window w = permutation_epoch[p mod W]:  sample = w // starts, first frame = w mod starts
+        stream = the permutations of epochs 0, 1, ... laid end to end; batch `step` is its positions step B .. (step + 1) B - 1
+        window w of W:  sample = w // starts, first frame = w mod starts
 
     Every seed draws every window once per epoch; nothing is dropped at an epoch's end. Entry s of a stacked batch is bitwise the batch of seed s
     alone. The permutations of the last few epochs are kept, which changes speed only.

@@ -80,19 +80,21 @@ def random_fourier(
         )
     side, ndim = 2 * bandlimit + 1, grid.ndim
     m = torch.arange(side, dtype=torch.float64) - bandlimit
-    norm = sum(x**2 for x in torch.meshgrid(*[m] * ndim, indexing="ij")).sqrt()  # type: ignore[union-attr]
+    norm = torch.stack(torch.meshgrid(*[m] * ndim, indexing="ij")).square().sum(0).sqrt()
     inside = (norm > 0) & (norm <= bandlimit)
     amplitude = torch.where(inside, norm.clamp_min(1) ** -decay, 0.0)
     axes = tuple(range(-ndim, 0))
     shape = (channels,) + (side,) * ndim
-    place = torch.meshgrid(*[(torch.arange(side) - bandlimit) % n for n in grid.shape], indexing="ij")
+    place = [(torch.arange(side) - bandlimit) % n for n in grid.shape]
     out = torch.empty(samples, channels, *grid.shape, dtype=torch.float64)
     for i in range(samples):
         ab = torch.randn(2, *shape, generator=generator(seed, purpose, start + i), dtype=torch.float64) * amplitude
         c = torch.complex(ab[0], -ab[1])
         h = (c + c.flip(axes).conj()) / 2  # spectrum of the real part, so that Parseval gives the rms
         h = h * (rms / (h.abs() ** 2).sum(axes, keepdim=True).sqrt())
-        spectrum = torch.zeros(channels, *grid.shape, dtype=torch.complex128)
-        spectrum[(slice(None), *place)] = h
+        spectrum = h
+        for axis, (n, at) in enumerate(zip(grid.shape, place)):
+            padded = torch.zeros(*spectrum.shape[: axis + 1], n, *spectrum.shape[axis + 2 :], dtype=h.dtype)
+            spectrum = padded.index_copy(axis + 1, at, spectrum)
         out[i] = torch.fft.ifftn(spectrum, dim=axes, norm="forward").real
     return out
