@@ -81,6 +81,7 @@ def ks_train(programs: Programs) -> list[Job]:
             programs.job(case, "peer", "PhiFlow + stock torch network", "peers/ks_train_phiflow.py", way),
             programs.job(case, "peer", "exponax + equinox jitted", "peers/ks_train_exponax.py", way),
             programs.job(case, "variant", "eddygrad, one thread", ours, way, threads=1),
+            programs.job(case, "variant", "eddygrad, lengths per sample", ours, f"{way} --lengths per-sample"),
             programs.job(case, "limit", "limit: network's products alone", "limits.py", f"update-products {way}"),
             programs.job(case, "limit", "limit: operations at peak rate", "limits.py", f"update-peak {way}"),
         ]
@@ -88,6 +89,7 @@ def ks_train(programs: Programs) -> list[Job]:
         jobs += [
             programs.job(stacked, "ours", "eddygrad, 8 seeds", ours, f"{way} --seeds 8"),
             programs.job(stacked, "variant", "eddygrad, 8 seeds, one thread", ours, f"{way} --seeds 8", threads=1),
+            programs.job(stacked, "variant", "eddygrad, 8 seeds, lengths per sample", ours, f"{way} --seeds 8 --lengths per-sample"),
             programs.job(stacked, "peer", "PhiFlow + stock torch network", "peers/ks_train_phiflow.py", way),
             programs.job(stacked, "peer", "exponax + equinox jitted", "peers/ks_train_exponax.py", way),
             programs.job(stacked, "limit", "limit: network's products alone", "limits.py", f"update-products {way} --seeds 8"),

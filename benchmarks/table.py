@@ -37,7 +37,10 @@ def ratios(ours: list[Row], theirs: list[Row]) -> tuple[float, float, float] | N
 
 
 def different_work(rows: list[Row]) -> str | None:
-    """The probe of `rows` if it disagrees with our step's: same scheme, same first state, so the same values."""
+    """What shows that the rows of a case did not do the same work: networks of different sizes, or states that disagree after the probe's steps."""
+    sizes = {r["label"]: r["parameters"] for r in rows if "parameters" in r}
+    if len(set(sizes.values())) > 1:
+        return f"the networks have different sizes: {sizes}"
     ours = next((r["probe"] for r in rows if r["role"] == "ours" and "probe" in r), None)
     for row in rows:
         if ours is None or "probe" not in row or row.get("lengths") == "per-sample":

@@ -1,0 +1,88 @@
+"""Our training update of the paper's Kuramoto-Sivashinsky case: `fit`'s own, every seed of a stack at once. Prints one JSON line.
+
+`seconds` is per update of one model: a stack's time divided by its seeds. The window is fixed, as it is for the peers: reading data is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+import torch
+from timing import arguments, emit, measure
+from torch import Tensor
+from workload import BATCH, DEPTH, DOMAIN, FRAME_DT, HORIZON, POINTS, SUBSTEPS, WIDTH, first_state
+
+from eddygrad.correctors import Corrected, ResNet, correct, domain_size
+from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.rollout import Window
+from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.training import Loop, Training, Unrolled
+
+TRAINING_DOMAINS = (0.9, 0.95, 1.0, 1.1, 1.2, 1.3)  # D / 8 in the paper's training set
+
+
+def options() -> argparse.Namespace:
+    parser = arguments(__doc__)
+    parser.add_argument("--grad", default="wig", choices=["wig", "nog"])
+    parser.add_argument("--seeds", type=int, default=1, help="1: a single network; more: a stack")
+    parser.add_argument("--lengths", default="shared", choices=["shared", "per-sample"], help="per-sample: the six of the paper's training set")
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--horizon", type=int, default=HORIZON)
+    parser.add_argument("--width", type=int, default=WIDTH)
+    parser.add_argument("--depth", type=int, default=DEPTH)
+    parser.add_argument("--updates", type=int, default=10, help="updates per timed block")
+    return parser.parse_args()
+
+
+def corrected_solver(seeds: int, width: int = WIDTH, depth: int = DEPTH) -> Corrected:
+    """ETD1 twice + h f(u, D/8), f the paper's residual network; a stack of `seeds` if there are several."""
+    grid = Grid((POINTS,), 2 * math.pi * DOMAIN)
+    coarse = ETDRK(KuramotoSivashinsky(), grid, dt=FRAME_DT, order=1, substeps=SUBSTEPS)
+    network = ResNet(width, depth, seeds=0 if seeds == 1 else range(seeds))
+    return correct(coarse, network, mode="parallel", features=domain_size())
+
+
+def fixed_window(seeds: int, batch: int, horizon: int, lengths: str = "shared") -> Window:
+    """A smooth state and random targets of the attractor's size, (B, T, 1, N) or (S, B, T, 1, N)."""
+    rows = seeds * batch
+    u = torch.tensor(first_state(rows), dtype=torch.float32)[:, None, None]
+    targets = torch.randn(rows, horizon, 1, POINTS, generator=torch.Generator().manual_seed(0)) * 0.5
+    scale = torch.tensor(TRAINING_DOMAINS if lengths == "per-sample" else [1.0], dtype=torch.float64)
+    length = 2 * math.pi * DOMAIN * scale[torch.arange(rows) % len(scale)].reshape(rows, 1, 1)
+    window = torch.cat([u, targets], 1)
+    if seeds == 1:
+        return Window(window, {"length": length})
+    return Window(window.unflatten(0, (seeds, batch)), {"length": length.unflatten(0, (seeds, batch))}, time_axis=2)
+
+
+def build_update(
+    grad: str, seeds: int, width: int = WIDTH, depth: int = DEPTH, horizon: int = HORIZON, batch: int = BATCH, lengths: str = "shared"
+) -> Callable[[], Tensor]:
+    """One call is one update of all seeds: window, forward, backward, guard, Adam. Returns the loss per seed."""
+    model = corrected_solver(seeds, width, depth)
+    window = fixed_window(seeds, batch, horizon, lengths)
+    training = Training(steps=10**9, lr=1e-4, horizon=horizon)
+    return Loop(model, Unrolled(model, f"{grad}:{horizon}"), lambda step, horizon: window, training).update
+
+
+def main() -> None:
+    args = options()
+    torch.set_num_threads(args.threads)
+    update = build_update(args.grad, args.seeds, args.width, args.depth, args.horizon, args.batch, args.lengths)
+
+    def block() -> None:
+        for _ in range(args.updates):
+            loss = update()
+        assert bool(torch.isfinite(loss).all())
+
+    result = measure(block, args.updates * args.seeds, args.repetitions, args.max_seconds)
+    parameters = sum(p.numel() for p in corrected_solver(1, args.width, args.depth).parameters())
+    settings = {name: getattr(args, name) for name in ("grad", "batch", "horizon", "seeds", "lengths", "threads")}
+    emit("ks-train", "eddygrad", result, **settings, parameters=parameters, versions=f"torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()
