@@ -42,12 +42,13 @@ Header = dict[str, Any]
 
 @dataclass(frozen=True)
 class Shard:
-    """Samples [start, stop) of a data set in one file; `sha256` is over header, parameters and states, `bytes` the file's size."""
+    """Samples [start, stop) of a data set in one file; `sha256` is over header, parameters and states, `file_sha256` over all `bytes` of the file."""
 
     file: str
     start: int
     stop: int
     sha256: str
+    file_sha256: str
     bytes: int
 
 
@@ -81,6 +82,12 @@ def sha256_of_arrays(*arrays: np.ndarray) -> str:
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """Digest of every byte."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Checksum:
@@ -150,7 +157,7 @@ def write_shard(
     data = xr.Dataset(variables, coords, attrs)
     encoding = {name: {"_FillValue": None} for name in [*variables, "time", *dims[3:]]}
     write_atomically(path, lambda temporary: data.to_netcdf(temporary, engine="h5netcdf", format="NETCDF4", encoding=encoding))
-    return Shard(path.name, start, start + len(u), checksum.hexdigest(), path.stat().st_size)
+    return Shard(path.name, start, start + len(u), checksum.hexdigest(), sha256_of_file(path), path.stat().st_size)
 
 
 class DataError(ValueError):
@@ -236,8 +243,8 @@ def check_finite(states: np.ndarray, path: Path, sample: int) -> None:
         raise DataError(f"{path}: expected finite numbers, got {np.count_nonzero(~finite)} NaN or Inf, first in {where}; {FIX}")
 
 
-def read_states(path: Path, sha256: str | None = None) -> Iterator[np.ndarray]:
-    """The states of a file sample by sample (time, channel, *grid); after the last, its own checksum and the manifest's, if given, are compared.
+def read_states(path: Path, file_sha256: str | None = None) -> Iterator[np.ndarray]:
+    """The states of a file sample by sample (time, channel, *grid); after the last, its checksum and the file's, if given, are compared.
 
     Raises: DataError if a number is not finite or a checksum differs.
     """
@@ -249,7 +256,11 @@ def read_states(path: Path, sha256: str | None = None) -> Iterator[np.ndarray]:
             check_finite(states, path, contents.start + i)
             checksum.update(states)
             yield states
-    for owner, expected in (("its own", contents.sha256), ("the manifest's", sha256)):
-        got = checksum.hexdigest()
-        if expected is not None and got != expected:
-            raise DataError(f"{path}: expected {owner} checksum {expected[:12]}, got {got[:12]}; bytes have changed since it was written: {FIX}")
+    _compare(path, "data checksum", contents.sha256, checksum.hexdigest())
+    if file_sha256 is not None:
+        _compare(path, "file checksum", file_sha256, sha256_of_file(path))
+
+
+def _compare(path: Path, what: str, expected: str, got: str) -> None:
+    if expected != got:
+        raise DataError(f"{path}: expected {what} {expected[:12]}, got {got[:12]}; bytes have changed since it was written: {FIX}")

@@ -77,7 +77,7 @@ class Source:
 
     files: tuple[Path, ...]
     contents: tuple[Contents, ...]
-    sha256: tuple[str | None, ...]  # per file, the manifest's
+    file_sha256: tuple[str | None, ...]  # as the manifest has it; a single file has none
 
     @property
     def header(self) -> Header:
@@ -102,7 +102,7 @@ def source(path: str | Path) -> Source:
             raise DataError(
                 f"{file}: expected samples {shard.start} to {shard.stop} with the manifest's header and checksum, got another shard; {FIX}"
             )
-    return Source(files, contents, tuple(s.sha256 for s in manifest.shards))
+    return Source(files, contents, tuple(s.file_sha256 for s in manifest.shards))
 
 
 def _check_shards(folder: Path, manifest: Manifest) -> None:
@@ -134,7 +134,7 @@ def validate(path: str | Path) -> Source:
     Raises:  DataError, a ValueError.
     """
     found = source(path)
-    for file, sha256 in zip(found.files, found.sha256):
+    for file, sha256 in zip(found.files, found.file_sha256):
         for _ in read_states(file, sha256):
             pass
     return found

@@ -82,7 +82,7 @@ class OnDisk:
         """Everything as one tensor, checksums and finiteness checked on the way."""
         u = torch.empty(self.source.samples, self.frames, *self.shape, dtype=self.dtype)
         at = 0
-        for file, sha256 in zip(self.source.files, self.source.sha256):
+        for file, sha256 in zip(self.source.files, self.source.file_sha256):
             for states in read_states(file, sha256):
                 u[at] = torch.from_numpy(states)
                 at += 1

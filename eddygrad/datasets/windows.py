@@ -72,7 +72,7 @@ class Batches:
         sample = torch.div(which, starts, rounding_mode="floor")
         rows = self._first_row[sample] + (which - sample * starts)
         u = data.store.rows(rows.unsqueeze(-1) + self._offset(horizon))
-        return Window(u, {name: value[sample] for name, value in self._params.items()})
+        return Window(u, {name: value[sample] for name, value in self._params.items()}, 2 if self.stacked else 1)
 
     def _draw(self, position: int, total: int) -> Tensor:
         """Window numbers (S, B) at stream positions position .. position + batch - 1; a batch may straddle epochs."""
