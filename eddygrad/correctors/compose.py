@@ -14,6 +14,9 @@ from eddygrad.solver.schemes.etdrk import ETDRK
 from eddygrad.solver.step import Observer, Params, Step, Stepper
 
 Mode = Literal["parallel", "sequential", "no-bypass"]
+Base = Literal["none", "state", "solver"]
+Sees = Literal["state", "solver"]
+Cuts = Literal["solver", "network"] | None
 
 
 class Corrected(nn.Module):
@@ -41,13 +44,13 @@ class Corrected(nn.Module):
         network: nn.Module,
         solver: Stepper | None,
         *,
-        base: Literal["none", "state", "solver"],
-        sees: Literal["state", "solver"],
+        base: Base,
+        sees: Sees,
         scale: float,
         dt: float,
         channels: Sequence[int] | None = None,
         features: Features | None = None,
-        cut: Literal["solver", "network"] | None = None,
+        cut: Cuts = None,
     ) -> None:
         super().__init__()
         if solver is None and "solver" in (base, sees):
@@ -59,7 +62,10 @@ class Corrected(nn.Module):
         if not dt > 0:
             raise ValueError(f"Corrected: dt must be positive, got {dt}")
         self.network, self.solver = network, solver
-        self.base, self.sees, self.scale, self.dt, self.cut = base, sees, float(scale), float(dt), cut
+        self.base: Base = base
+        self.sees: Sees = sees
+        self.cut: Cuts = cut
+        self.scale, self.dt = float(scale), float(dt)
         self.channels = None if channels is None else tuple(channels)
         self.features = features or Features()
 
@@ -72,6 +78,20 @@ class Corrected(nn.Module):
     def seeds(self) -> tuple[int, ...] | None:
         """Seeds of a stacked network, None for a single one."""
         return tuple(self.network.seeds) if getattr(self.network, "stacked", False) else None
+
+    def with_network(self, network: nn.Module) -> Corrected:
+        """The same composition around another network: one entry of a stack, or a stack of new seeds."""
+        return Corrected(
+            network,
+            self.solver,
+            base=self.base,
+            sees=self.sees,
+            scale=self.scale,
+            dt=self.dt,
+            channels=self.channels,
+            features=self.features,
+            cut=self.cut,
+        )
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
         solve = None if self.solver is None else self.solver.at(params, like, observe)
@@ -117,7 +137,7 @@ def correct(
     scale: float | None = None,
     features: Features | None = None,
     channels: Sequence[int] | None = None,
-    cut: Literal["solver", "network"] | None = None,
+    cut: Cuts = None,
 ) -> Corrected:
     """A solver with a learned correction.
 

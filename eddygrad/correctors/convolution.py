@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-
 _scratch = threading.local()
 
 
 def _workspace(name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Memory of this thread that is overwritten at the next call: columns live only from one line to the next, and fresh pages cost more than they."""
+    """Memory of this thread that is overwritten at the next call: columns live for one line, and fresh pages cost more than they."""
     key = (name, shape, like.dtype, like.device)
     kept: OrderedDict[tuple[object, ...], Tensor] = _scratch.__dict__.setdefault("kept", OrderedDict())
     if key not in kept:

@@ -105,7 +105,7 @@ class Unrolled(nn.Module):
         frames = window.u.unbind(window.time_axis)
         if len(frames) < 2 + self.unrolling.warmup:
             raise ValueError(
-                f"Unrolled: {self.unrolling.name} needs {2 + self.unrolling.warmup} frames or more, got {len(frames)}; ask batch_at for a longer horizon"
+                f"Unrolled: {self.unrolling.name} needs {2 + self.unrolling.warmup} frames, got {len(frames)}; ask batch_at for a longer horizon"
             )
         like = frames[0][0] if window.time_axis == 2 else frames[0]
         step = self.stepper.at(window.params, like)

@@ -1,0 +1,199 @@
+"""Train a composed stepper on a data set in one call, and score what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eddygrad.correctors.compose import Corrected
+from eddygrad.datasets.dataset import Dataset, Split
+from eddygrad.solver.rollout import trajectory
+from eddygrad.studies.evaluate import Evaluation, evaluate
+from eddygrad.training import metrics
+from eddygrad.training.guard import Guard
+from eddygrad.training.loop import Fit, Loop, Training
+from eddygrad.training.loop import fit as train
+from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
+from eddygrad.training.schedule import Schedule, schedule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; defaults are for small networks on Kuramoto-Sivashinsky.
+
+    Args:
+        unroll:         'one', 'nog:M', 'wig:M', 'wig:M/J', 'push:M/W'.
+        steps:          updates.
+        batch:          windows per update and seed. ONE takes `budget` times as many, so that every modality sees equally many frames an update.
+        budget:         horizon that ONE is given the budget of; None is the rule switched off (for 'one': batch as it stands).
+        lr, schedule:   base learning rate and its course: 'constant', 'exponential', 'cosine', 'plateau', or a Schedule.
+        clip, outlier:  gradient norm at which an update is scaled, and the multiple of its moving average at which it is skipped, per seed.
+        validate_every: updates between validations; validation_horizon: frames that are compared there.
+    """
+
+    unroll: str = "nog:3"
+    steps: int = 2000
+    batch: int = 16
+    budget: int | None = None
+    lr: float = 1e-3
+    schedule: str | Schedule = "cosine"
+    clip: float | None = None
+    outlier: float | None = None
+    validate_every: int = 1000
+    validation_horizon: int = 12
+    checkpoint_every: int = 1000
+
+    @property
+    def unrolling(self) -> Unrolling:
+        return Unrolling.parse(self.unroll)
+
+    @property
+    def windows_per_update(self) -> int:
+        return self.batch * (self.budget or 1) if self.unrolling.horizon == 1 else self.batch
+
+
+@dataclass
+class Validation:
+    """The paper's metric on trajectories kept from training: (S,), the mean over windows spread over each of them."""
+
+    data: Dataset
+    horizon: int
+    windows: int = 4
+    _window: Any = field(default=None, repr=False)
+
+    @torch.no_grad()
+    def __call__(self, module: nn.Module) -> Tensor:
+        if self._window is None:
+            room = self.data.frames - self.horizon - 1
+            starts = sorted({round(i * room / max(1, self.windows - 1)) for i in range(self.windows)})
+            self._window = self.data.windows(self.horizon, starts)
+        u, params = self._window.u, self._window.params
+        like, seeds = u[:, 0], getattr(module, "seeds", None)
+        start = like if seeds is None else like.expand(len(seeds), *like.shape)
+        stepper: Any = module
+        rolled = trajectory(stepper.at(params, like), start, self.horizon + 1, include_start=True, time_axis=1 if seeds is None else 2)
+        return metrics.rellinf(rolled, u, self.data.grid.ndim).mean(-1).reshape(-1)
+
+
+@dataclass
+class Trained:
+    """A trained stepper with the story of its training; `test` scores it."""
+
+    stepper: Corrected
+    fit: Fit
+    recipe: Recipe
+    data: Split
+    megabytes: float
+    seconds: float
+
+    def test(self, data: Dataset | None = None, horizon: int = 12) -> Evaluation:
+        """Score every seed on the test part of the data, or on other data."""
+        data = self.data.test if data is None else data
+        return evaluate(self.stepper, data, min(horizon, data.frames - 1))
+
+    def as_json(self) -> dict[str, Any]:
+        """The `training` and `curve` parts of a run's JSON."""
+        recipe, curve = self.recipe, self.fit.curve
+        unrolling = recipe.unrolling
+        calls = recipe.windows_per_update * unrolling.horizon if self.stepper.solver is not None else 0
+        return {
+            "training": {
+                "updates": self.fit.steps,
+                "batch": recipe.windows_per_update,
+                "learning_rate": recipe.lr,
+                "schedule": recipe.schedule if isinstance(recipe.schedule, str) else repr(recipe.schedule),
+                "seconds": self.fit.seconds,
+                "seconds_per_update": self.fit.seconds / self.fit.steps,
+                "peak_memory_mb": self.megabytes,
+                "solver_calls_per_update": calls,
+                "threads": torch.get_num_threads(),
+                "diverged": self.fit.diverged,
+                "skipped_updates": self.fit.skipped,
+            },
+            "curve": {
+                "step": [record["step"] for record in curve],
+                "loss": [record["loss"] for record in curve],
+                "validation": [record["validation"] for record in curve],
+            },
+        }
+
+
+def prepare(stepper: Corrected, data: Split, recipe: Recipe) -> tuple[Unrolled, Any, Training]:
+    """Objective, batches and training of a recipe: what `fit` runs and what a benchmark times."""
+    unrolling = recipe.unrolling
+    plan = schedule(recipe.schedule) if isinstance(recipe.schedule, str) else recipe.schedule
+    training = Training(
+        steps=recipe.steps,
+        lr=recipe.lr,
+        schedule=plan,
+        horizon=unrolling.horizon,
+        guard=Guard(clip=recipe.clip, outlier=recipe.outlier),
+        validate=Validation(data.val, min(recipe.validation_horizon, data.val.frames - 2)) if data.val.samples else None,
+        validate_every=recipe.validate_every,
+        checkpoint_every=recipe.checkpoint_every,
+    )
+    return Unrolled(stepper, unrolling), data.train.batches(recipe.windows_per_update, stepper.seeds), training
+
+
+def fit(
+    stepper: Corrected,
+    data: Split | Dataset,
+    recipe: Recipe | None = None,
+    *,
+    seeds: int | Sequence[int] | None = None,
+    folder: str | Path | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> Trained:
+    """Train a composed stepper; all seeds in one program.
+
+        run = eg.fit(eg.correct(solver, eg.nets.ResNet(26, 8)), data, unroll="nog:4", seeds=16, steps=20_000)
+    Args:
+        data:   a Split, or a Dataset that is split here (.1 validation, .2 test).
+        recipe: or its fields by name as `options`.
+        seeds:  16 trains seeds 0 .. 15, a sequence those; None trains the network as it is.
+        folder: where checkpoints go; a run there that was killed goes on.
+    Raises: ValueError for an unknown option, an impossible horizon, a solver without a gradient where one is needed.
+    """
+    unknown = set(options) - set(Recipe.__dataclass_fields__)
+    if unknown:
+        raise ValueError(f"fit: unknown options {sorted(unknown)}; expected some of {sorted(Recipe.__dataclass_fields__)}")
+    recipe = Recipe(**options) if recipe is None else recipe
+    split = data if isinstance(data, Split) else data.split(val=0.1, test=0.2)
+    if seeds is not None:
+        network = stepper.network
+        if not hasattr(network, "with_seeds"):
+            raise ValueError(f"fit: {type(network).__name__} cannot be stacked over seeds; use eg.nets.stack(factory, seeds), or seeds=None")
+        stepper = stepper.with_network(network.with_seeds(tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)))  # type: ignore[operator]
+    objective, batch_at, training = prepare(stepper, split, recipe)
+    megabytes = saved_megabytes(stepper, objective, batch_at, training.horizon_at(0))
+    begin = time.perf_counter()
+    description = {"recipe": repr(recipe), "stepper": repr(stepper), "data": repr(split.train), "seeds": stepper.seeds}
+    result = train(stepper, objective, batch_at, training, folder, progress=progress, description=description)
+    return Trained(stepper, result, recipe, split, megabytes, time.perf_counter() - begin)
+
+
+def saved_megabytes(stepper: Corrected, objective: Unrolled, batch_at: Any, horizon: int) -> float:
+    """Bytes that one update's graph keeps for its backward pass, each storage once, parameters left out [MB]. Deterministic."""
+    sizes: dict[int, int] = {}
+    own = {p.untyped_storage().data_ptr() for p in stepper.parameters()}
+
+    def keep(t: Tensor) -> Tensor:
+        storage = t.untyped_storage()
+        if storage.data_ptr() not in own:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        losses = objective(batch_at(0, horizon))
+    del losses
+    return sum(sizes.values()) / 1e6
+
+
+__all__ = ["Loop", "Recipe", "Trained", "Validation", "fit", "prepare", "saved_megabytes"]
