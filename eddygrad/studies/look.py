@@ -1,0 +1,162 @@
+"""The look of figures: colours that colour-blind readers tell apart, and inline SVG that follows the page's light or dark theme."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable
+from functools import wraps
+from math import floor, log10
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+P = ParamSpec("P")
+Drawn = TypeVar("Drawn", Figure, Figure | None)
+
+INK, MUTED, RULE, PAPER = "#1b2128", "#6a737d", "#dfe3e8", "#fefefe"
+# After Tol's high-contrast triple: distinct in hue for every kind of colour blindness and in lightness on paper; markers repeat it.
+COLOURS = {"ONE": "#d99a1c", "NOG": "#2f7fc1", "WIG": "#bf3f63"}
+MARKERS = {"ONE": "o", "NOG": "s", "WIG": "D"}
+_MORE = ("#4b9b6e", "#7a5ea8", "#57a8b8", "#8c6d46")
+DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1.2, 1.6)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 3)), (0, (3, 1, 1, 1, 1, 1)))
+
+_STYLE: Any = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 7,
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "legend.handlelength": 2.4,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.fonttype": "none",
+}
+
+
+def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
+    """Let a drawing function use our style, whatever the user's matplotlib is set to."""
+
+    @wraps(draw)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> Drawn:
+        with mpl.rc_context(), mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return inner
+
+
+def colour(modality: str) -> str:
+    """One colour per modality, the same in every figure."""
+    return COLOURS.get(modality) or _MORE[sum(map(ord, modality)) % len(_MORE)]
+
+
+def marker(modality: str) -> str:
+    return MARKERS.get(modality, "^")
+
+
+def number(value: float) -> str:
+    """Two or three digits, powers of ten outside 0.0001 to 9999: 0.0018, 4.4, 12.0, 2.1×10⁻⁵."""
+    if value == 0:
+        return "0"
+    if 9.95e-5 <= abs(value) < 1e4:
+        return f"{value:#.2g}" if abs(value) < 9.95 else f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.1f}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}×10{_power(int(exponent))}"
+
+
+def factor(value: float) -> str:
+    """A ratio to about two decimals: 0.027, 0.73, 1.05, 10.6."""
+    return f"{value:.2f}" if 0.1 <= value < 10 else number(value)
+
+
+def _power(exponent: int) -> str:
+    return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def _tick(value: float, _: int | None = None) -> str:
+    if value <= 0:
+        return ""
+    if 1e-3 * (1 - 1e-9) <= value < 1e4:
+        return f"{value:.10g}"
+    exponent = floor(log10(value) + 1e-9)
+    mantissa = f"{value / 10.0**exponent:.3g}"
+    return ("" if mantissa == "1" else f"{mantissa}·") + f"10{_power(exponent)}"
+
+
+def log_axis(axes: Axes, which: str = "y") -> None:
+    """A logarithmic axis whose ticks read 0.1, 1, 10⁻⁴, with 2 and 5 between where there is less than two decades."""
+    axes.set_yscale("log") if which == "y" else axes.set_xscale("log")
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
+    decades = high / low
+    subs = (1.0,) if decades > 2000 else (1.0, 3.0) if decades > 60 else (1.0, 2.0, 5.0)
+    if decades < 4:
+        ticks = [t for t in MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= t <= high and t > 0]
+        axis.set_major_locator(FixedLocator(ticks))
+    else:
+        axis.set_major_locator(LogLocator(10, subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(_tick))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+_THEMED = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
+
+
+def svg(figure: Figure, prefix: str) -> str:
+    """A figure as inline SVG: ink, muted ink and rules become the page's CSS variables; `prefix` keeps ids apart on one page."""
+    buffer = io.StringIO()
+    settings: Any = {**_STYLE, "svg.hashsalt": prefix}
+    with mpl.rc_context(settings):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text, count=1)
+    for fixed, variable in _THEMED.items():
+        text = text.replace(fixed, variable)
+    text = re.sub(r'\bid="', f'id="{prefix}-', text)
+    text = re.sub(r"url\(#", f"url(#{prefix}-", text)
+    return re.sub(r'(xlink:href|href)="#', rf'\1="#{prefix}-', text)
+
+
+def png(figure: Figure) -> str:
+    """A figure as a data URI, twice the screen's resolution."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(buffer, format="png", dpi=2 * 96)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,52 @@
+"""The frame of the report's page: its style sheet for screen (light and dark) and paper."""
+
+HEAD = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>TITLE</title>
+<style>
+:root { --ink: #1b2128; --muted: #626b75; --rule: #dfe3e8; --paper: #ffffff; --card: #f6f7f9; --accent: #2f7fc1; --yes: #1d6f42; --yes-back: #e2f2e8;
+  --no: #5d6670; --no-back: #e9ecef; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --ink: #e7eaee; --muted: #9aa4af; --rule: #333b45; --paper: #14181d; --card: #1c2229;
+    --accent: #6fb0e6; --yes: #8fd6ab; --yes-back: #1d3a2a;
+    --no: #b0b8c1; --no-back: #2b323a; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 60rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
+header { margin-bottom: 2rem; }
+.kicker { margin: 0; color: var(--accent); font-size: .8rem; font-weight: 600; letter-spacing: .08em; text-transform: uppercase; }
+h1 { margin: .2rem 0 .3rem; font-size: 2.1rem; line-height: 1.2; letter-spacing: -.01em; }
+.lead { margin: 0; color: var(--muted); }
+h2 { margin: 3rem 0 .9rem; padding-top: .9rem; border-top: 1px solid var(--rule); font-size: 1.35rem; }
+h3 { margin: 1.6rem 0 .4rem; font-size: 1.02rem; }
+.cards { display: grid; gap: .9rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); }
+.card { padding: 1rem 1.15rem; background: var(--card); border: 1px solid var(--rule); border-radius: .6rem; }
+.card:last-child:nth-child(odd) { grid-column: 1 / -1; }
+.card h3 { margin: .35rem 0 .4rem; font-size: 1.1rem; line-height: 1.35; }
+.card p { margin: 0; font-size: .92rem; }
+.card .topic { display: flex; flex-wrap: wrap; justify-content: space-between; gap: .2rem .6rem; color: var(--muted); font-size: .82rem; }
+.yes, .no { padding: .05rem .5rem; border-radius: 1rem; font-size: .76rem; font-weight: 600; white-space: nowrap; }
+.yes { color: var(--yes); background: var(--yes-back); }
+.no { color: var(--no); background: var(--no-back); }
+figure { margin: 1.2rem 0 0; }
+figure svg { display: block; width: 100%; height: auto; }
+figure svg text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif !important; }
+figcaption, .note { margin-top: .6rem; color: var(--muted); font-size: .87rem; }
+.scroll { overflow-x: auto; }
+table { width: 100%; border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .38rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
+th:first-child, td:first-child { padding-left: .2rem; text-align: left; }
+thead th { color: var(--muted); font-weight: 600; font-size: .82rem; vertical-align: bottom; }
+tr.block th { padding-top: 1.1rem; font-weight: 650; }
+small { color: var(--muted); font-weight: 400; }
+.dot { display: inline-block; width: .68em; height: .68em; margin-right: .5em; border-radius: 50%; }
+dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .2rem 1.2rem; margin: .4rem 0 0; font-size: .9rem; }
+dt { color: var(--muted); }
+dd { margin: 0; overflow-wrap: anywhere; }
+pre { padding: .8rem 1rem; overflow-x: auto; background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; font-size: .88rem; }
+@media print { body { max-width: none; padding: 0; font-size: 10.5pt; } h2 { break-after: avoid; margin-top: 1.6rem; }
+  figure, .card, tr { break-inside: avoid; } .scroll { overflow: visible; } th, td { padding: .25rem .35rem; } }
+</style></head><body><main>
+"""
+
+TAIL = "</main></body></html>\n"

@@ -1,0 +1,281 @@
+"""The report of a study: one HTML file that needs nothing else, neither network nor script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from eddygrad.studies import figures
+from eddygrad.studies.look import colour, factor, number, svg
+from eddygrad.studies.page import HEAD, TAIL
+from eddygrad.studies.results import Comparison, Study, comparisons, fields, load, rows, write_text
+from eddygrad.studies.runs import TASKS, Run
+from eddygrad.studies.statistics import geometric_mean
+from eddygrad.studies.verdict import verdicts
+
+_METHOD = (
+    "The error of a model is the mean of the endpoint over all test trajectories. Models are compared at equal updates by the ratio of the "
+    "geometric means of their errors over seeds, paired by seed on the log scale (Welch's test where seeds differ); intervals are 95 % t-intervals "
+    "and p-values are corrected by Holm inside each family. The intervals cover the choice of the training seed; the test states are the same for "
+    "all models. Each e(t) is clipped at 30, so a diverged run has a finite error: it is counted and never dropped."
+)
+
+
+def write(folder: str | Path, path: str | Path = "report.html", command: str | None = None) -> Path:
+    """Write the report of the study in `folder`.
+
+    Args:
+        folder:  with `study.json` and `runs/*.json`.
+        path:    of the report; relative ones lie in `folder`.
+        command: how to reproduce the study; default: study.json's "command".
+    Returns: the path written.
+    Raises:  ValueError, one line, if the folder holds no valid study.
+    """
+    target = Path(path) if Path(path).is_absolute() else Path(folder) / path
+    write_text(target, html(load(folder), command))
+    return target
+
+
+def html(study: Study, command: str | None = None) -> str:
+    """The report as a string."""
+    found = comparisons(study)
+    title = str(study.config.get("title") or study.name)
+    sections = [
+        _answers(study, found),
+        _results(study),
+        _ratios(found),
+        _baselines(study, found),
+        _sets(study),
+        *_pictures(study),
+        _setup(study, command),
+    ]
+    seeds = max((len(r.seeds) for r in study.models), default=0)
+    summary = f"{len(study.models)} models · up to {seeds} seeds each · {len(study.baselines)} baselines · endpoint {study.metric}"
+    head = f'<header><p class="kicker">eddygrad study</p><h1>{escape(title)}</h1><p class="lead">{escape(summary)}</p></header>'
+    return HEAD.replace("TITLE", escape(title)) + head + "\n".join(s for s in sections if s) + TAIL
+
+
+def _answers(study: Study, found: Sequence[Comparison]) -> str:
+    cards = []
+    for v in verdicts(study, found):
+        mark = f'<span class="{"no" if v.mark.startswith("not") else "yes"}">{v.mark}</span>' if v.mark else ""
+        text = " ".join(escape(s) for s in v.sentences)
+        cards.append(f'<article class="card"><p class="topic">{escape(v.topic)} {mark}</p><h3>{escape(v.headline)}</h3><p>{text}</p></article>')
+    shown = [c for c in found if c.kind != "baseline"]
+    forest = ""
+    if shown:
+        caption = "Ratios of errors with 95 % intervals over seeds. Filled: significant after Holm's correction. Black tick: the paper's value."
+        forest = _figure(figures.ratios(shown), "ratios", caption)
+    return f'<section id="answer"><h2>Which modality is best here?</h2><div class="cards">{"".join(cards)}</div>{forest}</section>'
+
+
+def _results(study: Study) -> str:
+    head = ["", "error", "95 % interval", "median", "diverged", "ms / update", "MB", "µs / frame"]
+    body: list[list[str]] = []
+    by_name = {r["name"]: r for r in rows(study)}
+    for (group, task), runs in study.cells().items():
+        body.append([f"{TASKS.get(task, task).capitalize()}, {group}"])
+        best = min(runs, key=lambda r: r.typical(study.metric))
+        body += [_result(run, by_name[run.name], run is best) for run in runs]
+    if study.baselines:
+        body.append(["Baselines"])
+        body += [_result(run, by_name[run.name], False) for run in study.baselines]
+    note = f"Error: {escape(study.metric)}, geometric mean over seeds; the lowest of each block is bold. "
+    note += "Cost per update is that of the whole stack of seeds; inference is per trajectory."
+    return f'<section id="results"><h2>Results</h2>{_table(head, body)}<p class="note">{note}</p></section>'
+
+
+def _result(run: Run, row: Mapping[str, Any], best: bool) -> list[str]:
+    interval = "" if row["low"] is None else f"{number(row['low'])} – {number(row['high'])}"
+    error = f"<b>{number(row['error'])}</b>" if best else number(row["error"])
+    diverged = f"{row['diverged']} / {row['seeds']}" if row["seeds"] else ("yes" if row["diverged"] else "no")
+    scales = (("seconds_per_update", 1e3), ("peak_memory_mb", 1.0), ("inference_seconds_per_frame", 1e6))
+    return [_chip(run), error, interval, number(row["median"]), diverged, *("" if row[k] is None else number(row[k] * scale) for k, scale in scales)]
+
+
+def _chip(run: Run) -> str:
+    if run.task is None:
+        return escape(run.name)
+    return f'<i class="dot" style="background:{colour(run.modality)}"></i>{escape(f"{run.modality} {run.reach}".strip())}'
+
+
+def _ratios(found: Sequence[Comparison]) -> str:
+    shown = [c for c in found if c.kind != "baseline"]
+    body: list[list[str]] = []
+    for family in dict.fromkeys(c.family for c in shown):
+        body.append([family[:1].upper() + family[1:]])
+        body += [_ratio(c) for c in shown if c.family == family]
+    if not body:
+        return ""
+    head = ["", "ratio", "95 % interval", "p (Holm)", "p (ranks)", "medians", "paper", "significant"]
+    note = "Below 1 the first is better. p (ranks): Wilcoxon or Mann–Whitney, not corrected, as a companion that no single seed can dominate."
+    return f'<section id="ratios"><h2>Ratios</h2>{_table(head, body)}<p class="note">{note}</p></section>'
+
+
+def _ratio(c: Comparison) -> list[str]:
+    r = c.ratio
+    verdict = '<span class="yes">yes</span>' if c.significant else '<span class="no">no</span>'
+    return [escape(c.label), factor(r.ratio), _interval(c), _p(c.p_holm), _p(r.p_rank), factor(r.medians), f"{c.paper:g}" if c.paper else "", verdict]
+
+
+def _interval(c: Comparison) -> str:
+    return f"{factor(c.ratio.low)} – {factor(c.ratio.high)}" if isfinite(c.ratio.low) else "–"
+
+
+def _p(p: float) -> str:
+    return "–" if not isfinite(p) else "&lt; 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def _baselines(study: Study, found: Sequence[Comparison]) -> str:
+    shown = {(c.first, c.second): c for c in found if c.kind == "baseline"}
+    names = [b.name for b in study.baselines if any(b.name == second for _, second in shown)]
+    if not names:
+        return ""
+    body: list[list[str]] = []
+    for (group, task), runs in study.cells().items():
+        body.append([f"{TASKS.get(task, task).capitalize()}, {group}"])
+        for run in runs:
+            body.append([_chip(run)] + [_against(shown.get((run.name, name))) for name in names])
+    exact = [b.name for b in study.baselines if b.name not in names]
+    note = "Error of the model / error of the baseline, 95 % interval; ° marks what is not significant after Holm's correction."
+    note += f" Without error, hence without ratio: {escape(', '.join(exact))}." if exact else ""
+    return f'<section id="baselines"><h2>Against baselines</h2>{_table(["", *map(escape, names)], body)}<p class="note">{note}</p></section>'
+
+
+def _against(c: Comparison | None) -> str:
+    return "" if c is None else f"{factor(c.ratio.ratio)}{'' if c.significant else '°'} <small>{_interval(c)}</small>"
+
+
+def _sets(study: Study) -> str:
+    sets = list(dict.fromkeys((s.name, s.kind) for r in study.models for s in r.test.sets))
+    if len(sets) < 2:
+        return ""
+    body: list[list[str]] = []
+    for (group, task), runs in study.cells().items():
+        body.append([f"{TASKS.get(task, task).capitalize()}, {group}"])
+        per_run = [{k: geometric_mean(v) for k, v in run.test.per_set(study.metric).items()} for run in runs]
+        for run, values in zip(runs, per_run, strict=True):
+            cells = [""] * len(sets)
+            for i, (name, _) in enumerate(sets):
+                if name in values:
+                    lowest = values[name] == min(v[name] for v in per_run if name in v)
+                    cells[i] = f"<b>{number(values[name])}</b>" if lowest else number(values[name])
+            body.append([_chip(run), *cells])
+    head = ["", *(f"{escape(name)}<br><small>{escape(kind)}</small>" for name, kind in sets)]
+    note = "Geometric mean over seeds; the lowest of each block is bold."
+    return f'<section id="sets"><h2>By test set</h2>{_table(head, body)}<p class="note">{note}</p></section>'
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Rows with one cell are headings of what follows."""
+    lines = ["<tr>" + "".join(f"<th>{h}</th>" for h in head) + "</tr>"]
+    for row in body:
+        if len(row) == 1:
+            lines.append(f'<tr class="block"><th colspan="{len(head)}">{escape(row[0])}</th></tr>')
+        else:
+            lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
+    return f'<div class="scroll"><table><thead>{lines[0]}</thead><tbody>{"".join(lines[1:])}</tbody></table></div>'
+
+
+def _pictures(study: Study) -> list[str]:
+    band = "Line: median over seeds; band: 10 % to 90 % of the seeds."
+    plan: list[tuple[str, str, Figure | None, str]] = [
+        (
+            "time",
+            "Error over time",
+            figures.error_over_time(study),
+            f"{band} Grey: baselines. e(t) is the mean squared error over the largest squared value of the reference.",
+        ),
+        (
+            "seeds",
+            "Every seed",
+            figures.seeds(study),
+            "One mark per seed, a grey line joins the models of one seed, the bar is the median. Arrows: seeds beyond the axis.",
+        ),
+    ]
+    for task, run, data in _shown(study):
+        caption = f"{run.label[:1].upper() + run.label[1:]}, {run.network_label}: the seed with the median test error. Grey is not finite."
+        plan.append((f"space-{task}", f"In space and time: {TASKS.get(task, task)}", figures.trajectories(run, data), caption))
+    plan += [
+        ("spectrum", "Energy spectrum", figures.spectrum(study), f"{band} Dashed: reference."),
+        (
+            "pareto",
+            "Error against inference cost",
+            figures.pareto(study),
+            "Down and left is better; the grey staircase joins the best trade-offs. Filled: correction, hollow: prediction.",
+        ),
+        ("cost", "Cost of training", figures.cost(study), "Per update of the whole stack of seeds."),
+        ("training", "Training", figures.training(study), f"Validation error: {band[0].lower()}{band[1:]} Thin: training loss, median."),
+    ]
+    return [
+        f'<section id="{key}"><h2>{escape(title)}</h2>{_figure(fig, key, caption)}</section>' for key, title, fig, caption in plan if fig is not None
+    ]
+
+
+def _shown(study: Study) -> list[tuple[str, Run, Any]]:
+    """Per task the best model that kept its trajectories."""
+    chosen = []
+    for task in dict.fromkeys(r.task or "" for r in study.models):
+        for run in sorted((r for r in study.models if r.task == task), key=lambda r: r.typical(study.metric)):
+            data = fields(run)
+            if data is not None:
+                chosen.append((task, run, data))
+                break
+    return chosen
+
+
+def _figure(figure: Figure, prefix: str, caption: str) -> str:
+    return f'<figure role="img" aria-label="{escape(caption)}">{svg(figure, prefix)}<figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _setup(study: Study, command: str | None) -> str:
+    command = command or str(study.config.get("command") or f"eddygrad report {study.folder}")
+    environments = list(dict.fromkeys(json.dumps(r.environment, sort_keys=True) for r in study.runs))
+    machine = "".join(_pairs(json.loads(e)) for e in environments)
+    config = _pairs({k: v for k, v in study.config.items() if k not in ("command", "title")}) or "<p>No study.json in the folder.</p>"
+    return (
+        f'<section id="setup"><h2>How this was done</h2><p>{_METHOD}</p><h3>Configuration, fixed beforehand</h3>{config}'
+        f"<h3>Training</h3>{_training(study)}<h3>Environment</h3>{machine}<h3>Reproduce</h3><pre>{escape(command)}</pre></section>"
+    )
+
+
+def _training(study: Study) -> str:
+    keys = ("updates", "batch", "learning_rate", "schedule", "solver_calls_per_update")
+    head = ["", "seeds", "updates", "batch", "rate", "schedule", "solver calls", "skipped", "minutes"]
+    body = []
+    for run in (r for r in study.models if r.training):
+        assert run.training is not None
+        details = [_value(run.training.details.get(k, "")) for k in keys]
+        body.append(
+            [escape(run.name), str(len(run.seeds)), *map(escape, details), str(sum(run.training.skipped)), f"{run.training.seconds / 60:.1f}"]
+        )
+    return _table(head, body) + '<p class="note">Solver calls are per update and seed; skipped updates are summed over seeds.</p>'
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    if not values:
+        return ""
+    items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(_value(v))}</dd>" for k, v in values.items())
+    return f"<dl>{items}</dl>"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{k} {_value(v)}" for k, v in value.items())
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(v, int) for v in value)
+        and value == list(range(value[0], value[-1] + 1))
+        and len(value) > 2
+    ):
+        return f"{value[0]} to {value[-1]}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(_value(v) for v in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,268 @@
+"""One finished run of a study: its JSON as a typed record, read strictly, and the trajectories beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eddygrad.studies.statistics import geometric_mean
+
+SCHEMA = "eddygrad-run/1"
+CLIP = 30.0  # what e(t) of a diverged run counts as, in the paper's metric
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """A named group of test trajectories: an interpolation or an extrapolation in `params`."""
+
+    __test__ = False  # not a test case of pytest
+    name: str
+    kind: str
+    samples: int
+    params: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Test:
+    """What a run achieved on the test sets.
+
+    Args:
+        metrics:         per name (seeds, samples), sets in order.
+        error_over_time: (seeds, H + 1), e(t) averaged over samples, clipped at 30.
+        spectrum:        "k", "reference" (K,) and "model" (seeds, K); None if not measured.
+        diverged:        number of test trajectories that diverged, per seed.
+    """
+
+    __test__ = False
+    sets: tuple[TestSet, ...]
+    horizon: int
+    dt: float
+    metrics: Mapping[str, Array]
+    error_over_time: Array
+    spectrum: Mapping[str, Array] | None
+    seconds_per_frame: float
+    batch: int
+    diverged: tuple[int, ...]
+
+    def per_set(self, metric: str) -> dict[str, Array]:
+        """Mean of a metric over the samples of each test set, per seed: {set: (seeds,)}."""
+        values = self.metrics[metric]
+        ends = np.cumsum([s.samples for s in self.sets])
+        return {s.name: values[:, end - s.samples : end].mean(1) for s, end in zip(self.sets, ends, strict=True)}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run cost to train; times are those of the whole stack of seeds."""
+
+    updates: int
+    seconds: float
+    seconds_per_update: float
+    peak_memory_mb: float
+    diverged: tuple[bool, ...]
+    skipped: tuple[int, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of a study: a model trained with several seeds, or a baseline without any."""
+
+    name: str
+    kind: str
+    task: str | None
+    unroll: str | None
+    network: Mapping[str, Any] | None
+    group_name: str | None
+    seeds: tuple[int | None, ...]
+    training: Training | None
+    curve: Mapping[str, Array] | None
+    test: Test
+    environment: Mapping[str, Any]
+    path: Path
+
+    @property
+    def modality(self) -> str:
+        """ONE, NOG, WIG ...; the baseline's name for a baseline."""
+        return self.name if self.unroll is None else self.unroll.partition(":")[0].upper()
+
+    @property
+    def reach(self) -> str:
+        """Frames of unrolling: "3" of "nog:3"; empty for ONE."""
+        return "" if self.unroll is None else self.unroll.partition(":")[2]
+
+    @property
+    def network_label(self) -> str:
+        if self.network is None:
+            return ""
+        sizes = [str(self.network[k]) for k in ("width", "depth") if self.network.get(k) is not None]
+        return f"{self.network.get('name', 'network')}({', '.join(sizes)})"
+
+    @property
+    def group(self) -> str:
+        """Runs of one group are compared with each other: same network, same number of updates."""
+        if self.group_name is not None:
+            return self.group_name
+        return self.network_label + (f", {self.training.updates:,} updates" if self.training else "")
+
+    @property
+    def label(self) -> str:
+        return self.name if self.task is None else f"{TASKS.get(self.task, self.task)} {self.modality}{self.reach and ' ' + self.reach}"
+
+    def error(self, metric: str = "rellinf") -> Array:
+        """Mean of the metric over all test samples, per seed (seeds,)."""
+        return self.test.metrics[metric].mean(1)
+
+    def typical(self, metric: str = "rellinf") -> float:
+        """Geometric mean of the error over seeds."""
+        return geometric_mean(self.error(metric))
+
+    @property
+    def diverged_seeds(self) -> int:
+        """Seeds that diverged in training or on at least one test trajectory."""
+        trained = self.training.diverged if self.training and self.training.diverged else (False,) * len(self.seeds)
+        return sum(t or d > 0 for t, d in zip(trained, self.test.diverged, strict=True))
+
+
+TASKS = {"correct": "correction", "predict": "prediction"}
+
+
+def read(path: Path) -> Run:
+    """Read RUN.json.
+
+    Raises: ValueError, one line with the file, the entry, what was expected and what was got.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: expected JSON, got {error}; delete the file, and the study redoes this run") from None
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        got = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
+        raise ValueError(f"{path}: expected schema {SCHEMA!r}, got {got!r}; was it written by another version?")
+    entry = _Entry(path, "", raw)
+    kind = entry.text("kind")
+    if kind not in ("model", "baseline"):
+        raise ValueError(f"{path}: kind: expected 'model' or 'baseline', got {kind!r}")
+    seeds = tuple(entry.sequence("seeds"))
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"{path}: seeds: expected distinct seeds, [null] for a baseline, got {list(seeds)}")
+    task, unroll = raw.get("task"), raw.get("unroll")
+    if kind == "model" and not (task and unroll and raw.get("network") and raw.get("training")):
+        raise ValueError(f"{path}: a model needs 'task', 'unroll', 'network' and 'training'; one of them is empty")
+    training = _training(entry.child("training"), len(seeds)) if raw.get("training") else None
+    curve = _curve(entry.child("curve"), len(seeds)) if raw.get("curve") else None
+    test = _test(entry.child("test"), len(seeds))
+    environment = entry.child("environment").values
+    return Run(entry.text("name"), kind, task, unroll, raw.get("network"), raw.get("group"), seeds, training, curve, test, environment, path)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A JSON object that knows where it stands, for errors that say so."""
+
+    path: Path
+    where: str
+    values: Mapping[str, Any]
+
+    def fail(self, key: str, expected: str, got: object) -> ValueError:
+        return ValueError(f"{self.path}: {self.where}{key}: expected {expected}, got {got}")
+
+    def get(self, key: str) -> Any:
+        if key not in self.values:
+            raise self.fail(key, "an entry of that name", f"only {sorted(self.values)}")
+        return self.values[key]
+
+    def child(self, key: str) -> _Entry:
+        if not isinstance(self.get(key), dict):
+            raise self.fail(key, "an object", type(self.get(key)).__name__)
+        return _Entry(self.path, f"{self.where}{key}.", self.get(key))
+
+    def text(self, key: str) -> str:
+        if not isinstance(self.get(key), str):
+            raise self.fail(key, "a string", repr(self.get(key)))
+        return str(self.get(key))
+
+    def sequence(self, key: str) -> list[Any]:
+        if not isinstance(self.get(key), list):
+            raise self.fail(key, "a list", type(self.get(key)).__name__)
+        return list(self.get(key))
+
+    def number(self, key: str, least: float = 0.0) -> float:
+        value = self.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < least:
+            raise self.fail(key, f"a finite number of at least {least:g}", repr(value))
+        return float(value)
+
+    def array(self, key: str, shape: tuple[int | None, ...], finite: bool = False) -> Array:
+        """Numbers of this shape (None: any); null is NaN, refused where `finite`."""
+        try:
+            value = np.array(self.get(key), dtype=np.float64)
+        except (TypeError, ValueError):
+            raise self.fail(key, f"numbers of shape {_shape(shape)}", "ragged or other entries") from None
+        if value.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, value.shape, strict=True)):
+            raise self.fail(key, f"numbers of shape {_shape(shape)}", f"shape {value.shape}")
+        if finite and not np.isfinite(value).all():
+            raise self.fail(key, f"finite numbers (a diverged run counts as {CLIP:g})", f"{int((~np.isfinite(value)).sum())} that are not")
+        return value
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+
+
+def _training(entry: _Entry, seeds: int) -> Training:
+    diverged = tuple(bool(d) for d in entry.sequence("diverged"))
+    skipped = tuple(int(s) for s in entry.sequence("skipped_updates"))
+    if len(diverged) != seeds or len(skipped) != seeds:
+        raise entry.fail("diverged", f"{seeds} entries, one per seed, as in skipped_updates", f"{len(diverged)} and {len(skipped)}")
+    seconds, per_update = entry.number("seconds"), entry.number("seconds_per_update")
+    memory = entry.values.get("peak_memory_mb")
+    return Training(int(entry.number("updates")), seconds, per_update, nan if memory is None else float(memory), diverged, skipped, entry.values)
+
+
+def _curve(entry: _Entry, seeds: int) -> Mapping[str, Array]:
+    """Loss and validation against the update, turned to (seeds, points); both orders are read."""
+    steps = entry.array("step", (None,))
+    curve = {"step": steps}
+    for key in ("loss", "validation"):
+        if entry.values.get(key):
+            value = entry.array(key, (None, None))
+            if value.shape not in ((steps.size, seeds), (seeds, steps.size)):
+                raise entry.fail(key, f"shape ({steps.size}, {seeds}): points by seeds", f"{value.shape}")
+            curve[key] = value.T if value.shape == (steps.size, seeds) else value
+    return curve
+
+
+def _test(entry: _Entry, seeds: int) -> Test:
+    sets = tuple(_test_set(entry, i, s) for i, s in enumerate(entry.sequence("sets")))
+    samples, horizon = sum(s.samples for s in sets), int(entry.number("horizon", 1))
+    metrics_entry = entry.child("metrics")
+    metrics = {name: metrics_entry.array(name, (seeds, samples), finite=name == "rellinf") for name in metrics_entry.values}
+    if not metrics:
+        raise entry.fail("metrics", "at least 'rellinf'", "none")
+    error = np.nan_to_num(entry.array("error_over_time", (seeds, None)), nan=CLIP, posinf=CLIP).clip(0, CLIP)
+    spectrum = None
+    if entry.values.get("spectrum"):
+        part = entry.child("spectrum")
+        k = part.array("k", (None,))
+        spectrum = {"k": k, "reference": part.array("reference", k.shape), "model": part.array("model", (seeds, k.size))}
+    diverged = tuple(int(d) for d in entry.sequence("diverged_samples"))
+    if len(diverged) != seeds:
+        raise entry.fail("diverged_samples", f"{seeds} counts, one per seed", len(diverged))
+    cost = entry.number("inference_seconds_per_frame")
+    return Test(sets, horizon, entry.number("dt"), metrics, error, spectrum, cost, int(entry.number("inference_batch", 1)), diverged)
+
+
+def _test_set(entry: _Entry, index: int, raw: Any) -> TestSet:
+    if not isinstance(raw, dict):
+        raise entry.fail(f"sets[{index}]", "an object with name, kind, samples and params", type(raw).__name__)
+    part = _Entry(entry.path, f"{entry.where}sets[{index}].", raw)
+    return TestSet(part.text("name"), str(raw.get("kind", "")), int(part.number("samples", 1)), dict(raw.get("params") or {}))

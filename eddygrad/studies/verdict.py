@@ -1,0 +1,166 @@
+"""The answer of a study in words, computed from its numbers: which modality is best, by how much, at what cost, and is it significant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+
+from eddygrad.studies.look import factor, number
+from eddygrad.studies.results import Comparison, Study
+from eddygrad.studies.runs import TASKS, Run
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to say about one question: a headline, "significant", "partly significant", "not significant" or "", and sentences that support it."""
+
+    topic: str
+    headline: str
+    mark: str
+    sentences: tuple[str, ...]
+
+
+def verdicts(study: Study, found: Sequence[Comparison]) -> list[Verdict]:
+    """One verdict per group and task, then prediction against correction, then networks against plain solvers."""
+    answers = [_modality(study, group, task, runs, found) for (group, task), runs in study.cells().items()]
+    answers += [_tasks(c) for c in found if c.kind == "task" and c.paper is not None]
+    solver = _solver(study)
+    return [*answers, *([solver] if solver else [])]
+
+
+def _modality(study: Study, group: str, task: str, runs: Sequence[Run], found: Sequence[Comparison]) -> Verdict:
+    topic = f"{TASKS.get(task, task).capitalize()}, {group}"
+    best = min(runs, key=lambda r: r.typical(study.metric))
+    rivals = [(r, c) for r in runs if r is not best and (c := _between(best, r, found))]
+    basis = f"{best.modality} reaches {study.metric} {number(best.typical(study.metric))}, the geometric mean over {_count(len(best.seeds), 'seed')}."
+    if not rivals:
+        return Verdict(topic, f"Only {_name(best)} was run: nothing to compare.", "", (basis,))
+    beaten = [_name(r) for r, c in rivals if c.significant]
+    open_ = [r for r, c in rivals if not c.significant]
+    others = _and([_name(r) for r in open_]) if open_ else ""
+    if not open_:
+        mark, headline = "significant", f"{_name(best)} is best: " + _and([f"{_percent(c)} below {_name(r)}" for r, c in rivals]) + "."
+    elif beaten:
+        mark, headline = "partly significant", f"{_name(best)} is lowest: better than {_and(beaten)}, but not distinguishable from {others}."
+    else:
+        mark, headline = "not significant", f"No significant winner: {_name(best)} is lowest, but not distinguishable from {others}."
+    sentences = [basis, *(_evidence(best, r, c) for r, c in rivals), *_cost(best, runs), *_cheapest(best, open_)]
+    return Verdict(topic, headline, mark, (*sentences, *_rest(best, runs, found), *_diverged(runs)))
+
+
+def _between(first: Run, second: Run, found: Sequence[Comparison]) -> Comparison | None:
+    """The comparison of these two, turned so that `first` stands above the line."""
+    for c in found:
+        if c.kind == "modality" and (c.first, c.second) == (first.name, second.name):
+            return c
+        if c.kind == "modality" and (c.second, c.first) == (first.name, second.name):
+            r = c.ratio
+            turned = replace(r, ratio=1 / r.ratio, low=1 / r.high, high=1 / r.low, medians=1 / r.medians, sizes=r.sizes[::-1])
+            return replace(c, first=c.second, second=c.first, ratio=turned)
+    return None
+
+
+def _evidence(best: Run, rival: Run, c: Comparison) -> str:
+    r = c.ratio
+    if not isfinite(r.low):
+        return f"{_name(best)} / {_name(rival)} = {factor(r.ratio)}; one seed gives no interval."
+    text = f"{_name(best)} / {_name(rival)} = {factor(r.ratio)}, 95 % interval {factor(r.low)} to {factor(r.high)}, {_p('Holm p', c.p_holm)}"
+    if (r.p_rank < 1 - r.level) != (r.p < 1 - r.level):
+        text += f" (by ranks, before correction, {_p('p', r.p_rank)})"
+    return text + ("." if c.significant else ": not significant.")
+
+
+def _cost(best: Run, runs: Sequence[Run]) -> list[str]:
+    base = min((r for r in runs if r.training), key=lambda r: r.training.seconds_per_update if r.training else 0.0)
+    if base is best or not (best.training and base.training):
+        return [f"{_name(best)} is also the cheapest to train per update."]
+    time = best.training.seconds_per_update / base.training.seconds_per_update if base.training.seconds_per_update else float("nan")
+    memory = best.training.peak_memory_mb / base.training.peak_memory_mb if base.training.peak_memory_mb else float("nan")
+    parts = [f"{factor(v)} times the {what}" for v, what in ((time, "time per update"), (memory, "peak memory")) if isfinite(v)]
+    return [f"It costs {_and(parts)} of {_name(base)}, the cheapest to train."] if parts else []
+
+
+def _cheapest(best: Run, open_: Sequence[Run]) -> list[str]:
+    """The cheapest among those level with the best, if it diverged no more often."""
+    choices = [r for r in (best, *open_) if r.training and r.diverged_seeds <= best.diverged_seeds]
+    pick = min(choices, key=lambda r: r.training.seconds_per_update if r.training else 0.0, default=best)
+    return [f"Of those that cannot be told apart from the best, {_name(pick)} is the cheapest to train."] if pick is not best else []
+
+
+def _rest(best: Run, runs: Sequence[Run], found: Sequence[Comparison]) -> list[str]:
+    """Significant differences among the others."""
+    names = {r.name for r in runs} - {best.name}
+    others = [c for c in found if c.kind == "modality" and c.significant and {c.first, c.second} <= names]
+    return [f"Also significant: {c.label} = {factor(c.ratio.ratio)} ({_p('Holm p', c.p_holm)})." for c in others]
+
+
+def _diverged(runs: Sequence[Run]) -> list[str]:
+    bad = [f"{r.diverged_seeds} of {len(r.seeds)} with {_name(r)}" for r in runs if r.diverged_seeds]
+    return [f"Diverged seeds, counted with the clipped error and never dropped: {_and(bad)}."] if bad else ["No seed diverged."]
+
+
+def _tasks(c: Comparison) -> Verdict:
+    r = c.ratio
+    interval = f", 95 % interval {factor(r.low)} to {factor(r.high)}, {_p('Holm p', c.p_holm)}" if isfinite(r.low) else "; one seed gives no interval"
+    told = f"Prediction with WIG has {factor(r.ratio)} times the error of correction with NOG."
+    headline = told if c.significant else "Prediction with WIG and correction with NOG cannot be told apart."
+    where = "above" if isfinite(r.low) and c.paper and r.low > c.paper else "below" if isfinite(r.low) and c.paper and r.high < c.paper else "inside"
+    agreement = {"inside": "lies inside the interval", "above": "lies below the interval", "below": "lies above the interval"}[where]
+    paper = (
+        f"The paper reports {c.paper:g} over its systems, which {agreement}."
+        if isfinite(r.low)
+        else f"The paper reports {c.paper:g} over its systems."
+    )
+    mark = "significant" if c.significant else "not significant"
+    label = c.label[:1].upper() + c.label[1:]
+    return Verdict(f"Prediction against correction, {c.group}", headline, mark, (f"{label} = {factor(r.ratio)}{interval}.", paper))
+
+
+def _solver(study: Study) -> Verdict | None:
+    """The best model against the best baselines that cost no more at inference: the best of all, and the best that is not the reference itself."""
+    if not study.models or not study.baselines:
+        return None
+    best = min(study.models, key=lambda r: r.typical(study.metric))
+    topic = "Networks against plain solvers, at equal inference time"
+    text = [f"The best network, {best.label} with {best.network_label}: {_speed(best, study.metric)}."]
+    affordable = [b for b in study.baselines if b.test.seconds_per_frame <= best.test.seconds_per_frame]
+    affordable.sort(key=lambda b: b.typical(study.metric))
+    if not affordable:
+        return Verdict(topic, "No baseline is as cheap as the best network.", "", tuple(text))
+    rival = affordable[0]
+    error, least = best.typical(study.metric), rival.typical(study.metric)
+    text.append(f"The best baseline that costs no more, {rival.name}: {_speed(rival, study.metric)}.")
+    if least >= error:
+        return Verdict(topic, f"The best network is {factor(least / error)} times more accurate than any baseline of its cost.", "", tuple(text))
+    inexact = next((b for b in affordable if b.typical(study.metric) > 1e-3 * error), None)
+    if inexact is not rival:
+        text.append("An error so small means that it computes the reference itself.")
+        if inexact:
+            times = factor(inexact.typical(study.metric) / error)
+            text.append(f"The next, {inexact.name}: {_speed(inexact, study.metric)}, {times} times the network's error.")
+    return Verdict(topic, f"The plain solver wins here: {rival.name} is more accurate and no slower.", "", tuple(text))
+
+
+def _speed(run: Run, metric: str) -> str:
+    return f"{metric} {number(run.typical(metric))} at {number(run.test.seconds_per_frame * 1e6)} µs per frame and trajectory"
+
+
+def _name(run: Run) -> str:
+    return f"{run.modality} {run.reach}".strip()
+
+
+def _percent(c: Comparison) -> str:
+    return f"{100 * (1 - c.ratio.ratio):.0f}\u00a0%"
+
+
+def _p(name: str, p: float) -> str:
+    return f"{name} < 0.0001" if p < 1e-4 else f"{name} = {p:.2g}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" + ("" if n == 1 else "s")
+
+
+def _and(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
