@@ -6,15 +6,15 @@ from collections import OrderedDict
 from itertools import pairwise
 from typing import Protocol
 
-import h5netcdf
+import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
-from eddygrad.datasets.format import open_file, read_states, reading
+from eddygrad.datasets.format import read_states, reading
 from eddygrad.datasets.manifest import Source
 
-_OPEN_FILES = 16
+_KEPT_OPEN = 64
 
 
 class Storage(Protocol):
@@ -47,7 +47,7 @@ class InMemory:
 
 
 class OnDisk:
-    """Trajectories in files, read run by run of consecutive frames; a few files stay open."""
+    """Trajectories in files, read on demand. Contiguous states, as `generate` writes them, are mapped into memory, others read run by run."""
 
     device = torch.device("cpu")
 
@@ -58,7 +58,7 @@ class OnDisk:
         self.shape = (len(header["channels"]), *header["grid_shape"])
         self.dtype = getattr(torch, header["dtype"])
         self._starts = np.cumsum([0] + [c.samples for c in source.contents])
-        self._handles: OrderedDict[int, h5netcdf.File] = OrderedDict()
+        self._open: OrderedDict[int, np.memmap | h5py.Dataset] = OrderedDict()
 
     @property
     def nbytes(self) -> int:
@@ -66,17 +66,42 @@ class OnDisk:
 
     def rows(self, index: Tensor) -> Tensor:
         rows = index.reshape(-1).cpu().numpy()
+        shards = np.searchsorted(self._starts, rows // self.frames, side="right") - 1
         out = np.empty((len(rows), *self.shape), dtype=self.source.header["dtype"])
+        for shard in np.unique(shards):
+            here = np.flatnonzero(shards == shard)
+            with reading(self.source.files[shard]):
+                self._gather(self._states(int(shard)), rows[here] - self._starts[shard] * self.frames, here, out)
+        return torch.from_numpy(out).reshape(*index.shape, *self.shape)
+
+    def _gather(self, states: np.memmap | h5py.Dataset, rows: np.ndarray, to: np.ndarray, out: np.ndarray) -> None:
+        """out[to] = the frames `rows` of one file."""
+        if isinstance(states, np.memmap):
+            out[to] = states[rows]
+            return
         # A run ends where the next row is not the next frame of the same sample.
         breaks = np.flatnonzero((np.diff(rows) != 1) | (rows[1:] % self.frames == 0)) + 1
-        bounds = [0, *breaks.tolist(), len(rows)] if len(rows) else []
-        for begin, end in pairwise(bounds):
+        for begin, end in pairwise([0, *breaks.tolist(), len(rows)]):
             sample, time = divmod(int(rows[begin]), self.frames)
-            shard = int(np.searchsorted(self._starts, sample, side="right")) - 1
-            states = self._file(shard).variables["u"]
-            with reading(self.source.files[shard]):
-                out[begin:end] = states[sample - int(self._starts[shard]), time : time + end - begin]
-        return torch.from_numpy(out).reshape(*index.shape, *self.shape)
+            out[to[begin:end]] = states[sample, time : time + end - begin]
+
+    def _states(self, shard: int) -> np.memmap | h5py.Dataset:
+        if shard in self._open:
+            self._open.move_to_end(shard)
+            return self._open[shard]
+        if len(self._open) >= _KEPT_OPEN:
+            oldest = self._open.popitem(last=False)[1]
+            if isinstance(oldest, h5py.Dataset):
+                oldest.file.close()
+        states = h5py.File(self.source.files[shard], "r")["u"]
+        offset = states.id.get_offset()
+        if offset is not None and states.chunks is None:
+            shape = (states.shape[0] * states.shape[1], *self.shape)
+            mapped = np.memmap(self.source.files[shard], dtype=states.dtype, mode="r", offset=offset, shape=shape)
+            states.file.close()
+            states = mapped
+        self._open[shard] = states
+        return states
 
     def load(self) -> Tensor:
         """Everything as one tensor, checksums and finiteness checked on the way."""
@@ -87,15 +112,6 @@ class OnDisk:
                 u[at] = torch.from_numpy(states)
                 at += 1
         return u
-
-    def _file(self, shard: int) -> h5netcdf.File:
-        if shard in self._handles:
-            self._handles.move_to_end(shard)
-        else:
-            if len(self._handles) >= _OPEN_FILES:
-                self._handles.popitem(last=False)[1].close()
-            self._handles[shard] = open_file(self.source.files[shard])
-        return self._handles[shard]
 
 
 class Cached:

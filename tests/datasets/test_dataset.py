@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+import xarray as xr
 
 import eddygrad.datasets as ds
 from eddygrad.datasets import Dataset, Normalisation
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.step import wrap
 
 
 def random_data(samples=10, frames=9, channels=2, shape=(6, 4), dtype=torch.float64):
@@ -48,6 +50,22 @@ def test_lazy_is_bitwise_the_memory(tmp_path):
             assert torch.equal(a.u, b.u) and torch.equal(b.u, c.u) and torch.equal(a.params["viscosity"], c.params["viscosity"])
     assert torch.equal(lazy.select([9, 0]).all(), data.all()[[9, 0]])
     assert torch.equal(lazy.windows(2, [1, 6]).u, data.windows(2, [1, 6]).u)
+
+
+def test_compressed_files_and_many_shards_are_read_lazily_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("eddygrad.datasets.storage._KEPT_OPEN", 2)  # so that files are closed and opened again
+    data = random_data(dtype=torch.float32)
+    rows, stepper = data.all()[:, 0], wrap(lambda u: u * 0.5, dt=1.0)
+    sharded = ds.generate(stepper, rows, {}, tmp_path / "folder", frames=5, shard_samples=2, grid=data.grid, progress=False)
+    data.save(tmp_path / "plain.nc")
+    with xr.open_dataset(tmp_path / "plain.nc", engine="h5netcdf") as plain:
+        plain.to_netcdf(tmp_path / "small.nc", engine="h5netcdf", encoding={"u": {"zlib": True, "chunksizes": (1, 3, 2, 6, 4)}})
+    ds.validate(tmp_path / "small.nc")
+    for path, whole in ((tmp_path / "small.nc", data), (tmp_path / "folder", sharded)):
+        lazy = ds.open(path, memory_limit=0)
+        for step in (0, 3):
+            assert torch.equal(lazy.batches(20, [1, 2])(step, 2).u, whole.batches(20, [1, 2])(step, 2).u)
+        assert torch.equal(lazy.all(), whole.all())
 
 
 def test_frames_at_broadcasts_samples_against_times():
