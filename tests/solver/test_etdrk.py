@@ -194,6 +194,18 @@ def test_a_plane_that_varies_along_one_axis_is_a_line(order: int) -> None:
     torch.testing.assert_close(wide, narrow[..., None].expand_as(wide), rtol=0, atol=ROUND_OFF)
 
 
+def test_the_nyquist_modes_of_a_plane_have_no_direction() -> None:
+    """u(x) -> -u(-x) and translation are symmetries of rough states too; a one-sided k at -N/2 would break them."""
+    u = torch.randn(2, 1, 8, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    step = ETDRK(_Plane(), Grid((8, 6), (60.0, 45.0)), dt=0.5, order=2).at({}, u)
+
+    def mirror(v: Tensor) -> Tensor:
+        return -v.flip(-1, -2).roll((1, 1), (-1, -2))
+
+    torch.testing.assert_close(step(mirror(u)), mirror(step(u)), rtol=0, atol=ROUND_OFF)
+    torch.testing.assert_close(step(u.roll((1, 3), (-1, -2))), step(u).roll((1, 3), (-1, -2)), rtol=0, atol=ROUND_OFF)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

@@ -18,6 +18,7 @@ POLICIES: dict[str, tuple[Cut, set[int]]] = {
     "every(6)": (every(6), set()),
     "first(0)": (first(0), set()),
     "first(3)": (first(3), {1, 2, 3}),
+    "a user's own": (lambda k: True, {1, 2, 3, 4, 5}),
 }
 
 
