@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -68,15 +68,26 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False) -> Ten
     Args:    k: index of the first step. grad: keep the graph; without it nothing is recorded and buffers are reused.
     Returns: (B, C, *grid), equal to n calls of `step` up to round-off.
     """
+    inside = n > 0 and isinstance(step, SpectralStep)
+    if inside and not grad:
+        # Inference mode spares version counters; `leave` runs outside it, so that what returns is an ordinary tensor.
+        with torch.inference_mode():
+            state = _inside(step, u, n, k)  # type: ignore[arg-type]
+        with torch.no_grad():
+            return step.leave(state)  # type: ignore[attr-defined]
+    if inside:
+        return step.leave(_inside(step, u, n, k))  # type: ignore[arg-type, attr-defined]
     with nullcontext() if grad else torch.no_grad():
-        if n > 0 and isinstance(step, SpectralStep):
-            state = step.enter(u)
-            for i in range(k, k + n):
-                state = step.inner(state, i)
-            return step.leave(state)
         for i in range(k, k + n):
             u = step(u, i)
         return u
+
+
+def _inside(step: SpectralStep, u: Tensor, n: int, k: int) -> Any:
+    state, inner = step.enter(u), step.inner
+    for i in range(k, k + n):
+        state = inner(state, i)
+    return state
 
 
 def trajectory(step: Step, u: Tensor, frames: int, stride: int = 1, warmup: int = 0, include_start: bool = False, time_axis: int = 1) -> Tensor:

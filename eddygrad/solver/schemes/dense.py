@@ -57,11 +57,13 @@ def _circulant(symbol: Tensor, n: int) -> Tensor:
 
 @dataclass
 class _Buffers:
-    """Two piles [u; f_0; f_1; ...] of columns (N, rows) between which a run without gradients alternates, and the stages' values."""
+    """Memory of a run without gradients: the next substep's program and the one after, which alternate between two piles [u; f_0; f_1; ...].
 
-    now: list[Tensor]
-    then: list[Tensor]
-    values: list[Tensor]
+    A program lists per stage where the nonlinear term is taken from and put to, then matrix, pile, base and result of the product.
+    """
+
+    now: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor]]
+    then: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor]]
     shape: torch.Size
 
 
@@ -94,35 +96,35 @@ class DenseStep:
         if torch.is_grad_enabled():
             return u
         columns = u.reshape(-1, self.n).T
-        piles = [u.new_empty((len(self.stages) + 1) * self.n, columns.shape[1]) for _ in range(2)]
-        piles[0][: self.n].copy_(columns)
-        values = [torch.empty_like(columns, memory_format=torch.contiguous_format) for _ in self.stages]
-        return _Buffers(self._views(piles[0]), self._views(piles[1]), values, u.shape)
+        one, two = (u.new_empty((len(self.stages) + 1) * self.n, columns.shape[1]) for _ in range(2))
+        one[: self.n].copy_(columns)
+        values = [u.new_empty(columns.shape) for _ in self.stages]
+        return _Buffers(self._program(one, two[: self.n], values), self._program(two, one[: self.n], values), u.shape)
 
-    def _views(self, pile: Tensor) -> list[Tensor]:
-        """u, then per stage (the new f, the part of the pile that its matrix takes)."""
-        views = [pile[: self.n]]
+    def _program(self, pile: Tensor, result: Tensor, values: list[Tensor]) -> list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor]]:
+        n, value, program = self.n, pile[: self.n], []
         for i, stage in enumerate(self.stages):
-            views += [pile[(i + 1) * self.n : (i + 2) * self.n], pile[stage.start * self.n : stage.stop * self.n]]
-        return views
+            out = result if i + 1 == len(self.stages) else values[i]
+            base = None if stage.base is None else values[stage.base]
+            program.append((value, pile[(i + 1) * n : (i + 2) * n], stage.matrix, pile[stage.start * n : stage.stop * n], base, out))
+            value = out
+        return program
 
     def inner(self, state: Any, k: int = 0) -> Any:
         if isinstance(state, Tensor):
             return self(state, k)
+        pointwise = self.pointwise
         for _ in range(self.substeps):
-            value, last = state.now[0], len(self.stages) - 1
-            for i, stage in enumerate(self.stages):
-                self.pointwise(value, out=state.now[1 + 2 * i])
-                out = state.then[0] if i == last else state.values[i]
-                if stage.base is None:
-                    torch.mm(stage.matrix, state.now[2 + 2 * i], out=out)
+            for value, term, matrix, pile, base, out in state.now:
+                pointwise(value, out=term)
+                if base is None:
+                    torch.mm(matrix, pile, out=out)
                 else:
-                    torch.addmm(state.values[stage.base], stage.matrix, state.now[2 + 2 * i], out=out)
-                value = out
+                    torch.addmm(base, matrix, pile, out=out)
             state.now, state.then = state.then, state.now
         return state
 
     def leave(self, state: Any) -> Tensor:
         if isinstance(state, Tensor):
             return state
-        return state.now[0].T.reshape(state.shape).clone()
+        return state.now[0][0].T.reshape(state.shape).clone()
