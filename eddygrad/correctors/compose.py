@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +77,8 @@ class Corrected(nn.Module):
     @property
     def seeds(self) -> tuple[int, ...] | None:
         """Seeds of a stacked network, None for a single one."""
-        return tuple(self.network.seeds) if getattr(self.network, "stacked", False) else None
+        network: Any = self.network
+        return tuple(network.seeds) if getattr(network, "stacked", False) else None
 
     def with_network(self, network: nn.Module) -> Corrected:
         """The same composition around another network: one entry of a stack, or a stack of new seeds."""

@@ -46,12 +46,15 @@ class ResNet(nn.Module):
         """Draw every entry from its seed."""
         for index, seed in enumerate(self.seeds):
             source = generator(seed, "network")
-            for layer in self.layers:
+            for layer in self._convolutions():
                 layer.reset(index, source)
+
+    def _convolutions(self) -> list[StackedConv]:
+        return [layer for layer in self.layers if isinstance(layer, StackedConv)]
 
     def with_seeds(self, seeds: int | Sequence[int]) -> ResNet:
         """A new network of this shape, drawn from other seeds; dtype and device are kept."""
-        like = self.layers[0].weight
+        like = self._convolutions()[0].weight
         return ResNet(self.width, self.depth, self.cin, self.cout, self.ndim, seeds).to(like.device, like.dtype)
 
     @torch.no_grad()
@@ -79,12 +82,12 @@ class ResNet(nn.Module):
 
     def _on_a_line(self, x: Tensor) -> Tensor:
         """Batch innermost, (S, C, N, B), so that a stencil's neighbours are whole rows apart."""
-        params = [p for layer in self.layers for p in (layer.weight, layer.bias)]
+        params = [p for layer in self._convolutions() for p in (layer.weight, layer.bias)]
         return ResidualLine.apply(x.permute(0, 2, 3, 1).contiguous(), _SLOPE, *params).permute(0, 3, 1, 2)
 
     def _in_groups(self, x: Tensor) -> Tensor:
         """Seeds as groups of torch's convolution, (B, S C, *grid); on a line the readable reference of `_on_a_line`."""
-        lift, *middle, drop = self.layers
+        lift, *middle, drop = self._convolutions()
         y = lift(x.transpose(0, 1).flatten(1, 2))
         for one, two in zip(middle[::2], middle[1::2]):
             y = two(one(y, slope=_SLOPE), skip=y, slope=_SLOPE)

@@ -274,7 +274,7 @@ def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, p
             return
         bench = _Bench(c)
         tuning = _tune(bench, task, unroll, work, progress)
-        best = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
+        best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
         recipe = c.recipe_of(unroll, best["lr"], best["schedule"])
         trained = fit(bench.stepper(task, range(c.seeds)), bench.data, recipe, folder=work / "fit", progress=progress)
         score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference)

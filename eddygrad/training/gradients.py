@@ -14,7 +14,7 @@ def gradients(losses: Mapping[str, Tensor], params: Sequence[Tensor]) -> dict[st
     Args:    losses: name -> () or (S,). params: what is differentiated for.
     Returns: name -> one gradient per parameter, None where the loss does not depend on it.
     """
-    grads = {}
+    grads: dict[str, tuple[Tensor | None, ...]] = {}
     last = len(losses) - 1
     for i, (name, loss) in enumerate(losses.items()):
         grads[name] = torch.autograd.grad(loss.sum(), params, retain_graph=i < last, allow_unused=True)

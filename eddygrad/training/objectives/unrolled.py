@@ -41,7 +41,7 @@ class Unrolling:
             return text
         match = re.fullmatch(r"(one|nog|wig|push)(?::(\d+))?(?:/(\d+))?", text.strip().lower())
         if match:
-            kind, horizon, argument = match[1], match[2] and int(match[2]), match[3] and int(match[3])
+            kind, horizon, argument = match[1], *(None if part is None else int(part) for part in match.groups()[1:])
             if kind == "one" and horizon in (None, 1) and argument is None:
                 return Unrolling(1)
             if kind == "nog" and horizon and argument is None:
