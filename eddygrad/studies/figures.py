@@ -42,7 +42,9 @@ def _panels(study: Study, height: float = 3.1, share: bool = True) -> tuple[Figu
 def _legend(figure: Figure, runs: Sequence[Run], baselines: Sequence[Run] = (), extra: Sequence[Line2D] = ()) -> None:
     handles = [Line2D([], [], color=colour(m), marker=marker(m), ms=4.5, label=m) for m in dict.fromkeys(r.modality for r in runs)]
     handles += [Line2D([], [], color=MUTED, lw=1.4, ls=DASHES[i % len(DASHES)], label=b.name) for i, b in enumerate(baselines)]
-    figure.legend(handles=[*handles, *extra], loc="outside upper left", ncols=8, columnspacing=1.6)
+    handles += extra
+    wide = sum(8 + len(str(h.get_label())) for h in handles) > 115
+    figure.legend(handles=handles, loc="outside upper left", ncols=ceil(len(handles) / 2) if wide else len(handles), columnspacing=1.6)
 
 
 def _band(axes: Axes, x: NDArray[Any], values: NDArray[Any], modality: str) -> None:
@@ -56,7 +58,7 @@ def _band(axes: Axes, x: NDArray[Any], values: NDArray[Any], modality: str) -> N
 def error_over_time(study: Study) -> Figure:
     """Error against time, median over seeds with a 10 % to 90 % band; baselines dashed."""
     figure, panels = _panels(study)
-    shown = [b for b in study.baselines if b.typical(study.metric) > 0]
+    shown = [b for b in study.baselines if not study.exact(b)]
     floor = min(float(np.min(r.test.error_over_time[:, 1:])) for r in study.models) / 3
     for axes, runs in panels:
         for run in runs:
@@ -150,7 +152,7 @@ def spectrum(study: Study) -> Figure | None:
             axes.plot(part["k"][keep], part["reference"][keep], color=INK, lw=1.2, ls=(0, (4, 2)), zorder=5)
         reference = np.concatenate([(r.test.spectrum or {})["reference"] for r in runs if r.test.spectrum] or [np.ones(1)])
         positive = reference[reference > 0]
-        axes.set_ylim(max(float(positive.min()) / 10, float(positive.max()) * 1e-12), float(positive.max()) * 10)
+        axes.set_ylim(max(float(positive.min()) / 10, float(positive.max()) * 1e-9), float(positive.max()) * 10)
         axes.set_xlabel("wavenumber k")
         axes.set_xscale("log")
         log_axis(axes, "x")
@@ -167,7 +169,7 @@ def pareto(study: Study) -> Figure:
     figure = Figure(figsize=(_WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
     points = [(r, r.test.seconds_per_frame * 1e6, r.typical(study.metric)) for r in study.runs]
-    floor = min([e for r, _, e in points if r.kind == "model"] or [1e-6]) / 6
+    floor = min([e for r, _, e in points if not study.exact(r)] or [1e-6]) / 6
     cheapest = min([c for _, c, _ in points if c > 0] or [1.0]) / 3
     points = [(r, max(c, cheapest), e) for r, c, e in points]
     front, best = [], float("inf")
@@ -178,7 +180,7 @@ def pareto(study: Study) -> Figure:
     axes.plot(*zip(*front, strict=True), color=RULE, lw=5, zorder=1, drawstyle="steps-post")
     for run, cost, error in points:
         if run.kind == "baseline":
-            exact = error < floor
+            exact = study.exact(run)
             axes.plot(cost, max(error, floor), "v" if exact else "X", color=MUTED, ms=8, mec="none", zorder=3)
             what = run.name + (f" (error {number(error)})" if exact else "") + (" (costs nothing)" if run.test.seconds_per_frame == 0 else "")
             axes.annotate(what, (cost, max(error, floor)), xytext=(8, 5), textcoords="offset points", fontsize=8.5, color=MUTED)
@@ -194,7 +196,10 @@ def pareto(study: Study) -> Figure:
     for which in ("x", "y"):
         axes.set(**{f"{which}scale": "log"})
         log_axis(axes, which)
-    axes.set(xlabel="inference time per frame of one trajectory [µs]", ylabel=f"{study.metric} (geometric mean over seeds)")
+    axes.set(
+        xlabel=f"inference time per frame of the batch of {study.runs[0].test.batch} trajectories [µs]",
+        ylabel=f"{study.metric} (geometric mean over seeds)",
+    )
     fills = [("correction", "o", MUTED), ("prediction", "o", "none"), ("without a network", "X", MUTED)]
     extra = [Line2D([], [], ls="", marker=shape, mec=MUTED, mfc=face, ms=7, label=label) for label, shape, face in fills]
     _legend(figure, study.models, extra=extra)
@@ -203,7 +208,7 @@ def pareto(study: Study) -> Figure:
 
 @styled
 def cost(study: Study) -> Figure:
-    """Time per update (the whole stack of seeds) and peak memory in training, per model."""
+    """Time per update (the whole stack of seeds) and the memory that an update keeps for its gradient, per model."""
     models = [r for r in study.models if r.training]
     figure = Figure(figsize=(_WIDTH, 0.8 + 0.27 * (len(models) + len(study.cells()))), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -223,7 +228,7 @@ def cost(study: Study) -> Figure:
     for tick, (_, text) in zip(left.get_yticklabels(), labels, strict=True):
         tick.set_fontweight("bold" if "," in text else "normal")
         tick.set_color(INK)
-    for axes, title in ((left, "time per update [ms]"), (right, "peak memory [MB]")):
+    for axes, title in ((left, "time per update [ms]"), (right, "memory for the gradient [MB]")):
         axes.set_title(title)
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)

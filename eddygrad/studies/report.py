@@ -76,7 +76,7 @@ def _answers(study: Study, found: Sequence[Comparison]) -> str:
 
 
 def _results(study: Study) -> str:
-    head = ["", "error", "95 % interval", "median", "diverged", "ms / update", "MB", "µs / frame"]
+    head = ["", "error", "95 % interval", "median", "diverged<br>seeds", "diverged<br>tests", "ms /<br>update", "MB", "µs /<br>frame"]
     body: list[list[str]] = []
     by_name = {r["name"]: r for r in rows(study)}
     for (group, task), runs in study.cells().items():
@@ -87,16 +87,25 @@ def _results(study: Study) -> str:
         body.append(["Baselines"])
         body += [_result(run, by_name[run.name], False) for run in study.baselines]
     note = f"Error: {escape(study.metric)}, geometric mean over seeds; the lowest of each block is bold. "
-    note += "Cost per update is that of the whole stack of seeds; inference is per trajectory."
+    note += "Cost per update is that of the whole stack of seeds; inference is per frame of all test trajectories at once."
+    note += " Diverged tests: trajectories that diverge anywhere in the long window."
     return f'<section id="results"><h2>Results</h2>{_table(head, body)}<p class="note">{note}</p></section>'
 
 
 def _result(run: Run, row: Mapping[str, Any], best: bool) -> list[str]:
     interval = "" if row["low"] is None else f"{number(row['low'])} – {number(row['high'])}"
     error = f"<b>{number(row['error'])}</b>" if best else number(row["error"])
-    diverged = f"{row['diverged']} / {row['seeds']}" if row["seeds"] else ("yes" if row["diverged"] else "no")
+    diverged = f"{row['diverged_seeds']} / {row['seeds']}" if row["seeds"] else ""
     scales = (("seconds_per_update", 1e3), ("peak_memory_mb", 1.0), ("inference_seconds_per_frame", 1e6))
-    return [_chip(run), error, interval, number(row["median"]), diverged, *("" if row[k] is None else number(row[k] * scale) for k, scale in scales)]
+    return [
+        _chip(run),
+        error,
+        interval,
+        number(row["median"]),
+        diverged,
+        run.diverged_tests,
+        *("" if row[k] is None else number(row[k] * scale) for k, scale in scales),
+    ]
 
 
 def _chip(run: Run) -> str:
@@ -144,7 +153,7 @@ def _baselines(study: Study, found: Sequence[Comparison]) -> str:
             body.append([_chip(run)] + [_against(shown.get((run.name, name))) for name in names])
     exact = [b.name for b in study.baselines if b.name not in names]
     note = "Error of the model / error of the baseline, 95 % interval; ° marks what is not significant after Holm's correction."
-    note += f" Without error, hence without ratio: {escape(', '.join(exact))}." if exact else ""
+    note += f" Without a ratio, because it computes the reference itself: {escape(', '.join(exact))}." if exact else ""
     return f'<section id="baselines"><h2>Against baselines</h2>{_table(["", *map(escape, names)], body)}<p class="note">{note}</p></section>'
 
 
@@ -203,14 +212,24 @@ def _pictures(study: Study) -> list[str]:
         caption = f"{run.label[:1].upper() + run.label[1:]}, {run.network_label}: the seed with the median test error. Grey is not finite."
         plan.append((f"space-{task}", f"In space and time: {TASKS.get(task, task)}", figures.trajectories(run, data), caption))
     plan += [
-        ("spectrum", "Energy spectrum", figures.spectrum(study), f"{band} Dashed: reference."),
+        (
+            "spectrum",
+            "Energy spectrum",
+            figures.spectrum(study),
+            f"{band} Dashed: reference. Trajectories that diverge lift a model out of the frame.",
+        ),
         (
             "pareto",
             "Error against inference cost",
             figures.pareto(study),
             "Down and left is better; the grey staircase joins the best trade-offs. Filled: correction, hollow: prediction.",
         ),
-        ("cost", "Cost of training", figures.cost(study), "Per update of the whole stack of seeds."),
+        (
+            "cost",
+            "Cost of training",
+            figures.cost(study),
+            "Of one update of the whole stack of seeds; memory: what its graph keeps for the backward pass.",
+        ),
         ("training", "Training", figures.training(study), f"Validation error: {band[0].lower()}{band[1:]} Thin: training loss, median."),
     ]
     return [

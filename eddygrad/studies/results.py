@@ -51,6 +51,10 @@ class Study:
     def baselines(self) -> tuple[Run, ...]:
         return tuple(r for r in self.runs if r.kind == "baseline")
 
+    def exact(self, baseline: Run) -> bool:
+        """Does it compute the reference itself, up to round-off: an error a million times below every model's?"""
+        return baseline.typical(self.metric) < 1e-6 * min((r.typical(self.metric) for r in self.models), default=1.0)
+
     def cells(self) -> dict[tuple[str, str], tuple[Run, ...]]:
         """Models by (group, task): what is compared at equal network and equal updates."""
         cells: dict[tuple[str, str], tuple[Run, ...]] = {}
@@ -132,6 +136,8 @@ def _rank(run: Run) -> tuple[Any, ...]:
     parameters = (run.network or {}).get("parameters") or 0
     updates = run.training.updates if run.training else 0
     reach = run.reach.partition("/")[0]
+    if run.kind == "baseline":
+        return True, run.test.seconds_per_frame, run.name
     return (
         run.kind == "baseline",
         parameters,
@@ -171,7 +177,7 @@ def comparisons(study: Study, level: float = 0.95) -> list[Comparison]:
 
     modality: NOG / ONE, WIG / ONE, WIG / NOG per group and task (all pairs, where there are more);
     task:     prediction / correction per group, with WIG / NOG as in the paper, else the same modality;
-    baseline: each model against each baseline. A baseline without error (the reference itself) has no ratio and is left out.
+    baseline: each model against each baseline. A baseline that computes the reference itself has no ratio and is left out.
     """
     families: dict[str, list[Comparison]] = {}
 
@@ -192,7 +198,7 @@ def comparisons(study: Study, level: float = 0.95) -> list[Comparison]:
                     add("task", f"{group}: prediction / correction", a, b, label, PAPER_PREDICTION_TO_CORRECTION if of_paper else None)
     for (group, task), runs in cells.items():
         for a, b in product(runs, study.baselines):
-            if b.typical(study.metric) > 0:
+            if not study.exact(b):
                 add("baseline", f"{group}: {TASKS.get(task, task)} against baselines", a, b, f"{a.label} / {b.name}")
     return [corrected for family in families.values() for corrected in _holm(family)]
 
@@ -225,7 +231,9 @@ def _row(run: Run, metric: str) -> dict[str, Any]:
         "low": _finite(spread.low) if spread else None,
         "high": _finite(spread.high) if spread else None,
         "median": float(np.median(error)),
-        "diverged": run.diverged_seeds,
+        "diverged_seeds": run.diverged_seeds,
+        "diverged_tests": sum(run.test.diverged),
+        "tests": len(run.seeds) * sum(s.samples for s in run.test.sets),
         "updates": training.updates if training else None,
         "learning_rate": training.details.get("learning_rate") if training else None,
         "schedule": training.details.get("schedule") if training else None,
@@ -263,16 +271,17 @@ def comparison_rows(found: Sequence[Comparison]) -> list[dict[str, Any]]:
 def table(study: Study, baselines: bool = False) -> str:
     """Errors, costs and ratios as aligned plain text, for a terminal; `baselines` adds the ratios against baselines."""
     found = [c for c in comparisons(study) if baselines or c.kind != "baseline"]
-    head = ["run", "error", "95 % interval", "median", "diverged", "ms/update", "MB", "us/frame"]
+    head = ["run", "error", "95 % interval", "median", "diverged seeds", "tests", "ms/update", "MB", "us/frame"]
     body = []
     for r in rows(study):
         interval = "" if r["low"] is None else f"{r['low']:.3g} .. {r['high']:.3g}"
-        diverged = f"{r['diverged']}/{r['seeds']}" if r["seeds"] else ("yes" if r["diverged"] else "no")
+        diverged = f"{r['diverged_seeds']}/{r['seeds']}" if r["seeds"] else ""
+        tests = f"{r['diverged_tests']}/{r['tests']}"
         cost = [
             "" if r[k] is None else f"{r[k] * scale:.3g}"
             for k, scale in (("seconds_per_update", 1e3), ("peak_memory_mb", 1), ("inference_seconds_per_frame", 1e6))
         ]
-        body.append([r["name"], f"{r['error']:.3g}", interval, f"{r['median']:.3g}", diverged, *cost])
+        body.append([r["name"], f"{r['error']:.3g}", interval, f"{r['median']:.3g}", diverged, tests, *cost])
     text = f"{study.name}: {study.metric}, geometric mean over seeds\n" + _align(head, body)
     for family in dict.fromkeys(c.family for c in found):
         lines = [[c.label, f"{c.ratio.ratio:.3g}", _between(c.ratio), *_p(c), f"{c.paper:g}" if c.paper else ""] for c in found if c.family == family]

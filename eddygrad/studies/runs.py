@@ -38,7 +38,8 @@ class Test:
         metrics:         per name (seeds, samples), sets in order.
         error_over_time: (seeds, H + 1), e(t) averaged over samples, clipped at 30.
         spectrum:        "k", "reference" (K,) and "model" (seeds, K); None if not measured.
-        diverged:        number of test trajectories that diverged, per seed.
+        diverged:        number of test trajectories that diverged in the long window, per seed.
+        seconds_per_frame, batch: time of one frame of all test trajectories at once, and how many they are.
     """
 
     __test__ = False
@@ -127,9 +128,13 @@ class Run:
 
     @property
     def diverged_seeds(self) -> int:
-        """Seeds that diverged in training or on at least one test trajectory."""
-        trained = self.training.diverged if self.training and self.training.diverged else (False,) * len(self.seeds)
-        return sum(t or d > 0 for t, d in zip(trained, self.test.diverged, strict=True))
+        """Seeds whose training diverged."""
+        return sum(self.training.diverged) if self.training else 0
+
+    @property
+    def diverged_tests(self) -> str:
+        """Test trajectories, over all seeds, that diverged somewhere in the long window: "3 / 640"."""
+        return f"{sum(self.test.diverged)} / {len(self.seeds) * sum(s.samples for s in self.test.sets)}"
 
 
 TASKS = {"correct": "correction", "predict": "prediction"}

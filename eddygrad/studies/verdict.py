@@ -66,7 +66,7 @@ def _evidence(best: Run, rival: Run, c: Comparison) -> str:
     if not isfinite(r.low):
         return f"{_name(best)} / {_name(rival)} = {factor(r.ratio)}; one seed gives no interval."
     text = f"{_name(best)} / {_name(rival)} = {factor(r.ratio)}, 95 % interval {factor(r.low)} to {factor(r.high)}, {_p('Holm p', c.p_holm)}"
-    if (r.p_rank < 1 - r.level) != (r.p < 1 - r.level):
+    if min(r.sizes) > 5 and (r.p_rank < 1 - r.level) != c.significant:  # five pairs cannot reach .05 by ranks
         text += f" (by ranks, before correction, {_p('p', r.p_rank)})"
     return text + ("." if c.significant else ": not significant.")
 
@@ -77,7 +77,7 @@ def _cost(best: Run, runs: Sequence[Run]) -> list[str]:
         return [f"{_name(best)} is also the cheapest to train per update."]
     time = best.training.seconds_per_update / base.training.seconds_per_update if base.training.seconds_per_update else float("nan")
     memory = best.training.peak_memory_mb / base.training.peak_memory_mb if base.training.peak_memory_mb else float("nan")
-    parts = [f"{factor(v)} times the {what}" for v, what in ((time, "time per update"), (memory, "peak memory")) if isfinite(v)]
+    parts = [f"{factor(v)} times the {what}" for v, what in ((time, "time per update"), (memory, "memory")) if isfinite(v)]
     return [f"It costs {_and(parts)} of {_name(base)}, the cheapest to train."] if parts else []
 
 
@@ -97,7 +97,9 @@ def _rest(best: Run, runs: Sequence[Run], found: Sequence[Comparison]) -> list[s
 
 def _diverged(runs: Sequence[Run]) -> list[str]:
     bad = [f"{r.diverged_seeds} of {len(r.seeds)} with {_name(r)}" for r in runs if r.diverged_seeds]
-    return [f"Diverged seeds, counted with the clipped error and never dropped: {_and(bad)}."] if bad else ["No seed diverged."]
+    seeds = f"Training diverged for {_and(bad)}; these count with the clipped error." if bad else "No training diverged."
+    lost = [f"{r.diverged_tests} with {_name(r)}" for r in runs if sum(r.test.diverged)]
+    return [seeds, f"Test trajectories that diverge in the long window: {_and(lost)}."] if lost else [seeds]
 
 
 def _tasks(c: Comparison) -> Verdict:
@@ -133,17 +135,18 @@ def _solver(study: Study) -> Verdict | None:
     text.append(f"The best baseline that costs no more, {rival.name}: {_speed(rival, study.metric)}.")
     if least >= error:
         return Verdict(topic, f"The best network is {factor(least / error)} times more accurate than any baseline of its cost.", "", tuple(text))
-    inexact = next((b for b in affordable if b.typical(study.metric) > 1e-3 * error), None)
+    inexact = next((b for b in affordable if not study.exact(b)), None)
     if inexact is not rival:
         text.append("An error so small means that it computes the reference itself.")
         if inexact:
-            times = factor(inexact.typical(study.metric) / error)
-            text.append(f"The next, {inexact.name}: {_speed(inexact, study.metric)}, {times} times the network's error.")
+            times = inexact.typical(study.metric) / error
+            beside = f"{factor(times)} times the network's error" if times >= 1 else f"the network has {factor(1 / times)} times its error"
+            text.append(f"The next, {inexact.name}: {_speed(inexact, study.metric)}; {beside}.")
     return Verdict(topic, f"The plain solver wins here: {rival.name} is more accurate and no slower.", "", tuple(text))
 
 
 def _speed(run: Run, metric: str) -> str:
-    return f"{metric} {number(run.typical(metric))} at {number(run.test.seconds_per_frame * 1e6)} µs per frame and trajectory"
+    return f"{metric} {number(run.typical(metric))} at {number(run.test.seconds_per_frame * 1e6)} µs per frame of the batch of {run.test.batch}"
 
 
 def _name(run: Run) -> str:
