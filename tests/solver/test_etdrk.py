@@ -195,14 +195,10 @@ def test_a_plane_that_varies_along_one_axis_is_a_line(order: int) -> None:
 
 
 def test_the_nyquist_modes_of_a_plane_have_no_direction() -> None:
-    """u(x) -> -u(-x) and translation are symmetries of rough states too; a one-sided k at -N/2 would break them."""
-    u = torch.randn(2, 1, 8, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    step = ETDRK(_Plane(), Grid((8, 6), (60.0, 45.0)), dt=0.5, order=2).at({}, u)
-
-    def mirror(v: Tensor) -> Tensor:
-        return -v.flip(-1, -2).roll((1, 1), (-1, -2))
-
-    torch.testing.assert_close(step(mirror(u)), mirror(step(u)), rtol=0, atol=ROUND_OFF)
+    """x and y are alike for rough states too; a k of one sign at N/2 would tell the halved axis from the full one."""
+    u = torch.randn(2, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    step = ETDRK(_Plane(), Grid((8, 8), 60.0), dt=0.5, order=2).at({}, u)
+    torch.testing.assert_close(step(u.mT), step(u).mT, rtol=0, atol=ROUND_OFF)
     torch.testing.assert_close(step(u.roll((1, 3), (-1, -2))), step(u).roll((1, 3), (-1, -2)), rtol=0, atol=ROUND_OFF)
 
 

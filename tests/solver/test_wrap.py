@@ -57,6 +57,7 @@ def test_gradients_pass_only_through_a_differentiable_step() -> None:
     u, viscosity = smooth(2).requires_grad_(), torch.full((2, 1, 1), 0.1, dtype=torch.float64, requires_grad=True)
     params = {"viscosity": viscosity}
     assert not wrap(decay, dt=1.0).at(params, u)(u).requires_grad
+    assert not wrap(lambda v: v, dt=1.0).at({}, u)(u).requires_grad
     through = wrap(decay, dt=1.0, differentiable=True).at(params, u)(u).sum()
     grad_u, grad_viscosity = torch.autograd.grad(through, (u, viscosity))
     assert torch.equal(grad_u, torch.full_like(u, 0.9))
