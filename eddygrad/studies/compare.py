@@ -5,123 +5,34 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import platform
 import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-import xarray as xr
 from tqdm import tqdm
 
-from eddygrad._version import __version__
 from eddygrad.correctors.compose import Corrected, correct, predict
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.solver.step import Stepper
-from eddygrad.studies.evaluate import Evaluation, Persistence, evaluate
-from eddygrad.studies.experiment import Recipe, fit, prepare, saved_megabytes
+from eddygrad.studies import report, results
+from eddygrad.studies.configuration import TASKS, Configuration, describe
+from eddygrad.studies.configuration import preset as preset_fields
+from eddygrad.studies.evaluate import Persistence, evaluate
+from eddygrad.studies.experiment import fit, prepare, saved_megabytes
+from eddygrad.studies.records import BASELINE, environment, slug, write_pictures, write_run
 from eddygrad.studies.settings import Setting, setting
 from eddygrad.training.checkpoint import write_atomically
 from eddygrad.training.loop import Loop
-from eddygrad.training.objectives.unrolled import Unrolling
 from eddygrad.training.schedule import schedule
-
-TASKS = ("correct", "predict")
-_PICTURE_FRAMES = 100
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """A comparison, fixed before it starts; `study.json` keeps it.
-
-    Args:
-        name:          of the study.
-        recipe:        data, solvers and features: see `eddygrad.studies.settings`.
-        tasks, unroll: every pair of them is a run; all seeds of a run are trained in one program.
-        width, depth:  of the residual network.
-        seeds:         number of seeds, 0 .. seeds - 1.
-        steps, batch, clip: see `Recipe`; ONE takes batch times the longest horizon.
-        lr, schedule:  learning rates and schedules; from several, each run takes the pair with the best median validation error of short runs
-                       (`tune_steps` updates, the schedule shrunk alike, `tune_seeds` other seeds).
-        frames:        training frames per trajectory. val: share of trajectories kept for validation.
-        starts, horizon, long_horizon, test_seed: test states per set, frames of the endpoint, of stability and pictures, and their draw.
-        dtype, device: of the runs.
-    """
-
-    name: str = "comparison"
-    recipe: str = "kuramoto-sivashinsky"
-    tasks: tuple[str, ...] = TASKS
-    unroll: tuple[str, ...] = ("one", "nog:3", "wig:3")
-    width: int = 16
-    depth: int = 4
-    seeds: int = 16
-    steps: int = 20_000
-    batch: int = 16
-    lr: tuple[float, ...] = (1e-3,)
-    tune_steps: int = 1500
-    tune_seeds: int = 3
-    schedule: tuple[str, ...] = ("cosine",)
-    clip: float | None = None
-    frames: int = 1000
-    val: float = 0.12
-    starts: int = 10
-    horizon: int = 12
-    long_horizon: int = 100
-    test_seed: int = 0
-    validate_every: int = 1000
-    checkpoint_every: int = 500
-    dtype: str = "float32"
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        for field in ("tasks", "unroll", "lr", "schedule"):
-            value = getattr(self, field)
-            object.__setattr__(self, field, (value,) if isinstance(value, (str, int, float)) else tuple(value))
-        unknown = [t for t in self.tasks if t not in TASKS]
-        if unknown or not (self.tasks and self.unroll and self.lr and self.schedule):
-            raise ValueError(f"compare: tasks must be some of {TASKS}; unroll, lr and schedule not empty; got {self}")
-        for name in self.schedule:
-            schedule(name)
-        longest = max(Unrolling.parse(u).horizon for u in self.unroll)
-        if longest + 1 > self.frames:
-            raise ValueError(f"compare: horizon {longest} needs {longest + 1} frames, got frames={self.frames}; generate more or unroll less")
-        if self.seeds < 1 or self.long_horizon < self.horizon:
-            raise ValueError(f"compare: seeds >= 1 and long_horizon >= horizon expected, got {self.seeds}, {self.long_horizon} < {self.horizon}")
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"compare: dtype must be 'float32' or 'float64', got {self.dtype!r}")
-        setting(self.recipe)
-
-    @property
-    def budget(self) -> int:
-        """Windows of ONE per window of the others: the longest horizon."""
-        return max(Unrolling.parse(u).horizon for u in self.unroll)
-
-    @property
-    def candidates(self) -> list[tuple[float, str]]:
-        """Learning rates and schedules from which a run chooses on validation data."""
-        return [(lr, name) for name in self.schedule for lr in self.lr]
-
-    def recipe_of(self, unroll: str, lr: float, schedule: str) -> Recipe:
-        return Recipe(
-            unroll=unroll,
-            steps=self.steps,
-            batch=self.batch,
-            budget=self.budget,
-            lr=lr,
-            schedule=schedule,
-            clip=self.clip,
-            validate_every=self.validate_every,
-            validation_horizon=self.horizon,
-            checkpoint_every=self.checkpoint_every,
-        )
 
 
 @dataclass(frozen=True)
@@ -136,6 +47,25 @@ class Estimate:
     @property
     def hours(self) -> float:
         return self.updates * self.seconds_per_update / 3600
+
+
+class Estimates(list[Estimate]):
+    """Estimates of the missing runs; `print` shows a table."""
+
+    @property
+    def hours(self) -> float:
+        """Of all runs, one after the other."""
+        return sum(row.hours for row in self)
+
+    def __str__(self) -> str:
+        if not self:
+            return "nothing is missing"
+        width = max(len(row.run) for row in self)
+        lines = [
+            f"{row.run:{width}}  {row.updates:>9,}  {1e3 * row.seconds_per_update:>9.1f}  {row.hours:>7.3f}  {row.megabytes:>8.1f}" for row in self
+        ]
+        head = f"{'run':{width}}  {'updates':>9}  {'ms/update':>9}  {'hours':>7}  {'graph MB':>8}"
+        return "\n".join([head, *lines, f"{'together':{width}}  {'':9}  {'':9}  {self.hours:>7.3f}"])
 
 
 class Study:
@@ -157,12 +87,14 @@ class Study:
     def pending(self) -> list[tuple[str, str]]:
         return [pair for pair in self.pairs() if not (self.folder / "runs" / f"{self.run_name(*pair)}.json").exists()]
 
-    def estimate(self, updates: int = 5) -> list[Estimate]:
-        """Seconds and graph memory per run, tuning included, from `updates` measured ones."""
-        torch_setup(self.configuration)
+    def estimate(self, updates: int = 5, threads: int | None = None) -> Estimates:
+        """Hours and graph memory of the missing runs, tuning included, from `updates` measured ones."""
+        if not self.pending():
+            return Estimates()
+        torch_setup(self.configuration, threads)
         bench = _Bench(self.configuration)
-        rows = []
-        for task, unroll in self.pairs():
+        rows = Estimates()
+        for task, unroll in self.pending():
             recipe = self.configuration.recipe_of(unroll, *self.configuration.candidates[0])
             stepper = bench.stepper(task, tuple(range(self.configuration.seeds)))
             objective, batch_at, training = prepare(stepper, bench.data, recipe)
@@ -180,10 +112,10 @@ class Study:
     def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True) -> Study:
         """Do the missing runs; killed at any moment, a second call goes on.
 
-        Args: jobs: processes side by side, each with `threads` threads (default: the cores shared out).
+        Args: jobs: processes side by side, each with `threads` threads (default: torch's number of threads, shared out).
         """
         self._claim()
-        threads = threads or max(1, (os.cpu_count() or 1) // jobs)
+        threads = threads or max(1, torch.get_num_threads() // jobs)
         self._baselines(threads)
         pending = self.pending()
         if jobs == 1:
@@ -196,6 +128,17 @@ class Study:
                 for future in tqdm(work, desc=self.configuration.name, unit="run", disable=not progress):
                     future.result()
         return self
+
+    def table(self) -> str:
+        """Errors, costs and ratios of the finished runs as text."""
+        return results.table(results.load(self.folder))
+
+    def report(self, path: str | Path = "report.html") -> Path:
+        """Write the report, `results.json` and `results.csv`; a relative path lies in the folder of the study."""
+        found = results.load(self.folder)
+        results.to_json(found, self.folder / "results.json")
+        results.to_csv(found, self.folder / "results.csv")
+        return report.write(self.folder, path)
 
     def _claim(self) -> None:
         described = describe(self.configuration)
@@ -212,7 +155,7 @@ class Study:
 
     def _baselines(self, threads: int) -> None:
         names = ["persistence", *setting(self.configuration.recipe).baselines]
-        missing = [n for n in names if not (self.folder / "runs" / f"baseline-{_slug(n)}.json").exists()]
+        missing = [n for n in names if not (self.folder / "runs" / f"baseline-{slug(n)}.json").exists()]
         if not missing:
             return
         torch_setup(self.configuration, threads)
@@ -220,28 +163,7 @@ class Study:
         steppers: dict[str, Stepper] = {"persistence": Persistence(bench.setting.coarse.dt), **bench.setting.baselines}
         for name in missing:
             score = evaluate(steppers[name], bench.test, self.configuration.horizon, bench.setting.reference)
-            record = {
-                "name": name,
-                "kind": "baseline",
-                "task": None,
-                "unroll": None,
-                "network": None,
-                "seeds": [None],
-                "training": None,
-                "curve": None,
-            }
-            _write_run(self.folder / "runs" / f"baseline-{_slug(name)}.json", record, self.configuration, score)
-
-
-def describe(c: Configuration) -> dict[str, Any]:
-    """What is fixed beforehand: `study.json`."""
-    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(c).items()}
-    endpoint = {
-        "metric": "rellinf",
-        "horizon": c.horizon,
-        "comparison": "ratio, paired by seed on the log scale, 95 % t-interval, Holm in each family",
-    }
-    return {**values, "endpoint": endpoint, "seeds_used": list(range(c.seeds)), "ONE_batch": c.batch * c.budget}
+            write_run(self.folder / "runs" / f"baseline-{slug(name)}.json", {"name": name, **BASELINE}, self.configuration.recipe, score)
 
 
 class _Bench:
@@ -280,8 +202,9 @@ def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, p
         score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference)
         network = {"name": "ResNet", "width": c.width, "depth": c.depth, "parameters": trained.stepper.network.parameter_count()}  # type: ignore[operator]
         record = {"name": name, "kind": "model", "task": task, "unroll": unroll, "network": network, "seeds": list(range(c.seeds)), "tuning": tuning}
-        _write_pictures(folder / "runs" / f"{name}.nc", bench, score)
-        _write_run(folder / "runs" / f"{name}.json", {**record, **trained.as_json()}, c, score)
+        alone = evaluate(bench.setting.coarse, bench.test, c.horizon).prediction[0]
+        write_pictures(folder / "runs" / f"{name}.nc", score, alone)
+        write_run(folder / "runs" / f"{name}.json", {**record, **trained.as_json()}, c.recipe, score)
         shutil.rmtree(work / "tune", ignore_errors=True)
 
 
@@ -300,61 +223,10 @@ def _tune(bench: _Bench, task: str, unroll: str, work: Path, progress: bool) -> 
     return rows
 
 
-def _write_run(path: Path, record: dict[str, Any], c: Configuration, score: Evaluation) -> None:
-    full = {"schema": "eddygrad-run/1", "recipe": c.recipe, **record, "test": score.as_json(), "environment": environment()}
-    write_atomically(path, (json.dumps(full) + "\n").encode())
-
-
-def _write_pictures(path: Path, bench: _Bench, score: Evaluation) -> None:
-    """The first frames of one trajectory per test set, for the seed with the median error, beside the reference and the solver alone; 1-D states."""
-    firsts, at = [], 0
-    for s in score.sets:
-        firsts.append(at)
-        at += s["samples"]
-    error = score.metrics["rellinf"].mean(1)
-    median = int(error.argsort()[len(error) // 2])
-    alone = evaluate(bench.setting.coarse, bench.test, bench.configuration.horizon)
-    fields = {"reference": score.reference[firsts], "uncorrected": alone.prediction[0, firsts], "prediction": score.prediction[median, firsts]}
-    count = min(_PICTURE_FRAMES, score.reference.shape[1])
-    content = xr.Dataset(
-        {n: (("set", "time", "x"), v[:, :count, 0].cpu().float().numpy(), {"units": "1"}) for n, v in fields.items()},
-        coords={"time": torch.arange(count).double().numpy() * score.dt, "set": [s["name"] for s in score.sets]},
-        attrs={"seed_index": median},
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    content.to_netcdf(temporary, engine="h5netcdf")
-    os.replace(temporary, path)
-
-
-def environment() -> dict[str, Any]:
-    """What a number was measured with."""
-    return {
-        "eddygrad": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def torch_setup(c: Configuration, threads: int | None = None) -> None:
     """Threads of this process."""
     if threads:
         torch.set_num_threads(threads)
-
-
-def _slug(name: str) -> str:
-    return "".join(ch if ch.isalnum() else "-" for ch in name).strip("-").lower()
 
 
 @contextmanager
@@ -378,3 +250,24 @@ def _leave_with_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def compare(folder: str | Path | None = None, preset: str | None = None, **options: Any) -> Study:
+    """A comparison of unrolling modalities and tasks.
+
+        study = eg.compare(tasks=["correct", "predict"], unroll=["one", "nog:4", "wig:4"], recipe="kuramoto-sivashinsky", seeds=16)
+        print(study.estimate()); study.run(); print(study.table()); study.report()
+    Args:
+        folder:  of the results, default runs/NAME. preset: name of a comparison that comes with the package; `options` override it.
+        options: fields of `Configuration`.
+    Raises: ValueError for an unknown preset or option, or a value out of range.
+    """
+    known = Configuration.__dataclass_fields__
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"compare: unknown options {unknown}; expected some of {sorted(known)}")
+    configuration = Configuration(**{**(preset_fields(preset) if preset else {}), **options})
+    return Study(configuration, folder or Path("runs") / configuration.name)
+
+
+__all__ = ["TASKS", "Configuration", "Estimate", "Estimates", "Study", "compare", "describe", "environment", "torch_setup"]
