@@ -68,7 +68,7 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False) -> Ten
     Args:    k: index of the first step. grad: keep the graph; without it nothing is recorded and buffers are reused.
     Returns: (B, C, *grid), equal to n calls of `step` up to round-off.
     """
-    inside = n > 0 and isinstance(step, SpectralStep)
+    inside = n > 0 and hasattr(step, "inner")  # a SpectralStep; asking the protocol itself costs more than a small step
     if inside and not grad:
         # Inference mode spares version counters; `leave` runs outside it, so that what returns is an ordinary tensor.
         with torch.inference_mode():

@@ -78,7 +78,7 @@ class DenseStep:
         columns = u.reshape(-1, self.n).T
         for _ in range(self.substeps):
             columns = self._substep(columns)
-        return columns.T.reshape(u.shape)
+        return columns.T.contiguous().view(u.shape)
 
     def _substep(self, u: Tensor) -> Tensor:
         pile, values = [u, self.pointwise(u)], [u]
@@ -127,4 +127,4 @@ class DenseStep:
     def leave(self, state: Any) -> Tensor:
         if isinstance(state, Tensor):
             return state
-        return state.now[0][0].T.reshape(state.shape).clone()
+        return state.now[0][0].T.clone(memory_format=torch.contiguous_format).view(state.shape)
