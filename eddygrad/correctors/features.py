@@ -33,14 +33,16 @@ class Features:
         """([S,] B, C, *grid) -> ([S,] B, C + parameters, *grid)."""
         if self.mean != 0.0 or self.std != 1.0:
             shape = (-1,) + (1,) * ndim
-            u = (u - torch.as_tensor(self.mean).to(u).reshape(shape)) / torch.as_tensor(self.std).to(u).reshape(shape)
+            mean, std = (torch.as_tensor(v, dtype=torch.float64).to(u).reshape(shape) for v in (self.mean, self.std))
+            u = (u - mean) / std
         if not self.parameters:
             return u
         constant = (*u.shape[: -ndim - 1], 1, *u.shape[-ndim:])
         channels = [u]
         for name, scale in self.parameters.items():
-            value = torch.as_tensor(parameter(params, name, "Features")).to(u) * scale
-            channels.append(value.expand(constant))
+            value = parameter(params, name, "Features")
+            value = value if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+            channels.append((value.to(u) * scale).expand(constant))
         return torch.cat(channels, dim=-ndim - 1)
 
 

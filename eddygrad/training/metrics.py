@@ -114,9 +114,10 @@ def band_errors(u: Tensor, reference: Tensor, bands: tuple[float, ...] = (0.0, 1
 
 
 def spectrum_error(u: Tensor, reference: Tensor, floor: float = 1e-12) -> Tensor:
-    """Root mean square over modes m >= 1 of log10 of the ratio of time-averaged spectra of a line: (..., B)."""
+    """Root mean square over modes m >= 1 of log10 of the ratio of time-averaged spectra of a line, clipped at 30: (..., B)."""
     ratio = (_power(u).sum(-2).mean(-2) + floor) / (_power(reference).sum(-2).mean(-2) + floor)
-    return torch.nan_to_num(ratio.log10()[..., 1:].square().mean(-1).sqrt(), nan=CLIPPED_ERROR)
+    error = ratio.log10()[..., 1:].square().mean(-1).sqrt()
+    return torch.nan_to_num(error, nan=CLIPPED_ERROR, posinf=CLIPPED_ERROR).clamp(max=CLIPPED_ERROR)
 
 
 def _modes(u: Tensor) -> Tensor:
@@ -136,4 +137,4 @@ def _power(u: Tensor) -> Tensor:
 
 
 def _as_line(length: Tensor | float, u: Tensor) -> Tensor:
-    return torch.as_tensor(length, dtype=u.dtype, device=u.device).reshape(-1, 1, 1, 1) if isinstance(length, Tensor) else torch.tensor(length).to(u)
+    return length.to(u).reshape(-1, 1, 1, 1) if isinstance(length, Tensor) else torch.tensor(length, dtype=torch.float64).to(u)

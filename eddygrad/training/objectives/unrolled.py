@@ -73,10 +73,9 @@ class Unrolling:
         """Frames at the start that carry no loss."""
         return self.argument if self.policy == "first" else 0
 
-    @property
-    def needs_solver_gradient(self) -> bool:
-        """Whether a step after the first that carries a gradient is entered by a state that does."""
-        return any(not self.cut(k) for k in range(1, self.horizon))
+    def needs_solver_gradient(self, horizon: int | None = None) -> bool:
+        """Whether a step after the first is entered by a state that carries a gradient."""
+        return any(not self.cut(k) for k in range(1, horizon or self.horizon))
 
 
 class Unrolled(nn.Module):
@@ -94,11 +93,7 @@ class Unrolled(nn.Module):
         super().__init__()
         self.stepper = stepper
         self.unrolling = Unrolling.parse(unrolling)
-        if self.unrolling.needs_solver_gradient and not stepper.differentiable:
-            raise ValueError(
-                f"unroll: {self.unrolling.name} back-propagates through the solver, but it is declared not differentiable; "
-                f"train with 'one' or 'nog:{self.unrolling.horizon}', or cut the path by Corrected(..., cut='solver')"
-            )
+        self._check_gradient(self.unrolling.horizon)
         self.stacked = getattr(stepper, "seeds", None) is not None
 
     def forward(self, window: Window) -> dict[str, Tensor]:
@@ -108,12 +103,20 @@ class Unrolled(nn.Module):
                 f"Unrolled: {self.unrolling.name} needs {2 + self.unrolling.warmup} frames, got {len(frames)}; ask batch_at for a longer horizon"
             )
         like = frames[0][0] if window.time_axis == 2 else frames[0]
+        self._check_gradient(len(frames) - 1)
         step = self.stepper.at(window.params, like)
         errors = []
         for k, u in enumerate(unroll(step, frames[0], len(frames) - 1, self.unrolling.cut), start=1):
             if k > self.unrolling.warmup:
                 errors.append(self._mean(torch.square(u - frames[k])))
         return {"data": torch.stack(errors).mean(0)}
+
+    def _check_gradient(self, horizon: int) -> None:
+        if not self.stepper.differentiable and self.unrolling.needs_solver_gradient(horizon):
+            raise ValueError(
+                f"unroll: {self.unrolling.name} over {horizon} steps back-propagates through the solver, but it is declared not differentiable; "
+                f"train with 'one' or 'nog:{horizon}', or cut the path by Corrected(..., cut='solver')"
+            )
 
     def _mean(self, squared: Tensor) -> Tensor:
         return squared.flatten(1).mean(1) if self.stacked else squared.mean()
