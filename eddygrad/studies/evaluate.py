@@ -108,9 +108,16 @@ def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper |
         diverged=lost.sum(1).tolist(),
         seconds_per_frame=seconds_per_frame(stepper, params, like),
         batch=len(like),
-        sets=data.attrs.get("sets", [{"name": "test", "kind": "test", "params": {}, "samples": len(like)}]),
+        sets=_sets(data),
         dt=data.dt,
     )
+
+
+def _sets(data: Dataset) -> list[dict[str, Any]]:
+    """The named test sets, in order of samples; a selection of a data set is one set."""
+    sets = data.attrs.get("sets", [])
+    whole = [{"name": "test", "kind": "test", "params": {}, "samples": data.samples}]
+    return list(sets) if sum(s["samples"] for s in sets) == data.samples else whole
 
 
 def _divergence_time(whole: Tensor, reference: Stepper, params: Params, like: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from eddygrad.correctors.compose import Corrected
 from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.solver.rollout import trajectory
-from eddygrad.studies.evaluate import Evaluation, evaluate
+from eddygrad.solver.step import Stepper
+from eddygrad.studies.evaluate import evaluate
+from eddygrad.studies.tested import Tested, describe_network, steppers
 from eddygrad.training import metrics
 from eddygrad.training.guard import Guard
 from eddygrad.training.loop import Fit, Loop, Training
@@ -92,10 +94,31 @@ class Trained:
     megabytes: float
     seconds: float
 
-    def test(self, data: Dataset | None = None, horizon: int = 12) -> Evaluation:
-        """Score every seed on the test part of the data, or on other data."""
+    def test(self, data: Dataset | None = None, horizon: int = 12, baselines: Sequence[str] | Mapping[str, Stepper] = ()) -> Tested:
+        """Score every seed on the test part of the data, or on other data, over `horizon` frames.
+
+        Args:   baselines: "persistence", "coarse" (the solver alone), "coarse:dt/2" (twice its substeps), or name -> stepper.
+        Returns: scores with `.table()` and `.report(path)`.
+        Raises: ValueError for an unknown baseline, or no test data.
+        """
         data = self.data.test if data is None else data
-        return evaluate(self.stepper, data, min(horizon, data.frames - 1))
+        if data.samples == 0:
+            raise ValueError("test: expected at least one trajectory, got an empty test part; split with test > 0 or pass data")
+        horizon = min(horizon, data.frames - 1)
+        scores = {name: evaluate(stepper, data, horizon) for name, stepper in steppers(baselines, self.stepper).items()}
+        return Tested(evaluate(self.stepper, data, horizon), scores, {**self.describe(), **self.as_json()})
+
+    def describe(self) -> dict[str, Any]:
+        """The head of a run's JSON."""
+        task = "predict" if self.stepper.solver is None else "correct"
+        return {
+            "name": f"{task}-{self.recipe.unroll.replace(':', '').replace('/', '-')}",
+            "kind": "model",
+            "task": task,
+            "unroll": self.recipe.unrolling.name,
+            "network": describe_network(self.stepper.network),
+            "seeds": list(self.stepper.seeds or (0,)),
+        }
 
     def as_json(self) -> dict[str, Any]:
         """The `training` and `curve` parts of a run's JSON."""

@@ -1,0 +1,106 @@
+"""A trained stepper's scores beside those of baselines, as a table and as a report: a study of one run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eddygrad.correctors.compose import Corrected
+from eddygrad.solver.step import Stepper
+from eddygrad.studies import report, results
+from eddygrad.studies.evaluate import Evaluation, Persistence
+from eddygrad.studies.records import BASELINE, slug, write_pictures, write_run
+from eddygrad.training.checkpoint import write_atomically
+
+
+@dataclass
+class Tested:
+    """Scores on one test set.
+
+    Args:
+        model:     of the trained stepper, every seed.
+        baselines: name -> scores.
+        record:    the run's JSON without its scores: name, task, unroll, network, seeds, training, curve.
+    """
+
+    model: Evaluation
+    baselines: Mapping[str, Evaluation] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def error(self) -> torch.Tensor:
+        """The endpoint per seed (S,): mean of rellinf over the test trajectories."""
+        return self.model.metrics["rellinf"].mean(1)
+
+    def table(self) -> str:
+        """Errors and costs as text."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.write(folder)
+            return results.table(results.load(folder))
+
+    def report(self, path: str | Path = "report.html") -> Path:
+        """Write the report; its numbers go into a study folder beside it, `report/` for `report.html`."""
+        path = Path(path).resolve()
+        folder = path.with_suffix("")
+        self.write(folder)
+        return report.write(folder, path, command=f"eddygrad report {folder}")
+
+    def write(self, folder: str | Path) -> None:
+        """A study folder of one run and its baselines."""
+        folder, name = Path(folder), self.record["name"]
+        runs, alone = folder / "runs", self.baselines.get("coarse")
+        study = {
+            "name": name,
+            "endpoint": {"metric": "rellinf", "horizon": self.model.error_over_time.shape[-1] - 1},
+            "recipe": self.record.get("recipe"),
+        }
+        write_atomically(folder / "study.json", (json.dumps(study, indent=1) + "\n").encode())
+        for title, score in self.baselines.items():
+            write_run(runs / f"baseline-{slug(title)}.json", {"name": title, **BASELINE}, "", score)
+        if self.model.reference.ndim == 4:
+            write_pictures(runs / f"{name}.nc", self.model, None if alone is None else alone.prediction[0])
+        write_run(runs / f"{name}.json", dict(self.record), "", self.model)
+
+
+def baseline(name: str, stepper: Corrected) -> Stepper:
+    """`persistence`; `coarse`, the solver without its network; `coarse:dt/N`, that solver with N times the substeps.
+
+    Raises: ValueError for another name, or a solver that cannot be refined.
+    """
+    if name == "persistence":
+        return Persistence(stepper.dt)
+    word, _, factor = name.partition(":dt/")
+    if word != "coarse" or (name != "coarse" and not (factor.isdigit() and int(factor) > 1)):
+        raise ValueError(f"test: baselines are 'persistence', 'coarse' and 'coarse:dt/N', got {name!r}; pass others as a dict name -> stepper")
+    solver: Any = stepper.solver
+    if solver is None:
+        raise ValueError(f"test: {name!r} is the solver alone, but this network replaces the solver; pass baselines={{'solver': your_stepper}}")
+    if not factor:
+        return solver
+    if not (is_dataclass(solver) and hasattr(solver, "substeps")):
+        raise ValueError(
+            f"test: {name!r} needs a solver with substeps, got {solver!r}; pass baselines={{{name!r}: eg.wrap(finer_step, dt={solver.dt})}}"
+        )
+    refined: Any = replace(solver, substeps=solver.substeps * int(factor))  # type: ignore[type-var]
+    return refined
+
+
+def steppers(baselines: Sequence[str] | Mapping[str, Stepper], stepper: Corrected) -> dict[str, Stepper]:
+    """Baselines by name, or as they are given."""
+    if isinstance(baselines, Mapping):
+        return dict(baselines)
+    return {name: baseline(name, stepper) for name in ((baselines,) if isinstance(baselines, str) else baselines)}
+
+
+def describe_network(network: Any) -> dict[str, Any]:
+    """The `network` part of a run's JSON."""
+    count = network.parameter_count() if hasattr(network, "parameter_count") else sum(p.numel() for p in network.parameters())
+    inner = getattr(network, "network", network)
+    sizes = {key: getattr(network, key) for key in ("width", "depth") if isinstance(getattr(network, key, None), int)}
+    return {"name": type(inner).__name__, **sizes, "parameters": count}
