@@ -30,6 +30,7 @@ from eddygrad.studies.evaluate import Persistence, evaluate
 from eddygrad.studies.experiment import fit, prepare, saved_megabytes
 from eddygrad.studies.records import BASELINE, environment, slug, write_pictures, write_run
 from eddygrad.studies.settings import Setting, setting
+from eddygrad.training import metrics
 from eddygrad.training.checkpoint import write_atomically
 from eddygrad.training.loop import Loop
 from eddygrad.training.schedule import schedule
@@ -92,7 +93,7 @@ class Study:
         if not self.pending():
             return Estimates()
         torch_setup(self.configuration, threads)
-        bench = _Bench(self.configuration)
+        bench = Bench(self.configuration)
         rows = Estimates()
         for task, unroll in self.pending():
             recipe = self.configuration.recipe_of(unroll, *self.configuration.candidates[0])
@@ -114,7 +115,7 @@ class Study:
 
         Args: jobs: processes side by side, each with `threads` threads (default: torch's number of threads, shared out).
         """
-        self._claim()
+        self.claim()
         threads = threads or max(1, torch.get_num_threads() // jobs)
         self._baselines(threads)
         pending = self.pending()
@@ -140,7 +141,8 @@ class Study:
         results.to_csv(found, self.folder / "results.csv")
         return report.write(self.folder, path)
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
+        """Write `study.json`, or check that the folder holds this study. Raises ValueError if it holds another."""
         described = describe(self.configuration)
         path = self.folder / "study.json"
         if path.exists():
@@ -159,22 +161,22 @@ class Study:
         if not missing:
             return
         torch_setup(self.configuration, threads)
-        bench = _Bench(self.configuration)
+        bench = Bench(self.configuration)
         steppers: dict[str, Stepper] = {"persistence": Persistence(bench.setting.coarse.dt), **bench.setting.baselines}
         for name in missing:
             score = evaluate(steppers[name], bench.test, self.configuration.horizon, bench.setting.reference)
             write_run(self.folder / "runs" / f"baseline-{slug(name)}.json", {"name": name, **BASELINE}, self.configuration.recipe, score)
 
 
-class _Bench:
-    """Data and solvers of a configuration, made once per process."""
+class Bench:
+    """Data and solvers of a configuration, made once per process; `data` replaces the recipe's training data."""
 
-    def __init__(self, c: Configuration) -> None:
+    def __init__(self, c: Configuration, data: Dataset | None = None) -> None:
         self.configuration = c
         self.setting: Setting = setting(c.recipe)
         dtype = getattr(torch, c.dtype)
-        data = self.setting.training(c.frames).split(val=c.val, test=0)
-        self.data = Split(*(part.to(c.device, dtype) if part.samples else part for part in (data.train, data.val, data.test)))
+        split = (data or self.setting.training(c.frames)).split(val=c.val, test=0)
+        self.data = Split(*(part.to(c.device, dtype) if part.samples else part for part in (split.train, split.val, split.test)))
         self.test: Dataset = self.setting.testing(c.starts, c.long_horizon, c.test_seed).to(c.device, dtype)
 
     def stepper(self, task: str, seeds: Sequence[int]) -> Corrected:
@@ -194,7 +196,7 @@ def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, p
     with _locked(work):
         if (folder / "runs" / f"{name}.json").exists():
             return
-        bench = _Bench(c)
+        bench = Bench(c)
         tuning = _tune(bench, task, unroll, work, progress)
         best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
         recipe = c.recipe_of(unroll, best["lr"], best["schedule"])
@@ -208,7 +210,7 @@ def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, p
         shutil.rmtree(work / "tune", ignore_errors=True)
 
 
-def _tune(bench: _Bench, task: str, unroll: str, work: Path, progress: bool) -> list[dict[str, Any]]:
+def _tune(bench: Bench, task: str, unroll: str, work: Path, progress: bool) -> list[dict[str, Any]]:
     """Short runs of other seeds, one per candidate: the median final validation error of each. Nothing of the test data is seen."""
     c = bench.configuration
     if len(c.candidates) == 1:
@@ -217,8 +219,12 @@ def _tune(bench: _Bench, task: str, unroll: str, work: Path, progress: bool) -> 
     for lr, name in c.candidates:
         plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
         recipe = replace(c.recipe_of(unroll, lr, name), schedule=plan, steps=c.tune_steps, validate_every=c.tune_steps)
-        result = fit(bench.stepper(task, seeds), bench.data, recipe, folder=work / "tune" / f"{name}-{lr:g}", progress=progress).fit
-        final = sorted(result.curve[-1]["validation"])
+        try:
+            result = fit(bench.stepper(task, seeds), bench.data, recipe, folder=work / "tune" / f"{name}-{lr:g}", progress=progress).fit
+        except FloatingPointError:  # every seed is lost: the candidate counts as diverged
+            rows.append({"lr": lr, "schedule": name, "validation": metrics.CLIPPED_ERROR})
+            continue
+        final = sorted(metrics.CLIPPED_ERROR if lost else v for v, lost in zip(result.curve[-1]["validation"], result.diverged))
         rows.append({"lr": lr, "schedule": name, "validation": final[len(final) // 2]})
     return rows
 

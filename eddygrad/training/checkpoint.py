@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -11,6 +12,8 @@ from typing import Any
 import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
+
+_SEAL = b"eddygrad sha256 "
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -30,16 +33,23 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Tensors, numbers, strings and containers of them."""
+    """Tensors, numbers, strings and containers of them, with a checksum at the end."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomically(path, buffer.getvalue())
+    content = buffer.getvalue()
+    write_atomically(path, content + _SEAL + hashlib.sha256(content).digest())
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read what `save_state` wrote; no code runs on load. Raises ValueError for a file that is not whole."""
+    """Read what `save_state` wrote, or an unsealed file of torch.save; no code runs on load. Raises ValueError for a damaged file."""
+    content = path.read_bytes()
+    end = len(content) - len(_SEAL) - hashlib.sha256().digest_size
+    if end > 0 and content[end:].startswith(_SEAL):
+        content, digest = content[:end], content[end + len(_SEAL) :]
+        if hashlib.sha256(content).digest() != digest:
+            raise ValueError(f"checkpoint: {path} is damaged (its checksum differs); delete it to start this run anew")
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
+        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except Exception as error:
         raise ValueError(f"checkpoint: {path} cannot be read ({type(error).__name__}); delete it to start this run anew") from error
 
@@ -56,7 +66,7 @@ class MetricsLog:
     def __init__(self, path: Path, keep: int = 0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115 (open for the life of the run)
-        self.file.truncate(keep)
+        self.file.truncate(min(keep, os.fstat(self.file.fileno()).st_size))
         self.file.seek(0, os.SEEK_END)
 
     def write(self, **values: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -28,10 +28,10 @@ class Guard:
     average: list[float] = field(default_factory=list)
     seen: list[int] = field(default_factory=list)
 
-    def start(self, seeds: int) -> None:
-        if not self.frozen_at:
-            self.skipped, self.clipped, self.frozen_at = [0] * seeds, [0] * seeds, [-1] * seeds
-            self.average, self.seen = [0.0] * seeds, [0] * seeds
+    def start(self, seeds: int) -> Guard:
+        """The same rules for a run of so many seeds, counters at zero; the guard of a plan itself stays as it is."""
+        zeros = {name: [0] * seeds for name in ("skipped", "clipped", "seen")}
+        return replace(self, **zeros, frozen_at=[-1] * seeds, average=[0.0] * seeds)
 
     @property
     def alive(self) -> list[bool]:

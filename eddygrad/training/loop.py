@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +86,21 @@ class Loop:
     """One run of `fit`, as an object: `update(step)` is one update; the state is what a checkpoint holds."""
 
     def __init__(self, module: nn.Module, objective: Callable[..., dict[str, Tensor]], batch_at: BatchAt, training: Training) -> None:
+        # Whoever counts or watches starts anew: a plan serves many runs.
+        if isinstance(training.schedule, Plateau):
+            training = replace(training, schedule=replace(training.schedule, state={}))
         self.module, self.objective, self.batch_at, self.training = module, objective, batch_at, training
         self.seeds: tuple[int, ...] | None = getattr(module, "seeds", None)
         self.stack = SeedStack(module, None if self.seeds is None else len(self.seeds))
         self.optimizer = self.stack.optimizer(training.optimizer, training.lr)
-        self.guard = training.guard
-        self.guard.start(self.stack.count)
+        self.guard = training.guard.start(self.stack.count)
         self.step, self.seconds, self.curve = 0, 0.0, []  # type: int, float, list[dict[str, Any]]
+
+    @property
+    def lost(self) -> list[int]:
+        """Seeds that have diverged and are frozen."""
+        names = self.seeds or range(self.stack.count)
+        return [seed for seed, alive in zip(names, self.guard.alive) if not alive]
 
     def update(self) -> Tensor:
         """One update of every seed that is alive; returns the total loss per seed (S,) before it."""
@@ -207,7 +215,8 @@ def _stretch(loop: Loop, log: MetricsLog | None, bar: tqdm) -> None:
         loop.curve.append(record)
         bar.set_postfix(validation=f"{sorted(record['validation'])[len(record['validation']) // 2]:.3g}")
     if log is not None and (last or "validation" in record or loop.step % plan.log_every == 0):
-        log.write(**record, lr=loop.optimizer.param_groups[0]["lr"], seconds=round(loop.seconds, 3), skipped=sum(loop.guard.skipped))
+        lost = {"diverged": loop.lost} if loop.lost else {}
+        log.write(**record, lr=loop.optimizer.param_groups[0]["lr"], seconds=round(loop.seconds, 3), skipped=sum(loop.guard.skipped), **lost)
 
 
 def _resume(loop: Loop, folder: Path, description: dict[str, Any]) -> int:
@@ -215,6 +224,8 @@ def _resume(loop: Loop, folder: Path, description: dict[str, Any]) -> int:
     if not path.exists():
         return 0
     state = load_state(path)
+    if not {"description", "buffer", "optimizer", "log"} <= set(state):
+        raise ValueError(f"checkpoint: {path} holds {sorted(state)[:5]}, not the state of a run; delete it to start this run anew")
     if state["description"] != json.dumps(description, sort_keys=True):
         raise ValueError(f"fit: {folder} holds a run of another configuration ({state['description'][:200]}); choose another folder or delete it")
     loop.load(state)
