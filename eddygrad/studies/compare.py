@@ -147,7 +147,7 @@ class Study:
         path = self.folder / "study.json"
         if path.exists():
             found = json.loads(path.read_text())
-            different = sorted(k for k in described if found.get(k) != described[k])
+            different = [k for k in described if found.get(k) != described[k]]
             if different:
                 k = different[0]
                 raise ValueError(f"compare: {path} was made with {k}={found.get(k)!r}, got {described[k]!r}; choose another folder or delete it")

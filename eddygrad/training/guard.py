@@ -30,8 +30,7 @@ class Guard:
 
     def start(self, seeds: int) -> Guard:
         """The same rules for a run of so many seeds, counters at zero; the guard of a plan itself stays as it is."""
-        zeros = {name: [0] * seeds for name in ("skipped", "clipped", "seen")}
-        return replace(self, **zeros, frozen_at=[-1] * seeds, average=[0.0] * seeds)
+        return replace(self, skipped=[0] * seeds, clipped=[0] * seeds, seen=[0] * seeds, frozen_at=[-1] * seeds, average=[0.0] * seeds)
 
     @property
     def alive(self) -> list[bool]:
