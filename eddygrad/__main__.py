@@ -1,5 +1,5 @@
-"""`python -m eddygrad` is the command `eddygrad`."""
+"""`python -m eddygrad`, the same as `eddygrad`."""
 
 from eddygrad.cli import main
 
-main()
+raise SystemExit(main())

@@ -76,9 +76,11 @@ class Configuration:
         for field in ("tasks", "unroll", "lr", "schedule"):
             value = getattr(self, field)
             object.__setattr__(self, field, (value,) if isinstance(value, (str, int, float)) else tuple(value))
+            if not getattr(self, field):
+                raise ValueError(f"compare: {field}: expected at least one value, got none")
         unknown = [t for t in self.tasks if t not in TASKS]
-        if unknown or not (self.tasks and self.unroll and self.lr and self.schedule):
-            raise ValueError(f"compare: tasks must be some of {TASKS}; unroll, lr and schedule not empty; got {self}")
+        if unknown:
+            raise ValueError(f"compare: tasks: expected some of {', '.join(TASKS)}, got {unknown[0]!r}")
         for name in self.schedule:
             schedule(name)
         longest = max(Unrolling.parse(u).horizon for u in self.unroll)

@@ -68,17 +68,16 @@ class Tested:
         write_run(runs / f"{name}.json", dict(self.record), "", self.model)
 
 
-def baseline(name: str, stepper: Corrected) -> Stepper:
+def baseline(name: str, solver: Any, dt: float) -> Stepper:
     """`persistence`; `coarse`, the solver without its network; `coarse:dt/N`, that solver with N times the substeps.
 
     Raises: ValueError for another name, or a solver that cannot be refined.
     """
     if name == "persistence":
-        return Persistence(stepper.dt)
+        return Persistence(dt)
     word, _, factor = name.partition(":dt/")
     if word != "coarse" or (name != "coarse" and not (factor.isdigit() and int(factor) > 1)):
         raise ValueError(f"test: baselines are 'persistence', 'coarse' and 'coarse:dt/N', got {name!r}; pass others as a dict name -> stepper")
-    solver: Any = stepper.solver
     if solver is None:
         raise ValueError(f"test: {name!r} is the solver alone, but this network replaces the solver; pass baselines={{'solver': your_stepper}}")
     if not factor:
@@ -95,7 +94,7 @@ def steppers(baselines: Sequence[str] | Mapping[str, Stepper], stepper: Correcte
     """Baselines by name, or as they are given."""
     if isinstance(baselines, Mapping):
         return dict(baselines)
-    return {name: baseline(name, stepper) for name in ((baselines,) if isinstance(baselines, str) else baselines)}
+    return {name: baseline(name, stepper.solver, stepper.dt) for name in ((baselines,) if isinstance(baselines, str) else baselines)}
 
 
 def describe_network(network: Any) -> dict[str, Any]:

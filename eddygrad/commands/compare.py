@@ -1,0 +1,64 @@
+"""`eddygrad compare`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from eddygrad.commands.command import Command, Outcome, Say, threads
+from eddygrad.studies.configuration import Configuration
+from eddygrad.studies.configuration import preset as preset_fields
+
+
+@dataclass(kw_only=True)
+class Compare(Command):
+    """Compare ways to unroll (ONE, NOG, WIG) and tasks (correct, predict): many seeds, baselines, ratios with intervals, a report.
+
+    Hours and memory are estimated first. Finished runs are kept in --folder: killed at any moment, the same command does what is missing.
+
+    example: eddygrad compare --preset demo --seeds 4 --folder runs/mine
+    """
+
+    preset: str | None = None
+    """A comparison that comes with the package (see eddygrad info); other options override it."""
+    folder: Path | None = None
+    """Folder of the results; by default runs/NAME."""
+    estimate: bool = False
+    """Only estimate hours and memory."""
+    jobs: int = 1
+    """Runs side by side."""
+    study: Annotated[Configuration, tyro.conf.OmitArgPrefixes] = field(default_factory=Configuration)
+    """What is compared, fixed before it starts."""
+
+    @staticmethod
+    def preset_values(name: str) -> dict[str, Any]:
+        return preset_fields(name)
+
+    def run(self, say: Say) -> Outcome:
+        from dataclasses import asdict
+
+        from eddygrad.studies import results
+        from eddygrad.studies.compare import Study
+
+        if self.jobs < 1:
+            raise ValueError(f"compare: jobs must be at least one, got {self.jobs}")
+        count = threads(self.threads)
+        study = Study(self.study, self.folder or Path("runs") / self.study.name)
+        if not self.estimate:
+            study.claim()
+        expected = study.estimate(threads=count)
+        if expected:
+            say(f"{study.folder}: {len(expected)} of {len(study.pairs())} runs are missing\n{expected}")
+            say(f"about {60 * expected.hours / min(self.jobs, len(expected)):.1f} minutes with {self.jobs} at a time; stop and go on as you like")
+        answer: dict[str, Any] = {"folder": str(study.folder), "estimate": [{**asdict(row), "hours": row.hours} for row in expected]}
+        if self.estimate:
+            return Outcome(answer)
+        study.run(self.jobs, count, progress=not self.json)
+        say(study.table())
+        path = study.report()
+        say(f"{path}; the numbers: results.json, results.csv and results-ratios.csv beside it")
+        found = results.load(study.folder)
+        return Outcome({**answer, "report": path, "runs": results.rows(found), "ratios": results.comparison_rows(results.comparisons(found))})

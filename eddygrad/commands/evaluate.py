@@ -1,0 +1,94 @@
+"""`eddygrad evaluate`."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from eddygrad.commands.command import Command, Outcome, Say, threads
+
+if TYPE_CHECKING:
+    from eddygrad.datasets.dataset import Dataset
+    from eddygrad.solver.step import Stepper
+
+
+@dataclass(kw_only=True)
+class Evaluate(Command):
+    """Score a trained network beside baselines on test data; without a folder, the baselines alone.
+
+    The error is rellinf: the mean over frames of the mean squared error over the largest squared value of the reference, each frame clipped at 30.
+    A trained folder keeps the scores, so that eddygrad report FOLDER draws them.
+
+    example: eddygrad evaluate runs/mine --starts 20
+    """
+
+    folder: tyro.conf.Positional[Path | None] = None
+    """Folder of eddygrad train."""
+    recipe: str = "kuramoto-sivashinsky"
+    """Without a folder: whose test data and solvers; see eddygrad info."""
+    data: Path | None = None
+    """Test on this data set in place of the recipe's."""
+    baselines: tuple[str, ...] = ("persistence", "coarse", "coarse:dt/2", "reference")
+    """persistence, coarse (the solver alone), coarse:dt/N (N times its substeps), reference."""
+    starts: int = 10
+    """Test states per test set."""
+    horizon: int = 12
+    """Frames of the error."""
+    long_horizon: int = 100
+    """Frames for stability and spectra."""
+    seed: int = 0
+    """Seed of the test states."""
+
+    def run(self, say: Say) -> Outcome:
+        from eddygrad.studies.settings import setting
+
+        threads(self.threads)
+        if self.folder is not None and not self.folder.is_dir():
+            raise ValueError(f"evaluate: expected a folder of eddygrad train, got {self.folder}, which does not exist")
+        if self.folder is None:
+            return self._score(setting(self.recipe), None, None, Path(tempfile.gettempdir()), say)
+        from safetensors.torch import load_file
+
+        from eddygrad.commands.train import load
+
+        options, record = load(self.folder)
+        stepper = options.bench().stepper(options.task, record["seeds"])
+        stepper.load_state_dict(load_file(self.folder / "weights.safetensors"))
+        return self._score(setting(options.recipe), stepper, record, self.folder, say)
+
+    def _score(self, setting: Any, stepper: Any, record: dict[str, Any] | None, folder: Path, say: Say) -> Outcome:
+        from eddygrad.studies import results
+        from eddygrad.studies.evaluate import evaluate
+        from eddygrad.studies.tested import Tested, baseline
+
+        data = self._data(setting, stepper)
+        horizon = min(self.horizon, data.frames - 1)
+        coarse, truth = setting.coarse, setting.reference
+        alone: dict[str, Stepper] = {n: truth if n == "reference" else baseline(n, coarse, coarse.dt) for n in self.baselines}
+        scores = {name: evaluate(solver, data, horizon) for name, solver in alone.items()}
+        if stepper is None:
+            rows: list[dict[str, Any]] = [
+                {"name": n, "error": float(s.metrics["rellinf"].mean()), "seconds_per_frame": s.seconds_per_frame} for n, s in scores.items()
+            ]
+            for row in rows:
+                say(f"{row['name']:14} rellinf {row['error']:.3g}   {1e6 * row['seconds_per_frame']:.3g} us/frame")
+            return Outcome({"horizon": horizon, "runs": rows})
+        assert record is not None
+        Tested(evaluate(stepper, data, horizon), scores, record).write(folder)
+        found = results.load(folder)
+        say(results.table(found, baselines=True))
+        say(f"{folder}/runs: scores; next: eddygrad report {folder}")
+        return Outcome({"folder": str(folder), "horizon": horizon, "runs": results.rows(found)})
+
+    def _data(self, setting: Any, stepper: Any) -> Dataset:
+        from eddygrad.datasets.dataset import open
+
+        data = setting.testing(self.starts, self.long_horizon, self.seed) if self.data is None else open(self.data)
+        if data.samples == 0 or data.frames < 2:
+            raise ValueError(f"evaluate: expected trajectories of at least two frames, got {data!r}")
+        like = None if stepper is None else next(stepper.parameters())
+        return data if like is None else data.to(like.device, like.dtype)

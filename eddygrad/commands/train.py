@@ -1,0 +1,125 @@
+"""`eddygrad train`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from eddygrad.commands.command import Command, Outcome, Say, threads
+
+if TYPE_CHECKING:
+    from eddygrad.studies.compare import Bench
+    from eddygrad.studies.configuration import Configuration
+
+OPTIONS, RECORD = "train.json", "run.json"
+
+
+@dataclass(kw_only=True)
+class Train(Command):
+    """Train a network that corrects a solver, or replaces it; all seeds side by side in one program.
+
+    Into --out go weights.safetensors and what they are as JSON, metrics.jsonl, curve.png and a checkpoint. Killed at any moment, the same command
+    goes on and ends with the same weights. Then: eddygrad evaluate FOLDER.
+
+    example: eddygrad train --unroll nog:3 --seeds 8 --steps 2000 --out runs/mine
+    """
+
+    recipe: str = "kuramoto-sivashinsky"
+    """Data, solver and features: see eddygrad info."""
+    data: Path | None = None
+    """Train on this data set in place of the recipe's."""
+    task: Literal["correct", "predict"] = "correct"
+    """correct: the network corrects the solver. predict: it replaces it."""
+    unroll: str = "nog:3"
+    """one, nog:M, wig:M, wig:M/J (cut every J frames) or push:M/W (W frames of warm-up); M in frames."""
+    width: int = 16
+    """Channels of the residual network."""
+    depth: int = 4
+    """Blocks of the residual network."""
+    seeds: int = 4
+    """How many networks are trained at once."""
+    seed: int = 0
+    """The first of them; the others follow it."""
+    steps: int = 2000
+    """Updates."""
+    batch: int = 16
+    """Windows per update and seed."""
+    lr: float = 1e-3
+    """Learning rate at the start."""
+    schedule: Literal["constant", "exponential", "cosine", "plateau"] = "cosine"
+    """Course of the learning rate."""
+    clip: float | None = None
+    """Length at which a seed's gradient is clipped."""
+    frames: int = 1000
+    """Training frames per trajectory."""
+    val: float = 0.12
+    """Share of the trajectories kept for validation."""
+    validate_every: int = 250
+    """Updates between validations."""
+    checkpoint_every: int = 250
+    """Updates between checkpoints."""
+    out: Path | None = None
+    """Folder to write to; by default runs/TASK-UNROLL."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Floating point type."""
+    device: str = "cpu"
+    """cpu, cuda, ..."""
+
+    def run(self, say: Say) -> Outcome:
+        from eddygrad.commands.pictures import curves, save
+        from eddygrad.studies.experiment import fit
+        from eddygrad.training.checkpoint import write_atomically
+
+        threads(self.threads)
+        c = self.configuration()
+        folder = self.out or Path("runs") / f"{self.task}-{self.unroll.replace(':', '').replace('/', '-')}"
+        bench = self.bench()
+        seeds = range(self.seed, self.seed + self.seeds)
+        trained = fit(
+            bench.stepper(self.task, seeds), bench.data, c.recipe_of(self.unroll, self.lr, self.schedule), folder=folder, progress=not self.json
+        )
+        options = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k not in ("config", "json", "out", "threads")}
+        write_atomically(folder / OPTIONS, (json.dumps(options, indent=1) + "\n").encode())
+        write_atomically(folder / RECORD, (json.dumps({**trained.describe(), **trained.as_json()}) + "\n").encode())
+        final = trained.fit.curve[-1]["validation"] if trained.fit.curve else []
+        if trained.fit.curve:
+            save(curves(trained.fit.curve, trained.recipe.unrolling.name.partition(":")[0].upper()), folder / "curve.png")
+            say(f"validation error (rellinf) of {self.seeds} seeds: median {sorted(final)[len(final) // 2]:.3g}, best {min(final):.3g}")
+        lost = [seed for seed, diverged in zip(seeds, trained.fit.diverged) if diverged]
+        if lost:
+            say(f"diverged and frozen: seeds {', '.join(map(str, lost))}")
+        say(f"{folder}: weights.safetensors, metrics.jsonl, curve.png; next: eddygrad evaluate {folder}")
+        return Outcome({"folder": str(folder), "validation": final, "diverged": lost, "seconds": trained.fit.seconds, "updates": trained.fit.steps})
+
+    def configuration(self) -> Configuration:
+        """The comparison of which this is one run."""
+        from eddygrad.studies.configuration import Configuration
+
+        shared = {k: getattr(self, k) for k in _SHARED}
+        return Configuration(tasks=(self.task,), unroll=(self.unroll,), lr=(self.lr,), schedule=(self.schedule,), **shared)
+
+    def bench(self) -> Bench:
+        """Data and solvers."""
+        from eddygrad.datasets.dataset import open
+        from eddygrad.studies.compare import Bench
+
+        return Bench(self.configuration(), None if self.data is None else open(self.data))
+
+
+_SHARED = (
+    "recipe", "width", "depth", "seeds", "steps", "batch", "clip", "frames", "val", "validate_every", "checkpoint_every", "dtype", "device"
+)  # fmt: skip
+
+
+def load(folder: Path) -> tuple[Train, dict[str, Any]]:
+    """Options and record of a trained folder. Raises ValueError if it is none."""
+    from eddygrad.commands import configure
+
+    for name in (OPTIONS, RECORD, "weights.safetensors"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder}: expected a folder of eddygrad train with {name}, got none; train first, or finish it by the same command")
+    values = json.loads((folder / OPTIONS).read_text())
+    given = {k: v for k, v in values.items() if v is not None}
+    return Train(**configure.checked(Train, given, str(folder / OPTIONS))), json.loads((folder / RECORD).read_text())

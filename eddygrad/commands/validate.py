@@ -1,0 +1,66 @@
+"""`eddygrad validate`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from eddygrad.commands.command import Command, Outcome, Say, threads
+
+
+@dataclass(kw_only=True)
+class Validate(Command):
+    """Check the physics of this installation, a row per quantity; with a path, check a data set or a study on disk.
+
+    Exit code 1 if a check fails, 2 if a file is bad.
+
+    example: eddygrad validate --checks order lyapunov
+    example: eddygrad validate data/ks
+    """
+
+    path: tyro.conf.Positional[Path | None] = None
+    """A data set (.nc or folder of shards) or the folder of a study."""
+    checks: tuple[str, ...] = ()
+    """Only these: order, linear, mean, realisations, gradient, nog, lyapunov, probes."""
+    seed: int = 0
+    """Seed of the random states of the checks."""
+
+    def run(self, say: Say) -> Outcome:
+        threads(self.threads)
+        return self._physics(say) if self.path is None else self._file(self.path, say)
+
+    def _physics(self, say: Say) -> Outcome:
+        from eddygrad.studies import selfchecks
+
+        names = self.checks or tuple(check.name for check in selfchecks.checks())
+        unknown = set(names) - {check.name for check in selfchecks.checks()}
+        if unknown:
+            selfchecks.run(sorted(unknown))  # its error names the checks
+        say(f"{'quantity':64} {'expected':>10} {'got':>10} {'tolerance':>10}  verdict")
+        rows: list[dict[str, Any]] = []
+        for name in names:
+            for row in selfchecks.run([name], self.seed):
+                rows.append({"check": name, **asdict(row), "passed": row.passed})
+                say(f"{row.quantity:64} {row.expected:10.4g} {row.got:10.4g} {row.tolerance:10.2g}  {row.verdict}")
+        failed = sum(not row["passed"] for row in rows)
+        say(f"{len(rows)} checks, {failed} failed" if failed else f"{len(rows)} checks, all passed")
+        return Outcome({"checks": rows, "failed": failed}, code=1 if failed else 0)
+
+    def _file(self, path: Path, say: Say) -> Outcome:
+        from eddygrad.datasets.dataset import open
+        from eddygrad.datasets.manifest import validate
+        from eddygrad.studies import results
+
+        if not path.exists():
+            raise ValueError(f"validate: expected a data set or a study, got {path}, which does not exist")
+        if path.is_dir() and (path / "runs").is_dir():
+            study = results.load(path)
+            say(f"{path}: a study of {len(study.models)} models and {len(study.baselines)} baselines; all can be read and have met the same test")
+            return Outcome({"path": str(path), "kind": "study", "models": len(study.models), "baselines": len(study.baselines)})
+        validate(path)
+        data = open(path)
+        say(f"{path}: {data!r}; whole, finite, checksums right")
+        return Outcome({"path": str(path), "kind": "data set", "samples": data.samples, "frames": data.frames, "stepper": data.attrs.get("stepper")})
