@@ -131,6 +131,7 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bits(job: str, tmp_path
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["host"]:
         import torch
+        import torch._dynamo  # the first optimiser would import it, in every child
 
         import eddygrad.datasets.recipes.kuramoto_sivashinsky
         import eddygrad.studies.compare  # noqa: F401
