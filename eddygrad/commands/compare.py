@@ -30,6 +30,8 @@ class Compare(Command):
     """Only estimate hours and memory."""
     jobs: int = 1
     """Runs side by side."""
+    costs: bool = False
+    """Afterwards time all finished runs side by side (let nothing else run meanwhile), in place of what was measured while they ran."""
     study: Annotated[Configuration, tyro.conf.OmitArgPrefixes] = field(default_factory=Configuration)
     """What is compared, fixed before it starts."""
 
@@ -42,6 +44,7 @@ class Compare(Command):
 
         from eddygrad.studies import results
         from eddygrad.studies.compare import Study
+        from eddygrad.studies.costs import measure
 
         if self.jobs < 1:
             raise ValueError(f"compare: jobs must be at least one, got {self.jobs}")
@@ -57,6 +60,8 @@ class Compare(Command):
         if self.estimate:
             return Outcome(answer)
         study.run(self.jobs, count, progress=not self.json)
+        if self.costs:
+            measure(study, progress=not self.json)
         say(study.table())
         path = study.report()
         say(f"{path}; the numbers: results.json, results.csv and results-ratios.csv beside it")

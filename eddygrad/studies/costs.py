@@ -1,0 +1,75 @@
+"""What an update and a frame cost, for all runs of a study side by side; runs made at different hours, or beside other work, do not compare."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from eddygrad.solver.step import Stepper
+from eddygrad.studies.compare import Bench, Study
+from eddygrad.studies.evaluate import Persistence, seconds_per_frame
+from eddygrad.studies.experiment import prepare
+from eddygrad.studies.records import slug
+from eddygrad.training.checkpoint import write_atomically
+from eddygrad.training.loop import Loop
+
+
+@dataclass(frozen=True)
+class _Timed:
+    path: Path
+    update: Callable[[], Any] | None
+    stepper: Stepper
+
+
+def measure(study: Study, rounds: int = 5, updates: int = 10, progress: bool = True) -> Study:
+    """Time every finished run anew and write the medians into its JSON, in place of what was measured while it ran.
+
+    A round times `updates` updates and some frames of every run in turn, so that a slow minute of the machine meets all of them. Let nothing else
+    run meanwhile. Costs do not depend on the weights: fresh networks are timed.
+
+    Raises: ValueError if no run is finished, or rounds or updates are below one.
+    """
+    if rounds < 1 or updates < 1:
+        raise ValueError(f"costs: rounds and updates must be at least one, got {rounds} and {updates}")
+    bench = Bench(study.configuration)
+    timed = [t for t in _runs(study, bench) if t.path.exists()]
+    if not timed:
+        raise ValueError(f"costs: {study.folder} holds no finished run; run the comparison first")
+    window = bench.test.windows(0, 0)
+    per_update: dict[Path, list[float]] = {t.path: [] for t in timed}
+    per_frame: dict[Path, list[float]] = {t.path: [] for t in timed}
+    for _ in tqdm(range(rounds), desc="costs", unit="round", disable=not progress):
+        for t in timed:
+            if t.update is not None:
+                t.update()
+                begin = time.perf_counter()
+                for _ in range(updates):
+                    t.update()
+                per_update[t.path].append((time.perf_counter() - begin) / updates)
+            per_frame[t.path].append(seconds_per_frame(t.stepper, window.params, window.u[:, 0]))
+    for t in timed:
+        record = json.loads(t.path.read_text())
+        record["test"]["inference_seconds_per_frame"] = statistics.median(per_frame[t.path])
+        if record["training"] is not None:
+            record["training"]["seconds_per_update"] = statistics.median(per_update[t.path])
+        record["environment"]["costs"] = f"medians of {rounds} interleaved rounds"
+        write_atomically(t.path, (json.dumps(record) + "\n").encode())
+    return study
+
+
+def _runs(study: Study, bench: Bench) -> list[_Timed]:
+    c, folder = study.configuration, study.folder / "runs"
+    steppers: dict[str, Stepper] = {"persistence": Persistence(bench.setting.coarse.dt), **bench.setting.baselines}
+    found = [_Timed(folder / f"baseline-{slug(name)}.json", None, stepper) for name, stepper in steppers.items()]
+    for task, unroll in study.pairs():
+        stepper = bench.stepper(task, range(c.seeds))
+        loop = Loop(stepper, *prepare(stepper, bench.data, c.recipe_of(unroll, *c.candidates[0])))
+        found.append(_Timed(folder / f"{study.run_name(task, unroll)}.json", loop.update, stepper))
+    return found
