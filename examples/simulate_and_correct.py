@@ -1,0 +1,57 @@
+"""Your own solver, here thirty lines of numpy, corrected by a network.
+
+NOG training needs no gradient of the solver: any program that maps a state to the next will do. Prints the error of the corrected solver over that
+of the solver alone, which blows up now and then, on trajectories never seen: about 5e-4 with these settings.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+import eddygrad as eg
+from eddygrad.solver.initial import random_fourier
+
+# Kuramoto-Sivashinsky on L = 16 pi, N = 48, two substeps of h = .5 a frame (List et al. 2024); network and training smaller than theirs.
+D, POINTS, H = 8.0, 48, 0.5
+TRAJECTORIES, FRAMES = 40, 300
+WIDTH, DEPTH, SEEDS = 16, 4, 4
+STEPS, LEARNING_RATE = 3000, 3e-3
+REPORT = "runs/simulate_and_correct.html"
+
+K = 2 * math.pi * np.fft.rfftfreq(POINTS, d=2 * math.pi * D / POINTS)
+LINEAR = H * (K**2 - K**4)
+GROW, FEED = np.exp(LINEAR), H * np.divide(np.expm1(LINEAR), LINEAR, out=np.ones_like(LINEAR), where=LINEAR != 0)
+
+
+def my_solver(u: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """One frame of exponential Euler: u_t = -(u^2/2)_x - u_xx - u_xxxx, (batch, channel, x) -> the same."""
+    for _ in range(2):
+        flux = -0.5j * K * np.fft.rfft(u * u)
+        flux[..., -1] = 0  # the shortest wave has no odd derivative
+        u = np.fft.irfft(GROW * np.fft.rfft(u) + FEED * flux, n=POINTS)
+    return u
+
+
+def main() -> float:
+    solver = eg.wrap(my_solver, dt=2 * H, array="numpy")
+    truth = eg.presets.kuramoto_sivashinsky(D, POINTS)  # second order; yours may be measurements or a finer run: eg.open("runs.nc")
+    initial = random_fourier(truth.grid, TRAJECTORIES, bandlimit=5, seed=0)
+    data = eg.generate(truth, initial, {}, None, frames=FRAMES, warmup=200).split(val=0.1, test=0.3)
+
+    network = eg.nets.ResNet(WIDTH, DEPTH, cin=1)
+    corrected = eg.correct(solver, network, mode="sequential", scale=H)  # u+ = s + h f(s), s = solver(u)
+    run = eg.fit(corrected, data, unroll="nog:3", seeds=SEEDS, steps=STEPS, lr=LEARNING_RATE)
+
+    test = run.test(baselines=["persistence", "coarse"])
+    print(test.table())
+    print(test.report(REPORT))
+    ratio = float(test.error.median() / test.baselines["coarse"].metrics["rellinf"].mean())
+    print(f"error of the corrected solver / error of the solver alone: {ratio:.1e}")
+    return ratio
+
+
+if __name__ == "__main__":
+    main()
