@@ -135,8 +135,8 @@ def test_estimate_is_positive_and_writes_nothing(tmp_path):
 @pytest.mark.parametrize(
     "change,text",
     [
-        ({"tasks": ("correct", "guess")}, "tasks must be some of"),
-        ({"unroll": ()}, "not empty"),
+        ({"tasks": ("correct", "guess")}, r"tasks.*guess"),
+        ({"unroll": ()}, r"unroll.*at least one"),
         ({"unroll": ("wig:24",)}, "horizon 24 needs 25 frames, got frames=24"),
         ({"seeds": 0}, "seeds >= 1"),
         ({"horizon": 9}, "long_horizon >= horizon"),

@@ -47,8 +47,9 @@ def test_persistence_by_hand(data):
     assert "divergence_time" not in score.metrics
 
 
-def test_a_blown_up_stepper_is_counted_and_clipped(data):
-    score = evaluate(wrap(lambda u: 1e30 * u, dt=0.5), data, 6, REFERENCE)
+@pytest.mark.parametrize("factor", [1e30, math.inf, math.nan])
+def test_a_blown_up_stepper_is_counted_and_clipped(data, factor):
+    score = evaluate(wrap(lambda u: factor * u, dt=0.5), data, 6, REFERENCE)
     assert score.diverged == [3] and score.error_over_time[0].tolist() == [0.0] + [30.0] * 6
     assert score.metrics["nrmse_final"].tolist() == [[30.0] * 3] and score.metrics["divergence_time"].tolist() == [[0.0] * 3]
     assert all(math.isfinite(v) for value in score.metrics.values() for v in value.flatten().tolist())
