@@ -102,11 +102,21 @@ def parse(name: str, args: Sequence[str]) -> Command:
 
 
 def _unboxed(text: str) -> str:
-    """tyro's boxed complaint as one line, without its pointer to the help."""
+    """tyro's complaint as one line: without its frame, its title and its pointers to the help."""
     lines = [line.strip("│ ") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
-    ends = [i for i, line in enumerate(lines) if line.startswith("For full helptext")]
-    kept = [line for line in lines[: ends[0] if ends else None] if line and set(line) != {"─"}]
-    return " ".join(kept).removeprefix("Error parsing study: ").partition(" Argument helptext:")[0].removesuffix(".")
+    lines = [line for line in lines if line]
+    if "╭" not in text and len(lines) > 1 and _is_rule(lines[1]):  # without box characters the title is a line of its own
+        lines = lines[2:]
+    kept: list[str] = []
+    for line in lines:
+        if line.startswith(("Argument helptext", "For full helptext")):
+            break
+        kept += [] if _is_rule(line) else [line]
+    return " ".join(kept).removeprefix("Error parsing study: ").removesuffix(".")
+
+
+def _is_rule(line: str) -> bool:
+    return set(line) <= {"─", "-"}
 
 
 def _early(args: Sequence[str], option: str) -> str | None:

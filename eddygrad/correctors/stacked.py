@@ -37,21 +37,21 @@ class Stacked(nn.Module):
         entries = [_draw(factory, seed) for seed in self.seeds]
         self.network = entries[0]
         with torch.no_grad():
-            _replace(self.network, [_named(entry) for entry in entries])
+            _replace(self.network, [_slots(entry) for entry in entries])
 
     def forward(self, x: Tensor) -> Tensor:
         plain = x.ndim == self.ndim + 2
         if x.ndim not in (self.ndim + 2, self.ndim + 3) or (not plain and x.shape[0] != len(self.seeds)):
             raise ValueError(f"Stacked: expected ([{len(self.seeds)} seeds,] batch, channels, {self.ndim} grid axes), got {tuple(x.shape)}")
-        state = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
+        state = _slots(self.network)
         if len(self.seeds) == 1:
-            y = functional_call(self.network, {name: value[0] for name, value in state.items()}, (x if plain else x[0],))
+            y = self._call({name: value[0] for name, value in state.items()}, x if plain else x[0])
             return y if plain and not self.stacked else y.unsqueeze(0)
+        return vmap(self._call, in_dims=(0, None if plain else 0), randomness="different")(state, x)
 
-        def one(values: dict[str, Tensor], batch: Tensor) -> Any:
-            return functional_call(self.network, values, (batch,))
-
-        return vmap(one, in_dims=(0, None if plain else 0), randomness="different")(state, x)
+    def _call(self, state: dict[str, Tensor], x: Tensor) -> Any:
+        # Every slot is given, so nothing is left to tie; torch's own tying does not put a module back that is used twice.
+        return functional_call(self.network, state, (x,), tie_weights=False)
 
     def with_seeds(self, seeds: int | Sequence[int]) -> Stacked:
         """Networks of the same factory, drawn from other seeds; dtype and device are kept."""
@@ -98,18 +98,22 @@ def _draw(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
     return network
 
 
-def _named(network: nn.Module) -> dict[str, Tensor]:
-    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+def _slots(network: nn.Module) -> dict[str, Tensor]:
+    """Every place that holds a parameter or a buffer: a module that is used twice once, a parameter that two modules share twice."""
+    return {
+        f"{prefix}.{name}" if prefix else name: value
+        for prefix, module in network.named_modules()
+        for name, value in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+    }
 
 
 def _replace(network: nn.Module, entries: Sequence[dict[str, Tensor]]) -> None:
     """Put (S, ...) in the place of every parameter and buffer; what was tied stays tied."""
     made: dict[int, Tensor] = {}
-    parts = [*network.named_parameters(remove_duplicate=False), *network.named_buffers(remove_duplicate=False)]
-    for name, value in parts:
+    for name, value in entries[0].items():
         if id(value) not in made:
             whole = torch.stack([entry[name].detach() for entry in entries])
             made[id(value)] = nn.Parameter(whole, requires_grad=value.requires_grad) if isinstance(value, nn.Parameter) else whole
-    for name, value in parts:
+    for name, value in entries[0].items():
         where, _, last = name.rpartition(".")
         setattr(network.get_submodule(where), last, made[id(value)])

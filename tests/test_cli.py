@@ -1,0 +1,222 @@
+"""The command line: what it answers, what it refuses and how, and that it goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eddygrad as eg
+from eddygrad.cli import COMMANDS, main, parse
+from eddygrad.solver.schemes import etdrk
+
+TINY = ["--width", "4", "--depth", "1", "--seeds", "2", "--frames", "30"]
+TINY_TRAIN = [*TINY, "--steps", "20", "--validate-every", "10", "--unroll", "nog:2"]
+
+
+def answer(capsys: pytest.CaptureFixture[str], *args: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main([*args, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """The one line on standard error of a command that ends with 2 and says nothing else."""
+    capsys.readouterr()
+    assert main(list(args)) == 2
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line.startswith("eddygrad: ")]
+    assert len(lines) == 1 and "Traceback" not in err and err.rstrip().endswith(lines[0]) and not out
+    return lines[0]
+
+
+def test_help_names_every_command_and_each_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    overview = capsys.readouterr().out
+    for name in COMMANDS:
+        assert f"\n  {name} " in overview
+        with pytest.raises(SystemExit) as end:
+            main([name, "--help"])
+        assert end.value.code == 0
+        text = capsys.readouterr().out
+        assert f"example: eddygrad {name} " in text and "--config" in text and "--json" in text
+
+
+def test_the_examples_in_the_help_parse() -> None:
+    from importlib import import_module
+
+    for name in COMMANDS:
+        doc = getattr(import_module(f"eddygrad.commands.{name}"), name.capitalize()).__doc__
+        for line in (line.strip() for line in doc.splitlines()):
+            if line.startswith("example: eddygrad"):
+                parse(name, line.split()[3:])
+
+
+def test_generate_then_validate_then_a_flipped_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "data"
+    args = ("generate", "kuramoto-sivashinsky/testing", "--starts", "2", "--frames", "4", "--shard-samples", "4", "--out", str(folder))
+    assert answer(capsys, *args)["samples"] == 8
+    # The command is the library's recipe, to the last bit.
+    recipe = eg.recipes.kuramoto_sivashinsky.testing(2, 3).generate(shard_samples=4, progress=False)
+    assert bool((eg.open(folder).all() == recipe.all()).all())
+    assert answer(capsys, "validate", str(folder)) == {
+        "path": str(folder), "kind": "data set", "samples": 8, "frames": 4, "stepper": repr(eg.presets.kuramoto_sivashinsky())
+    }  # fmt: skip
+    assert "expected data of this configuration" in complaint(capsys, *args, "--seed", "1")
+    shard = folder / "shard-00001.nc"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(bytes(content))
+    assert "shard-00001.nc" in complaint(capsys, "validate", str(folder))
+
+
+def test_simulate_draws_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture, out = tmp_path / "a" / "ks.png", tmp_path / "ks.nc"
+    found = answer(capsys, "simulate", "--frames", "20", "--domain", "0.85", "--picture", str(picture), "--out", str(out))
+    assert picture.read_bytes().startswith(b"\x89PNG") and eg.open(out).frames == 20
+    assert 1.0 < found["rms"] < 1.7 and abs(found["mean"]) < 0.1  # the attractor's rms is 1.31
+    assert "expected a name that ends in" in complaint(capsys, "simulate", "--frames", "2", "--picture", str(tmp_path / "ks.doc"))
+    blown = complaint(capsys, "simulate", "--order", "1", "--frames", "200", "--picture", str(picture))
+    assert "expected finite states, got NaN or Inf after step" in blown
+
+
+def test_train_evaluate_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "mine"
+    trained = answer(capsys, "train", *TINY_TRAIN, "--out", str(folder))
+    assert len(trained["validation"]) == 2 and trained["updates"] == 20
+    assert {"weights.safetensors", "weights.json", "metrics.jsonl", "curve.png"} <= {p.name for p in folder.iterdir()}
+    before = (folder / "weights.safetensors").read_bytes()
+    assert answer(capsys, "train", *TINY_TRAIN, "--out", str(folder))["validation"] == trained["validation"]
+    assert (folder / "weights.safetensors").read_bytes() == before
+    assert "holds a run of another configuration" in complaint(capsys, "train", *TINY_TRAIN, "--lr", "0.1", "--out", str(folder))
+    scored = answer(capsys, "evaluate", str(folder), "--starts", "2", "--long-horizon", "14")
+    runs = {run["name"]: run for run in scored["runs"]}
+    assert set(runs) == {"correct-nog2", "persistence", "coarse", "coarse:dt/2", "reference"}
+    assert runs["reference"]["error"] < 1e-10 < runs["coarse:dt/2"]["error"] < runs["coarse"]["error"]
+    alone = answer(capsys, "evaluate", "--starts", "2", "--long-horizon", "14")
+    errors = {run["name"]: run["error"] for run in alone["runs"]}
+    assert errors["persistence"] == pytest.approx(runs["persistence"]["error"], rel=1e-5)
+    assert Path(answer(capsys, "report", str(folder))["report"]).read_text().startswith("<!doctype html>")
+    assert answer(capsys, "validate", str(folder))["models"] == 1
+    assert "train first" in complaint(capsys, "evaluate", str(tmp_path))
+
+
+def test_compare_estimates_runs_and_does_nothing_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text('tasks = "correct"\nunroll = ["one", "nog:2"]\nsteps = 10\nlr = 1\nstarts = 1\nlong_horizon = 12\nname = "tiny"\n')
+    folder = tmp_path / "study"
+    args = ("compare", "--config", str(config), *TINY, "--lr", "1e-3", "--folder", str(folder))
+    estimate = answer(capsys, *args, "--estimate")["estimate"]
+    assert [row["run"] for row in estimate] == ["correct-one-w4d1", "correct-nog2-w4d1"] and not folder.exists()
+    first = answer(capsys, *args)
+    assert len(first["ratios"]) > 0 and all((folder / n).exists() for n in ("report.html", "results.json", "results.csv", "study.json"))
+    stamps = {p: p.stat().st_mtime_ns for p in (folder / "runs").iterdir()}
+    again = answer(capsys, *args)
+    assert again["estimate"] == [] and again["runs"] == first["runs"]
+    assert {p: p.stat().st_mtime_ns for p in (folder / "runs").iterdir()} == stamps
+    assert "was made with seeds=2, got 3" in complaint(capsys, *args, "--seeds", "3")
+
+
+def test_layers_preset_then_file_then_command_line(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('steps = 5\nwidth = 6\nfolder = "elsewhere"\n')
+    command: Any = parse("compare", ["--preset", "demo", "--config", str(config), "--width=7"])
+    study = command.study
+    assert (study.name, study.seeds, study.steps, study.width, command.folder) == ("demo", 8, 5, 7, Path("elsewhere"))
+    config.write_text('preset = "ks-paper"\nseeds = 2\n')
+    study = parse("compare", [f"--config={config}"]).study  # type: ignore[attr-defined]
+    assert (study.name, study.steps, study.lr, study.seeds) == ("ks-paper", 45_000, (1e-4,), 2)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("stepz = 3", "unknown key 'stepz'; did you mean 'steps'? known keys: batch, "),
+        ("steps = 2.5", "steps: expected int, got float 2.5"),
+        ("steps = true", "steps: expected int, got bool True"),
+        ('lr = ["a"]', "lr: expected float, got str 'a'"),
+        ("unroll = [3]", "unroll: expected str, got int 3"),
+        ("steps = ", "is not TOML"),
+        ('unroll = ["nog"]', "unroll: expected 'one', 'nog:M'"),
+        ("frames = 3", "horizon 3 needs 4 frames, got frames=3"),
+    ],
+)
+def test_a_bad_file_is_one_line(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "bad.toml"
+    config.write_text(text + "\n")
+    assert said in complaint(capsys, "compare", "--config", str(config))
+
+
+@pytest.mark.parametrize(
+    "args, said",
+    [
+        (["fly"], "expected one of generate, simulate, "),
+        (["compare", "--config", "nowhere.toml"], "expected a TOML file, got nowhere.toml, which does not exist"),
+        (["compare", "--preset", "dmeo"], "expected one of ['demo', "),
+        (["compare", "--stepz", "3"], "Unrecognized options: --stepz, 3 Perhaps you meant: --steps"),
+        (["compare", "--tasks", "corect"], "compare: tasks: expected some of correct, predict, got 'corect'"),
+        (["train", "--steps", "many"], "invalid literal for int() with base 10: 'many'"),
+        (["train", "--recipe", "soup"], "recipe: expected one of ['kuramoto-sivashinsky'], got 'soup'"),
+        (["train", "--unroll", "nog:50", "--frames", "20"], "horizon 50 needs 51 frames, got frames=20"),
+        (["train", "--data", "nowhere.nc"], "nowhere.nc"),
+        (["generate"], "Missing from eddygrad generate: --out"),
+        (["evaluate", "nowhere"], "expected a folder of eddygrad train, got nowhere, which does not exist"),
+        (["evaluate", "--baselines", "corse"], "got 'corse'"),
+        (["report", "nowhere"], "expected finished runs as runs/NAME.json, got none"),
+        (["validate", "nowhere"], "expected a data set or a study, got nowhere"),
+        (["validate", "--checks", "vibes"], "no check is called ['vibes']"),
+        (["simulate", "--threads", "0"], "threads: expected at least one, got 0"),
+    ],
+)
+def test_a_bad_option_is_one_line(args: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said in complaint(capsys, *args)
+
+
+def test_validate_checks_physics_and_fails_when_it_is_wrong(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = answer(capsys, "validate", "--checks", "linear", "mean")
+    assert [row["check"] for row in found["checks"]] == ["linear", "mean"] and found["failed"] == 0
+    # The wrong sign of the second derivative: linear modes no longer grow as they should.
+    monkeypatch.setattr(eg.KuramotoSivashinsky, "symbol", lambda self, k: -(k[0] ** 2) - k[0] ** 4)
+    etdrk._shared.cache_clear()
+    try:
+        assert main(["validate", "--checks", "linear"]) == 1
+    finally:
+        etdrk._shared.cache_clear()
+    assert "FAIL" in capsys.readouterr().out
+
+
+def test_info(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "info")
+    assert found["environment"]["eddygrad"] == eg.__version__ and "demo" in found["comparisons"]
+    assert found["recipes"] == ["kuramoto-sivashinsky"] and "cpu" in found["devices"]
+
+
+def test_a_traceback_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDDYGRAD_DEBUG", "1")
+    with pytest.raises(ValueError, match="nowhere"):
+        main(["report", "nowhere"])
+
+
+def test_interrupted_says_how_to_go_on_and_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C once a checkpoint exists; the same command then ends with the weights of an undisturbed run."""
+    args = ["train", *TINY_TRAIN, "--steps", "150", "--checkpoint-every", "5", "--batch", "4"]
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    process = subprocess.Popen([sys.executable, "-m", "eddygrad", *args, "--out", str(stopped)], stderr=subprocess.PIPE, text=True, env=os.environ)
+    deadline = time.monotonic() + 60
+    while not (stopped / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on where it stopped" in err and f"--out {stopped}" in err and "Traceback" not in err
+    assert not (stopped / "weights.safetensors").exists()
+    for folder in (stopped, whole):
+        answer(capsys, *args, "--out", str(folder))
+    assert (stopped / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
