@@ -29,7 +29,7 @@ COMMANDS = {
 }
 
 _EXAMPLES = """examples:
-  eddygrad simulate --domain 1.2 --picture ks.png             a chaotic flame front, drawn
+  eddygrad simulate --domain 1.2 --out ks.png                 a chaotic flame front, drawn
   eddygrad compare --preset demo                              which way to unroll is best? minutes on two cores
   eddygrad compare --preset ks-16x4 --estimate                hours and memory, before anything runs
   eddygrad train --unroll nog:3 --seeds 8 --out runs/mine     then: eddygrad evaluate runs/mine

@@ -79,11 +79,11 @@ def test_generate_then_validate_then_a_flipped_byte(tmp_path: Path, capsys: pyte
 
 def test_simulate_draws_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture, out = tmp_path / "a" / "ks.png", tmp_path / "ks.nc"
-    found = answer(capsys, "simulate", "--frames", "20", "--domain", "0.85", "--picture", str(picture), "--out", str(out))
+    found = answer(capsys, "simulate", "--frames", "20", "--domain", "0.85", "--out", str(picture), "--data", str(out))
     assert picture.read_bytes().startswith(b"\x89PNG") and eg.open(out).frames == 20
     assert 1.0 < found["rms"] < 1.7 and abs(found["mean"]) < 0.1  # the attractor's rms is 1.31
-    assert "expected a name that ends in" in complaint(capsys, "simulate", "--frames", "2", "--picture", str(tmp_path / "ks.doc"))
-    blown = complaint(capsys, "simulate", "--order", "1", "--frames", "200", "--picture", str(picture))
+    assert "expected a name that ends in" in complaint(capsys, "simulate", "--frames", "2", "--out", str(tmp_path / "ks.doc"))
+    blown = complaint(capsys, "simulate", "--order", "1", "--frames", "200", "--out", str(picture))
     assert "expected finite states, got NaN or Inf after step" in blown
 
 
@@ -163,7 +163,7 @@ def test_a_bad_file_is_one_line(text: str, said: str, tmp_path: Path, capsys: py
         (["compare", "--stepz", "3"], "Unrecognized options: --stepz, 3 Perhaps you meant: --steps"),
         (["compare", "--tasks", "corect"], "compare: tasks: expected some of correct, predict, got 'corect'"),
         (["train", "--steps", "many"], "invalid literal for int() with base 10: 'many'"),
-        (["train", "--recipe", "soup"], "recipe: expected one of ['kuramoto-sivashinsky'], got 'soup'"),
+        (["train", "soup"], "recipe: expected one of ['kuramoto-sivashinsky'], got 'soup'"),
         (["train", "--unroll", "nog:50", "--frames", "20"], "horizon 50 needs 51 frames, got frames=20"),
         (["train", "--data", "nowhere.nc"], "nowhere.nc"),
         (["generate"], "Missing from eddygrad generate: --out"),

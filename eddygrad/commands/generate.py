@@ -10,7 +10,7 @@ import tyro
 
 from eddygrad.commands.command import Command, Outcome, Say, threads
 
-Recipe = Literal["kuramoto-sivashinsky/training", "kuramoto-sivashinsky/testing"]
+Recipe = Literal["kuramoto-sivashinsky", "kuramoto-sivashinsky/training", "kuramoto-sivashinsky/testing"]
 
 
 @dataclass(kw_only=True)
@@ -22,8 +22,8 @@ class Generate(Command):
     example: eddygrad generate kuramoto-sivashinsky/training --frames 1000 --out data/ks
     """
 
-    recipe: tyro.conf.Positional[Recipe] = "kuramoto-sivashinsky/training"
-    """Setting and part; see eddygrad info."""
+    recipe: tyro.conf.Positional[Recipe] = "kuramoto-sivashinsky"
+    """Setting and part: training unless said otherwise."""
     out: Path
     """Where to: a name that ends in .nc is one file, any other a folder of shards."""
     frames: int | None = None
@@ -48,7 +48,7 @@ class Generate(Command):
 
         threads(self.threads)
         warmup: dict[str, Any] = {} if self.warmup is None else {"warmup": self.warmup}
-        if self.recipe == "kuramoto-sivashinsky/training":
+        if self.recipe != "kuramoto-sivashinsky/testing":
             recipe = ks.training(5000 if self.frames is None else self.frames, self.domains or ks.TRAINING_DOMAINS, **warmup)
         else:
             recipe = ks.testing(self.starts, (13 if self.frames is None else self.frames) - 1, seed=self.seed, **warmup)

@@ -15,7 +15,7 @@ from eddygrad.commands.command import Command, Outcome, Say, threads
 class Simulate(Command):
     """Run a solver from a random state and draw it in space and time.
 
-    example: eddygrad simulate --domain 1.2 --frames 300 --picture ks.png
+    example: eddygrad simulate --domain 1.2 --frames 300 --out ks.png
     """
 
     recipe: tyro.conf.Positional[Literal["kuramoto-sivashinsky"]] = "kuramoto-sivashinsky"
@@ -36,9 +36,9 @@ class Simulate(Command):
     """Steps per frame."""
     seed: int = 0
     """Seed of the initial state."""
-    picture: Path = Path("simulation.png")
+    out: Path = Path("simulation.png")
     """Picture to write: .png, .pdf or .svg."""
-    out: Path | None = None
+    data: Path | None = None
     """File to write the trajectory to, .nc."""
     dtype: Literal["float32", "float64"] = "float64"
     """Floating point type of the computation."""
@@ -56,21 +56,21 @@ class Simulate(Command):
         from eddygrad.studies.space_time import space_time
 
         threads(self.threads)
-        if self.out is not None and self.out.suffix != ".nc":
-            raise ValueError(f"simulate: --out expects a name that ends in .nc, got {self.out}")
+        if self.data is not None and self.data.suffix != ".nc":
+            raise ValueError(f"simulate: --data expects a name that ends in .nc, got {self.data}")
         D = 8 * self.domain
         stepper = presets.kuramoto_sivashinsky(D, self.points, self.order, self.substeps, self.dt)
         initial = kuramoto_sivashinsky_test(D, *draw_test_amplitudes(generator(self.seed, "simulate")), self.points).unsqueeze(0)
         length, dtype = stepper.grid.lengths[0], getattr(torch, self.dtype)
         data = generate(
-            stepper, initial, {"length": length}, self.out, frames=self.frames, warmup=self.warmup, seed=self.seed,
+            stepper, initial, {"length": length}, self.data, frames=self.frames, warmup=self.warmup, seed=self.seed,
             compute_dtype=dtype, store_dtype=dtype, device=self.device, progress=not self.json,
         )  # fmt: skip
         u = data.all()[0, :, 0]
-        save(space_time(u.numpy(), data.dt, length, f"Kuramoto-Sivashinsky, L = {length:.4g}"), self.picture)
+        save(space_time(u.numpy(), data.dt, length, f"Kuramoto-Sivashinsky, L = {length:.4g}"), self.out)
         rms, mean = float(u.double().square().mean().sqrt()), float(u.double().mean())
         say(
             f"{stepper!r}\n{self.frames} frames: rms {rms:.4g}, mean {mean:.2g}; picture: {self.picture}"
             + (f", data: {self.out}" if self.out else "")
         )
-        return Outcome({"stepper": repr(stepper), "frames": self.frames, "rms": rms, "mean": mean, "picture": self.picture, "data": self.out})
+        return Outcome({"stepper": repr(stepper), "frames": self.frames, "rms": rms, "mean": mean, "picture": self.out, "data": self.data})

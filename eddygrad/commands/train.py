@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import tyro
+
 from eddygrad.commands.command import Command, Outcome, Say, threads
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class Train(Command):
     example: eddygrad train --unroll nog:3 --seeds 8 --steps 2000 --out runs/mine
     """
 
-    recipe: str = "kuramoto-sivashinsky"
+    recipe: tyro.conf.Positional[str] = "kuramoto-sivashinsky"
     """Data, solver and features: see eddygrad info."""
     data: Path | None = None
     """Train on this data set in place of the recipe's."""
