@@ -219,11 +219,7 @@ def _tune(bench: Bench, task: str, unroll: str, work: Path, progress: bool) -> l
     for lr, name in c.candidates:
         plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
         recipe = replace(c.recipe_of(unroll, lr, name), schedule=plan, steps=c.tune_steps, validate_every=c.tune_steps)
-        try:
-            result = fit(bench.stepper(task, seeds), bench.data, recipe, folder=work / "tune" / f"{name}-{lr:g}", progress=progress).fit
-        except FloatingPointError:  # every seed is lost: the candidate counts as diverged
-            rows.append({"lr": lr, "schedule": name, "validation": metrics.CLIPPED_ERROR})
-            continue
+        result = fit(bench.stepper(task, seeds), bench.data, recipe, folder=work / "tune" / f"{name}-{lr:g}", progress=progress).fit
         final = sorted(metrics.CLIPPED_ERROR if lost else v for v, lost in zip(result.curve[-1]["validation"], result.diverged))
         rows.append({"lr": lr, "schedule": name, "validation": final[len(final) // 2]})
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ class Trained:
             },
             "curve": {
                 "step": [record["step"] for record in curve],
-                "loss": [record["loss"] for record in curve],
+                "loss": [[x if math.isfinite(x) else None for x in record["loss"]] for record in curve],
                 "validation": [record["validation"] for record in curve],
             },
         }

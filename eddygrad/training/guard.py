@@ -39,7 +39,7 @@ class Guard:
     def admit(self, loss: Tensor, grad: Tensor, step: int, seeds: tuple[int, ...] | None) -> list[bool]:
         """Which seeds are updated; scales `grad` (S, P) in place where clipped.
 
-        Raises: FloatingPointError for a single run (seeds None) whose loss or gradient is not finite, or when the last seed of a stack is lost.
+        Raises: FloatingPointError for a single run (seeds None) whose loss or gradient is not finite.
         """
         norms = torch.linalg.vector_norm(grad, dim=1)
         finite = (torch.isfinite(loss.reshape(-1)) & torch.isfinite(norms)).tolist()
@@ -50,7 +50,11 @@ class Guard:
                 continue
             if not ok:
                 self.frozen_at[i], active[i] = step, False
-                self._stop_if_nobody_is_left(loss.reshape(-1)[i].item(), step, seeds)
+                if seeds is None:
+                    value = loss.reshape(-1)[i].item()
+                    raise FloatingPointError(
+                        f"fit: the run has diverged: loss {value} at update {step}; lower the learning rate, clip gradients or shorten the horizon"
+                    )
             elif self._is_outlier(i, lengths[i]):
                 self.skipped[i] += 1
                 active[i] = False
@@ -67,10 +71,3 @@ class Guard:
         self.average[i] = norm if self.seen[i] == 0 else self.decay * self.average[i] + (1 - self.decay) * norm
         self.seen[i] += 1
         return False
-
-    def _stop_if_nobody_is_left(self, loss: float, step: int, seeds: tuple[int, ...] | None) -> None:
-        if not any(self.alive):
-            who = "the run" if seeds is None else f"every seed of {seeds}"
-            raise FloatingPointError(
-                f"fit: {who} has diverged: loss {loss} at update {step}; lower the learning rate, clip gradients or shorten the horizon"
-            )

@@ -97,6 +97,11 @@ class Loop:
         self.step, self.seconds, self.curve = 0, 0.0, []  # type: int, float, list[dict[str, Any]]
 
     @property
+    def over(self) -> bool:
+        """All updates are done, or nobody is left to make them."""
+        return self.step >= self.training.steps or not any(self.guard.alive)
+
+    @property
     def lost(self) -> list[int]:
         """Seeds that have diverged and are frozen."""
         names = self.seeds or range(self.stack.count)
@@ -172,7 +177,7 @@ def fit(
     Args:    objective: window -> named losses, () or (S,) each. batch_at: (step, horizon) -> window. folder: for checkpoint, metrics.jsonl and the
              final weights go; a checkpoint there is resumed. description: configuration kept with it; a folder that holds another is refused.
     Returns: curve, counters, seconds of training (validation excluded).
-    Raises:  ValueError for a folder of another run; FloatingPointError when every seed has diverged.
+    Raises:  ValueError for a folder of another run; FloatingPointError for a single run that diverges; a stack whose last seed is lost ends early.
     """
     loop = Loop(module, objective, batch_at, training)
     log, keep = None, 0
@@ -182,9 +187,9 @@ def fit(
         log = MetricsLog(folder / "metrics.jsonl", keep)
     bar = tqdm(total=training.steps, initial=loop.step, desc="fit", disable=not progress, mininterval=0.5)
     try:
-        while loop.step < training.steps:
+        while not loop.over:
             _stretch(loop, log, bar)
-            if folder is not None and log is not None and (loop.step % training.checkpoint_every == 0 or loop.step == training.steps):
+            if folder is not None and log is not None and (loop.step % training.checkpoint_every == 0 or loop.over):
                 save_state(
                     folder / "checkpoint.pt", {**loop.state(), "log": log.position(), "description": json.dumps(description or {}, sort_keys=True)}
                 )
@@ -204,11 +209,11 @@ def _stretch(loop: Loop, log: MetricsLog | None, bar: tqdm) -> None:
     start, begin = time.perf_counter(), loop.step
     while True:
         loss = loop.update()
-        if loop.step >= plan.steps or any(loop.step % every == 0 for every in (plan.log_every, plan.validate_every, plan.checkpoint_every)):
+        if loop.over or any(loop.step % every == 0 for every in (plan.log_every, plan.validate_every, plan.checkpoint_every)):
             break
     loop.seconds += time.perf_counter() - start
     bar.update(loop.step - begin)
-    last = loop.step >= plan.steps
+    last = loop.over
     record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist()}
     if plan.validate is not None and (last or loop.step % plan.validate_every == 0):
         record["validation"] = loop.validate()

@@ -186,3 +186,11 @@ def test_a_worker_dies_with_its_parent(tmp_path):
         while running(worker) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not running(worker)
+
+
+def test_a_run_whose_every_seed_diverges_is_counted_and_does_not_end_the_study(tmp_path):
+    wild = dataclasses.replace(TINY, tasks=("predict",), unroll=("nog:2",), lr=(1e30,))
+    Study(wild, tmp_path).run(threads=1, progress=False)
+    run = results(tmp_path)[RUNS[2]]
+    assert all(run["training"]["diverged"]) and all(e == 30 for seed in run["test"]["error_over_time"] for e in seed[1:])
+    assert run["training"]["updates"] < wild.steps

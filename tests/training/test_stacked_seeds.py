@@ -94,7 +94,7 @@ def test_nan_in_the_data_or_weights_of_one_seed_leaves_the_others_bitwise_unchan
         assert torch.equal(weights(ill, index), weights(clean, index)) and torch.equal(weights(with_nan, index), weights(clean, index))
 
 
-def test_a_single_run_and_the_last_seed_of_a_stack_stop_at_a_nan():
+def test_a_single_run_stops_at_a_nan_and_a_stack_ends_with_its_last_seed():
     data = dataset()
 
     class Single(Poisoned):
@@ -104,8 +104,8 @@ def test_a_single_run_and_the_last_seed_of_a_stack_stop_at_a_nan():
         single(data, 3, objective=Single)
     assert "\n" not in str(caught.value)
     stepper = corrected((4,))
-    with pytest.raises(FloatingPointError, match=r"every seed of \(4,\)"):
-        run(stepper, data.batches(3, (4,)), objective=Single)
+    result = run(stepper, data.batches(3, (4,)), objective=Single)
+    assert result.frozen_at == [7] and result.diverged == [True] and result.steps == 8
 
 
 @pytest.mark.parametrize("rule", [{"clip": 0.02}, {"outlier": 1.1, "settle": 3, "decay": 0.9}, {"clip": 0.05, "outlier": 1.2, "settle": 2}])
