@@ -69,8 +69,6 @@ class Simulate(Command):
         u = data.all()[0, :, 0]
         save(space_time(u.numpy(), data.dt, length, f"Kuramoto-Sivashinsky, L = {length:.4g}"), self.out)
         rms, mean = float(u.double().square().mean().sqrt()), float(u.double().mean())
-        say(
-            f"{stepper!r}\n{self.frames} frames: rms {rms:.4g}, mean {mean:.2g}; picture: {self.picture}"
-            + (f", data: {self.out}" if self.out else "")
-        )
+        written = f"picture: {self.out}" + (f", data: {self.data}" if self.data else "")
+        say(f"{stepper!r}\n{self.frames} frames: rms {rms:.4g}, mean {mean:.2g}; {written}")
         return Outcome({"stepper": repr(stepper), "frames": self.frames, "rms": rms, "mean": mean, "picture": self.out, "data": self.data})
