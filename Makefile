@@ -23,7 +23,7 @@ demo: venv
 	@echo "report: runs/demo/report.html"
 
 test: venv
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2
 
 lint: venv
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ def test_every_promised_name_exists_and_is_the_object_that_type_checkers_see() -
 
 
 def test_an_unknown_name_says_what_there_is() -> None:
-    with pytest.raises(AttributeError, match="eddygrad has no 'simulate'; it offers .*ETDRK"):
+    with pytest.raises(AttributeError, match=r"eddygrad has no 'simulate'; it offers .*ETDRK"):
         _ = eg.simulate  # type: ignore[attr-defined]
 
 
@@ -97,7 +97,7 @@ def test_a_comparison_from_the_face(tmp_path: Path) -> None:
     assert eg.compare(name="mine").folder == Path("runs/mine")
     with pytest.raises(ValueError, match=r"unknown options \['stepz'\]"):
         eg.compare(stepz=3)
-    with pytest.raises(ValueError, match="preset: expected one of .*demo.*, got 'dmeo'"):
+    with pytest.raises(ValueError, match=r"preset: expected one of .*demo.*, got 'dmeo'"):
         eg.compare(preset="dmeo")
     with pytest.raises(ValueError, match="tasks: expected some of correct, predict, got 'corect'"):
         eg.compare(tasks=["corect"])

@@ -35,7 +35,8 @@ class Corrected(nn.Module):
         dt:       time between returned states [s].
         channels: indices of the state's channels that the network writes; None writes all.
         features: what is shown beside the state.
-        cut:      "solver" back-propagates through the network only, "network" through the solver only, None through both.
+        cut:      "solver" back-propagates through the network only, "network" through the solver only, None through both. Where the network
+                  sees the solver's result (sequential), nothing is left of "solver" between steps: it is NOG.
     Raises: ValueError where the solver that a base or view needs is missing.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +108,12 @@ class Dataset:
     def dtype(self) -> torch.dtype:
         return self.store.dtype
 
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what is in these trajectories: mean and variance of every sample and channel, the parameters, length and dt."""
+        values = [t.double().cpu().contiguous().numpy().tobytes() for t in (*self.moments, *(self.params[name] for name in sorted(self.params)))]
+        return hashlib.sha256(b"".join([*values, repr((self.frames, self.first, self.dt, self.grid)).encode()])).hexdigest()[:16]
+
     def __len__(self) -> int:
         return self.samples
 
@@ -146,11 +153,11 @@ class Dataset:
         u = self.frames_at(samples.reshape(-1, 1, 1), begin.reshape(-1, 1) + torch.arange(horizon + 1)).flatten(0, 1)
         return Window(u, {name: value.repeat_interleave(len(begin), 0).to(u.device) for name, value in self.params.items()})
 
-    def batches(self, batch: int, seeds: Sequence[int] | None = None, stride: int = 1) -> Batches:
+    def batches(self, batch: int, seeds: int | Sequence[int] | None = None, stride: int = 1) -> Batches:
         """Training windows: a pure function of (step, horizon).
 
-        Args:    batch: windows B per seed. seeds: each draws its own windows, u is (S, B, T, C, *grid); None is seed 0 without the leading axis.
-                 stride: frames from one frame of a window to the next.
+        Args:    batch: windows B per seed. seeds: of a sequence each draws its own windows, u is (S, B, T, C, *grid); an integer (None: 0)
+                 draws as that entry of a stack does, without the leading axis. stride: frames from one frame of a window to the next.
         Returns: `batch_at(step, horizon) -> Window` of horizon + 1 frames; ValueError there if the horizon does not fit.
         """
         return Batches(self, batch, seeds, stride)

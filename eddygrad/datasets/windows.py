@@ -43,17 +43,17 @@ class Batches:
     alone. The permutations of the last few epochs are kept, which changes speed only.
     """
 
-    def __init__(self, data: Dataset, batch: int, seeds: Sequence[int] | None, stride: int) -> None:
+    def __init__(self, data: Dataset, batch: int, seeds: int | Sequence[int] | None, stride: int) -> None:
         if batch < 1:
             raise ValueError(f"batches: batch must be at least 1, got {batch}")
-        if seeds is not None and (isinstance(seeds, int) or len(seeds) == 0):
-            raise ValueError(f"batches: seeds must be a list of at least one integer, or None for a single run, got {seeds!r}")
+        if not (seeds is None or isinstance(seeds, int)) and len(seeds) == 0:
+            raise ValueError(f"batches: seeds must be one integer for a single run, or a list of at least one for a stack, got {seeds!r}")
         if data.samples == 0:
             raise ValueError("batches: expected at least one trajectory, got an empty selection; ask split for a larger share")
         window_count(data.samples, data.frames, 0, stride)
         self.data, self.batch, self.stride = data, batch, stride
-        self.seeds = (0,) if seeds is None else tuple(int(s) for s in seeds)
-        self.stacked = seeds is not None
+        self.stacked = not (seeds is None or isinstance(seeds, int))
+        self.seeds = (seeds or 0,) if seeds is None or isinstance(seeds, int) else tuple(int(s) for s in seeds)
         device = data.store.device
         self._first_row = (data.index * data.stored_frames + data.first).to(device)
         self._params = {name: value.to(device) for name, value in data.params.items()}

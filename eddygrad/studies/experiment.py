@@ -162,7 +162,8 @@ def prepare(stepper: Corrected, data: Split, recipe: Recipe) -> tuple[Unrolled, 
         validate_every=recipe.validate_every,
         checkpoint_every=recipe.checkpoint_every,
     )
-    return Unrolled(stepper, unrolling), data.train.batches(recipe.windows_per_update, stepper.seeds), training
+    own = getattr(stepper.network, "seeds", (0,))
+    return Unrolled(stepper, unrolling), data.train.batches(recipe.windows_per_update, stepper.seeds or own[0]), training
 
 
 def fit(
@@ -198,7 +199,7 @@ def fit(
     objective, batch_at, training = prepare(stepper, split, recipe)
     megabytes = saved_megabytes(stepper, objective, batch_at, training.horizon_at(0))
     begin = time.perf_counter()
-    description = {"recipe": repr(recipe), "stepper": repr(stepper), "data": repr(split.train), "seeds": stepper.seeds}
+    description = {"recipe": repr(recipe), "stepper": repr(stepper), "data": split.train.fingerprint, "seeds": stepper.seeds}
     result = train(stepper, objective, batch_at, training, folder, progress=progress, description=description)
     return Trained(stepper, result, recipe, split, megabytes, time.perf_counter() - begin)
 

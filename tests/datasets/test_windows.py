@@ -69,6 +69,7 @@ def test_stacked_entry_is_the_batch_of_that_seed_alone():
         window = stacked(step, 1)
         for i, seed in enumerate((3, 0, 8)):
             single = data.batches(5, [seed])(step, 1)
+            assert torch.equal(data.batches(5, seed)(step, 1).u, single.u[0])
             assert torch.equal(window.u[i], single.u[0]) and torch.equal(window.params["length"][i], single.params["length"][0])
         plain = data.batches(5)(step, 1)
         assert plain.u.shape == (5, 2, 1, N) and torch.equal(plain.u, window.u[1])
@@ -101,7 +102,7 @@ def test_impossible_horizon_is_one_line(horizon, stride):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("arguments,text", [((0, [1]), "batch must be"), ((2, []), "seeds must be"), ((2, 3), "seeds must be")])
+@pytest.mark.parametrize("arguments,text", [((0, [1]), "batch must be"), ((2, []), "seeds must be")])
 def test_bad_arguments_are_named(arguments, text):
     with pytest.raises(ValueError, match=text):
         numbered().batches(*arguments)
