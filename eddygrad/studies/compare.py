@@ -175,7 +175,7 @@ class Bench:
         self.configuration = c
         self.setting: Setting = setting(c.recipe)
         dtype = getattr(torch, c.dtype)
-        split = (data or self.setting.training(c.frames)).split(val=c.val, test=0)
+        split = (self.setting.training(c.frames) if data is None else data).split(val=c.val, test=0)
         self.data = Split(*(part.to(c.device, dtype) if part.samples else part for part in (split.train, split.val, split.test)))
         self.test: Dataset = self.setting.testing(c.starts, c.long_horizon, c.test_seed).to(c.device, dtype)
 
@@ -201,9 +201,11 @@ def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, p
         best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
         recipe = c.recipe_of(unroll, best["lr"], best["schedule"])
         trained = fit(bench.stepper(task, range(c.seeds)), bench.data, recipe, folder=work / "fit", progress=progress)
-        score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference)
+        score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference).charging(trained.fit.diverged)
         network = {"name": "ResNet", "width": c.width, "depth": c.depth, "parameters": trained.stepper.network.parameter_count()}  # type: ignore[operator]
         record = {"name": name, "kind": "model", "task": task, "unroll": unroll, "network": network, "seeds": list(range(c.seeds)), "tuning": tuning}
+        if len(c.lr) > 1 and best["lr"] in (min(c.lr), max(c.lr)):
+            record["tuning_note"] = f"the best learning rate, {best['lr']:g}, is an end of the list: one beyond it was not tried"
         alone = evaluate(bench.setting.coarse, bench.test, c.horizon).prediction[0]
         write_pictures(folder / "runs" / f"{name}.nc", score, alone)
         write_run(folder / "runs" / f"{name}.json", {**record, **trained.as_json()}, c.recipe, score)

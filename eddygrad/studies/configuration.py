@@ -40,7 +40,7 @@ class Configuration:
     steps: int = 20_000
     """Updates."""
     batch: int = 16
-    """Windows per update and seed; ONE takes batch times the longest horizon, so that all see equally many frames."""
+    """Windows per update and seed at the longest horizon M; an update sees batch * M frames whatever is unrolled, so ONE takes batch * M windows."""
     lr: tuple[float, ...] = (1e-3,)
     """Learning rates; from several, each run takes the one with the best median validation error of short runs."""
     tune_steps: int = 1500
@@ -90,11 +90,15 @@ class Configuration:
             raise ValueError(f"compare: seeds >= 1 and long_horizon >= horizon expected, got {self.seeds}, {self.long_horizon} < {self.horizon}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"compare: dtype must be 'float32' or 'float64', got {self.dtype!r}")
+        if len(self.candidates) > 1 and not self.val > 0:
+            raise ValueError(f"compare: {len(self.candidates)} learning rates and schedules to choose from need validation data, got val={self.val}")
         setting(self.recipe)
+        for unroll in self.unroll:
+            _ = self.recipe_of(unroll, *self.candidates[0]).windows_per_update
 
     @property
     def budget(self) -> int:
-        """Windows of ONE per window of the others: the longest horizon."""
+        """The longest horizon: every update sees batch * budget frames."""
         return max(Unrolling.parse(u).horizon for u in self.unroll)
 
     @property
@@ -125,7 +129,7 @@ def describe(c: Configuration) -> dict[str, Any]:
         "horizon": c.horizon,
         "comparison": "ratio, paired by seed on the log scale, 95 % t-interval, Holm in each family",
     }
-    return {**values, "endpoint": endpoint, "seeds_used": list(range(c.seeds)), "ONE_batch": c.batch * c.budget}
+    return {**values, "endpoint": endpoint, "seeds_used": list(range(c.seeds)), "frames_per_update": c.batch * c.budget}
 
 
 def preset_names() -> list[str]:

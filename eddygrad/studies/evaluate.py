@@ -54,6 +54,15 @@ class Evaluation:
     sets: Sequence[dict[str, Any]] = field(default_factory=list)
     dt: float = 1.0
 
+    def charging(self, diverged: Sequence[bool]) -> Evaluation:
+        """Seeds whose training diverged, scored with their last finite weights until here, count as diverged throughout: 30 in the paper's metric."""
+        for seed, lost in enumerate(diverged):
+            if lost:
+                self.metrics["rellinf"][seed] = metrics.CLIPPED_ERROR
+                self.error_over_time[seed] = metrics.CLIPPED_ERROR
+                self.diverged[seed] = self.metrics["rellinf"].shape[1]
+        return self
+
     def as_json(self) -> dict[str, Any]:
         """The `test` part of a run's JSON."""
         return {

@@ -33,8 +33,9 @@ class Recipe:
     Args:
         unroll:         'one', 'nog:M', 'wig:M', 'wig:M/J', 'push:M/W'.
         steps:          updates.
-        batch:          windows per update and seed. ONE takes `budget` times as many, so that every modality sees equally many frames an update.
-        budget:         horizon that ONE is given the budget of; None is the rule switched off (for 'one': batch as it stands).
+        batch:          windows per update and seed.
+        budget:         a horizon: an update then sees batch * budget frames whatever is unrolled, so ONE takes batch * budget windows and nog:m
+                        batch * budget / m. None switches the rule off: batch windows of any horizon.
         lr, schedule:   base learning rate and its course: 'constant', 'exponential', 'cosine', 'plateau', or a Schedule.
         clip, outlier:  gradient norm at which an update is scaled, and the multiple of its moving average at which it is skipped, per seed.
         validate_every: updates between validations; validation_horizon: frames that are compared there.
@@ -58,7 +59,12 @@ class Recipe:
 
     @property
     def windows_per_update(self) -> int:
-        return self.batch * (self.budget or 1) if self.unrolling.horizon == 1 else self.batch
+        horizon = self.unrolling.horizon
+        if self.budget is None:
+            return self.batch
+        if self.batch * self.budget % horizon:
+            raise ValueError(f"recipe: batch x budget = {self.batch} x {self.budget} windows do not divide by horizon {horizon}; change the batch")
+        return self.batch * self.budget // horizon
 
 
 @dataclass

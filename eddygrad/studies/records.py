@@ -14,6 +14,7 @@ from torch import Tensor
 
 from eddygrad._version import __version__
 from eddygrad.studies.evaluate import Evaluation
+from eddygrad.studies.identity import code
 from eddygrad.training.checkpoint import write_atomically
 
 _PICTURE_FRAMES = 100
@@ -56,6 +57,7 @@ def environment() -> dict[str, Any]:
     """What a number was measured with."""
     return {
         "eddygrad": __version__,
+        **code(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "cpu": _cpu_name(),

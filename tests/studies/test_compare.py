@@ -9,10 +9,12 @@ import sys
 import time
 
 import pytest
+import torch
 import xarray as xr
 
 from eddygrad.studies import compare
 from eddygrad.studies.compare import Configuration, Study
+from eddygrad.studies.evaluate import evaluate
 
 TINY = Configuration(
     name="tiny",
@@ -194,3 +196,21 @@ def test_a_run_whose_every_seed_diverges_is_counted_and_does_not_end_the_study(t
     run = results(tmp_path)[RUNS[2]]
     assert all(run["training"]["diverged"]) and all(e == 30 for seed in run["test"]["error_over_time"] for e in seed[1:])
     assert run["training"]["updates"] < wild.steps
+
+
+def test_every_modality_sees_equally_many_frames_an_update():
+    c = dataclasses.replace(TINY, unroll=("one", "nog:2", "wig:6"), batch=4, frames=60)
+    frames = {u: c.recipe_of(u, 1e-3, "cosine").windows_per_update * h for u, h in (("one", 1), ("nog:2", 2), ("wig:6", 6))}
+    assert set(frames.values()) == {24}
+    with pytest.raises(ValueError, match="do not divide by horizon 4"):
+        dataclasses.replace(TINY, unroll=("nog:4", "wig:5"), batch=1, frames=60)
+
+
+def test_a_seed_whose_training_diverged_counts_as_diverged_whatever_its_weights():
+    c = dataclasses.replace(TINY, seeds=2)
+    bench = compare.Bench(c)
+    score = evaluate(bench.stepper("predict", (0, 1)), bench.test, c.horizon)
+    before = score.metrics["rellinf"].clone()
+    score.charging([False, True])
+    assert torch.equal(score.metrics["rellinf"][0], before[0]) and (score.metrics["rellinf"][1] == 30).all()
+    assert (score.error_over_time[1] == 30).all() and score.diverged[1] == before.shape[1]
