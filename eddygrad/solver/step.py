@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -58,6 +59,7 @@ class Wrapped:
     differentiable: bool
     array: Literal["torch", "numpy"]
     wants: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
     wants_k: bool = False
 
     @property
@@ -68,10 +70,11 @@ class Wrapped:
         missing = [name for name in self.wants if name not in params]
         if missing:
             raise ValueError(f"params: {self.name} needs {missing}, got {sorted(params)}; name the function's arguments after the parameters")
+        given = [name for name in (*self.wants, *self.accepts) if name in params]
 
         def step(u: Tensor, k: int = 0) -> Tensor:
             seeds = u.shape[0] if u.ndim == like.ndim + 1 else None
-            extra: dict[str, Any] = {name: _merge_seeds(params[name], seeds, like.ndim) for name in self.wants}
+            extra: dict[str, Any] = {name: _merge_seeds(params[name], seeds, like.ndim) for name in given}
             if self.wants_k:
                 extra["k"] = k
             flat = u if seeds is None else u.flatten(0, 1)
@@ -81,20 +84,26 @@ class Wrapped:
         return step
 
     def _call(self, u: Tensor, extra: dict[str, Any]) -> Tensor:
-        if self.differentiable:
-            return self._check(self.fn(u, **extra), u)
-        with torch.no_grad():
-            u = u.detach()
+        """Everything is copied in and out: `fn` may write into what it is given and may return memory that it uses again."""
+        with nullcontext() if self.differentiable else torch.no_grad():
+            u = u if self.differentiable else u.detach()
+            extra = {name: _like_state(v, u) if isinstance(v, Tensor) else v for name, v in extra.items()}
             if self.array == "torch":
-                return self._check(self.fn(u, **extra), u)
-            arrays = {name: v.detach().cpu().numpy() if isinstance(v, Tensor) else v for name, v in extra.items()}
-            out = torch.as_tensor(np.asarray(self.fn(u.cpu().numpy(), **arrays)))
-            return self._check(out, u).to(u)
+                out = self.fn(u.clone(), **extra)
+            else:
+                arrays = {name: v.detach().cpu().numpy() if isinstance(v, Tensor) else v for name, v in extra.items()}
+                out = torch.from_numpy(np.array(self.fn(u.cpu().numpy().copy(), **arrays)))
+            out = self._check(out, u).to(u.device, u.dtype, copy=True)
+            return out if self.differentiable else out.detach()
 
     def _check(self, out: Any, u: Tensor) -> Tensor:
         shape = tuple(getattr(out, "shape", ()))
         if shape != tuple(u.shape):
             raise ValueError(f"{self.name}: a step returns the shape that it was given, {tuple(u.shape)}, got {shape}")
+        if not isinstance(out, Tensor):
+            raise ValueError(f"{self.name}: a step of torch tensors returns a tensor, got {type(out).__name__}; pass array='numpy' for numpy arrays")
+        if out.is_complex() and not u.is_complex():
+            raise ValueError(f"{self.name}: a step of a real state returns real numbers, got {out.dtype}; return the real part")
         return out
 
     def __repr__(self) -> str:
@@ -110,6 +119,11 @@ def _merge_seeds(value: Tensor | float, seeds: int | None, ndim: int) -> Tensor 
     return value.repeat(seeds, *[1] * (ndim - 1)) if value.shape[0] > 1 else value
 
 
+def _like_state(value: Tensor, u: Tensor) -> Tensor:
+    """A copy of a parameter on the state's device, real numbers in its dtype: data sets keep float64, which would promote a float32 state."""
+    return value.to(u.device, u.dtype if value.is_floating_point() else value.dtype, copy=True)
+
+
 def wrap(
     fn: Callable[..., Any],
     dt: float,
@@ -118,15 +132,16 @@ def wrap(
 ) -> Wrapped:
     """Take any callable as a stepper, so that it can be corrected, trained with, stored and compared like our own.
 
-        u+ = fn(u, **{name: params[name] for each further argument of fn})
+        u+ = fn(u, **{name: params[name] for each further argument of fn that params has})
 
     Args:
-        fn:             maps a state (B, C, *grid) to the state `dt` later. Its further arguments are filled by name from `params`; one called
-                        `k` gets the index of the step.
+        fn:             maps a state (B, C, *grid) to the state `dt` later. Its further arguments are filled by name from `params`; a default serves
+                        where `params` lacks the name; one called `k` gets the index of the step. Tensors among the parameters come in the
+                        state's dtype and on its device. State and result are copied, so it may write in place and return its own memory.
         dt:             time between returned states [s].
         differentiable: True if autograd may go through `fn`; False runs it without gradients, and training through it (WIG) is an error.
         array:          "numpy" hands numpy arrays over and takes them back.
-    Raises: ValueError if `dt` is not positive, if numpy is asked to be differentiable, or (at a call) if the shape changes.
+    Raises: ValueError if `dt` is not positive, if numpy is asked to be differentiable, or (at a call) if the shape changes or numbers become complex.
     """
     if not callable(fn):
         raise ValueError(f"wrap: expected a callable that maps a state to the next, got {type(fn).__name__}")
@@ -138,15 +153,17 @@ def wrap(
         raise ValueError(
             "wrap: numpy functions carry no gradient; pass differentiable=False (ONE and NOG train without it) or write the step in torch"
         )
-    wants, wants_k = _further_arguments(fn)
-    return Wrapped(fn, float(dt), differentiable, array, wants=wants, wants_k=wants_k)
+    wants, accepts, wants_k = _further_arguments(fn)
+    return Wrapped(fn, float(dt), differentiable, array, wants=wants, accepts=accepts, wants_k=wants_k)
 
 
-def _further_arguments(fn: Callable[..., Any]) -> tuple[tuple[str, ...], bool]:
+def _further_arguments(fn: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Names behind the state: those without a default, those with one, and whether `k` is among them."""
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):
-        return (), False
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    names = [p.name for p in list(signature.parameters.values())[1:] if p.kind in named and p.default is inspect.Parameter.empty]
-    return tuple(n for n in names if n != "k"), "k" in signature.parameters
+        return (), (), False
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    further = [p for p in list(signature.parameters.values())[1:] if p.kind in by_name]
+    required, optional = (tuple(p.name for p in further if p.name != "k" and (p.default is p.empty) == bare) for bare in (True, False))
+    return required, optional, any(p.name == "k" for p in further)

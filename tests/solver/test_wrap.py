@@ -33,12 +33,46 @@ def test_arguments_are_filled_by_name_and_k_is_the_index() -> None:
     torch.testing.assert_close(repeat(step, u, 2, k=1), (u * (1 - viscosity) + 1) * (1 - viscosity) + 2)
 
 
-def test_defaults_stay_the_functions_own() -> None:
-    def step(u: Tensor, factor: float = 2.0) -> Tensor:
-        return factor * u
+@pytest.mark.parametrize("array", ("torch", "numpy"))
+def test_a_default_serves_only_where_the_parameter_is_missing(array: str) -> None:
+    def step(u: Tensor, factor: float = 2.0, *, shift: float = 0.0, k: int = 7) -> Tensor:
+        return factor * u + shift + k
 
-    u = smooth(1)
-    assert torch.equal(wrap(step, dt=1.0).at({"factor": 5.0}, u)(u), 2 * u)
+    u = smooth(2)
+    stepper = wrap(step, dt=1.0, array=array)  # type: ignore[arg-type]
+    assert torch.equal(stepper.at({}, u)(u), 2 * u)
+    assert torch.equal(stepper.at({"factor": 5.0}, u)(u, 3), 5 * u + 3)
+    factor = torch.tensor([4.0, 0.5], dtype=torch.float64).reshape(2, 1, 1)
+    assert torch.equal(stepper.at({"factor": factor, "shift": 1.0}, u)(u), factor * u + 1)
+
+
+def writes_in_place(u: Tensor, rate: Tensor) -> Tensor:
+    u *= 0.5
+    rate *= 0.5
+    return u
+
+
+class OwnBuffer:
+    """A solver that keeps its result in memory of its own and returns that."""
+
+    def __init__(self, array: str) -> None:
+        self.kept = np.zeros((2, 1, 48)) if array == "numpy" else torch.zeros(2, 1, 48, dtype=torch.float64)
+
+    def __call__(self, u: Tensor, rate: Tensor) -> Tensor:
+        self.kept[:] = 0.5 * u
+        return self.kept  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("array, differentiable", (("torch", False), ("torch", True), ("numpy", False)))
+@pytest.mark.parametrize("habit", ("writes in place", "own buffer"))
+def test_a_solvers_habits_with_memory_change_nothing(array: str, differentiable: bool, habit: str) -> None:
+    fn = writes_in_place if habit == "writes in place" else OwnBuffer(array)
+    u, rate = smooth(2), torch.ones(2, 1, 1, dtype=torch.float64)
+    step = wrap(fn, dt=1.0, differentiable=differentiable, array=array).at({"rate": rate}, u)  # type: ignore[arg-type]
+    before = u.clone()
+    frames = trajectory(step, u, 3, include_start=True)
+    assert torch.equal(u, before) and torch.equal(rate, torch.ones_like(rate))
+    assert torch.equal(frames, torch.stack([before, before / 2, before / 4], 1))
 
 
 @pytest.mark.parametrize("dtype", (torch.float32, torch.float64))
@@ -51,6 +85,28 @@ def test_numpy_functions_get_arrays_and_keep_the_dtype(dtype: torch.dtype) -> No
     got = wrap(step, dt=1.0, array="numpy").at({"viscosity": viscosity}, u)(u.requires_grad_())
     assert got.dtype == dtype and not got.requires_grad
     torch.testing.assert_close(got, u.detach() * (1 - viscosity), rtol=0, atol=1e-6, check_dtype=False)
+
+
+@pytest.mark.parametrize("array, differentiable", (("torch", False), ("torch", True), ("numpy", False)))
+def test_parameters_in_float64_do_not_promote_the_state(array: str, differentiable: bool) -> None:
+    """Data sets hold parameters in float64; a step of float32 is float32, inside the function too."""
+    seen = []
+
+    def step(u: Tensor, viscosity: Tensor, index: Tensor) -> Tensor:
+        seen.append((str(u.dtype), str(viscosity.dtype), str(index.dtype)))
+        wide = u.astype("float64") if isinstance(u, np.ndarray) else u.double()
+        return wide * (1 - viscosity)  # type: ignore[no-any-return]
+
+    u = smooth(2).float().requires_grad_(differentiable)
+    viscosity = torch.full((2, 1, 1), 0.1, dtype=torch.float64, requires_grad=differentiable)
+    params = {"viscosity": viscosity, "index": torch.arange(2)}
+    got = wrap(step, dt=1.0, differentiable=differentiable, array=array).at(params, u)(u)  # type: ignore[arg-type]
+    assert got.dtype == torch.float32 and got.requires_grad == differentiable
+    assert seen == [("float32", "float32", "int64")] if array == "numpy" else [("torch.float32", "torch.float32", "torch.int64")]
+    if differentiable:
+        grad_u, grad_viscosity = torch.autograd.grad(got.sum(), (u, viscosity))
+        assert (grad_u.dtype, grad_viscosity.dtype) == (torch.float32, torch.float64)
+        torch.testing.assert_close(grad_u, torch.full_like(u, 0.9))
 
 
 def test_gradients_pass_only_through_a_differentiable_step() -> None:
@@ -110,3 +166,7 @@ def test_bad_use_is_named() -> None:
         wrap(decay, dt=1.0, differentiable=True, array="numpy")
     with pytest.raises(ValueError, match=r"returns the shape that it was given, \(2, 1, 48\), got \(2, 1, 24\)"):
         wrap(lambda v: v[..., ::2], dt=1.0).at({}, u)(u)
+    with pytest.raises(ValueError, match="a step of a real state returns real numbers"):
+        wrap(lambda v: v * 1j, dt=1.0).at({}, u)(u)
+    with pytest.raises(ValueError, match="returns a tensor, got ndarray; pass array='numpy'"):
+        wrap(lambda v: v.numpy(), dt=1.0).at({}, u)(u)
