@@ -108,6 +108,34 @@ def test_train_evaluate_report(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "train first" in complaint(capsys, "evaluate", str(tmp_path))
 
 
+def test_evaluate_takes_the_frames_it_needs_and_refuses_a_horizon_that_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "test.nc"
+    made = (
+        "generate",
+        "kuramoto-sivashinsky/testing",
+        "--starts",
+        "1",
+        "--frames",
+        "41",
+        "--dtype",
+        "float64",
+        "--device",
+        "cpu",
+        "--out",
+        str(data),
+    )
+    answer(capsys, *made)
+    assert eg.open(data).attrs["device"] == "cpu" and eg.open(data).dtype.itemsize == 8
+    args = ("evaluate", "--data", str(data), "--baselines", "coarse")
+    errors = {dtype: answer(capsys, *args, "--dtype", dtype, "--device", "cpu")["runs"][0]["error"] for dtype in ("float32", "float64")}
+    assert errors["float32"] != errors["float64"] and errors["float32"] == pytest.approx(errors["float64"], rel=1e-3)  # round-off grows e-fold in 12
+    (short,) = answer(capsys, *args, "--dtype", "float64", "--long-horizon", "12")["runs"]
+    # The rest of the trajectory has no part in the error.
+    assert short["error"] == errors["float64"]
+    assert "horizon 41 needs 42 frames, got trajectories of 41" in complaint(capsys, *args, "--horizon", "41")
+    assert "long_horizon 50 needs 51 frames, got trajectories of 41" in complaint(capsys, *args, "--long-horizon", "50")
+
+
 def test_compare_estimates_runs_and_does_nothing_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "mine.toml"
     config.write_text('tasks = "correct"\nunroll = ["one", "nog:2"]\nsteps = 10\nlr = 1\nstarts = 1\nlong_horizon = 12\nname = "tiny"\n')

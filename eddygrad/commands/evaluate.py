@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -38,10 +38,14 @@ class Evaluate(Command):
     """Test states per test set."""
     horizon: int = 12
     """Frames of the error."""
-    long_horizon: int = 100
-    """Frames for stability and spectra."""
+    long_horizon: int | None = None
+    """Frames for stability and spectra; by default 100 of the recipe's test data, all of --data up to 750."""
     seed: int = 0
     """Seed of the test states."""
+    dtype: Literal["float32", "float64"] | None = None
+    """Floating point type; by default that of the training, float32 without a folder."""
+    device: str | None = None
+    """cpu, cuda, ...; by default that of the training, cpu without a folder."""
 
     def run(self, say: Say) -> Outcome:
         from eddygrad.studies.settings import setting
@@ -50,26 +54,26 @@ class Evaluate(Command):
         if self.folder is not None and not self.folder.is_dir():
             raise ValueError(f"evaluate: expected a folder of eddygrad train, got {self.folder}, which does not exist")
         if self.folder is None:
-            return self._score(setting(self.recipe), None, None, Path(tempfile.gettempdir()), say)
+            return self._score(setting(self.recipe), None, None, Path(tempfile.gettempdir()), self.dtype or "float32", self.device or "cpu", say)
         from safetensors.torch import load_file
 
         from eddygrad.commands.train import load
 
         options, record = load(self.folder)
+        options = replace(options, dtype=self.dtype or options.dtype, device=self.device or options.device)
         stepper = options.bench().stepper(options.task, record["seeds"])
         stepper.load_state_dict(load_file(self.folder / "weights.safetensors"))
-        return self._score(setting(options.recipe), stepper, record, self.folder, say)
+        return self._score(setting(options.recipe), stepper, record, self.folder, options.dtype, options.device, say)
 
-    def _score(self, setting: Any, stepper: Any, record: dict[str, Any] | None, folder: Path, say: Say) -> Outcome:
+    def _score(self, setting: Any, stepper: Any, record: dict[str, Any] | None, folder: Path, dtype: str, device: str, say: Say) -> Outcome:
         from eddygrad.studies import results
         from eddygrad.studies.evaluate import evaluate
         from eddygrad.studies.tested import Tested, baseline
 
-        data = self._data(setting, stepper)
-        horizon = min(self.horizon, data.frames - 1)
+        data, horizon = self._data(setting, dtype, device), self.horizon
         coarse, truth = setting.coarse, setting.reference
         alone: dict[str, Stepper] = {n: truth if n == "reference" else baseline(n, coarse, coarse.dt) for n in self.baselines}
-        scores = {name: evaluate(solver, data, horizon) for name, solver in alone.items()}
+        scores = {name: evaluate(solver, data, horizon, long_horizon=self.long_horizon) for name, solver in alone.items()}
         if stepper is None:
             rows: list[dict[str, Any]] = [
                 {"name": n, "error": float(s.metrics["rellinf"].mean()), "seconds_per_frame": s.seconds_per_frame} for n, s in scores.items()
@@ -78,17 +82,25 @@ class Evaluate(Command):
                 say(f"{row['name']:14} rellinf {row['error']:.3g}   {1e6 * row['seconds_per_frame']:.3g} us/frame")
             return Outcome({"horizon": horizon, "runs": rows})
         assert record is not None
-        Tested(evaluate(stepper, data, horizon), scores, record).write(folder)
+        Tested(evaluate(stepper, data, horizon, long_horizon=self.long_horizon), scores, record).write(folder)
         found = results.load(folder)
         say(results.table(found, baselines=True))
         say(f"{folder}/runs: scores; next: eddygrad report {folder}")
         return Outcome({"folder": str(folder), "horizon": horizon, "runs": results.rows(found)})
 
-    def _data(self, setting: Any, stepper: Any) -> Dataset:
-        from eddygrad.datasets.dataset import open
+    def _data(self, setting: Any, dtype: str, device: str) -> Dataset:
+        """The frames that are looked at, no more: a data set made for training may be long."""
+        import torch
 
-        data = setting.testing(self.starts, self.long_horizon, self.seed) if self.data is None else open(self.data)
+        from eddygrad.datasets.dataset import open
+        from eddygrad.studies.evaluate import LONG_HORIZON
+
+        if self.data is None:
+            data = setting.testing(self.starts, max(self.horizon, 100) if self.long_horizon is None else self.long_horizon, self.seed)
+        else:
+            data = open(self.data)
+            frames = max(self.horizon, LONG_HORIZON if self.long_horizon is None else self.long_horizon) + 1
+            data = data.take(frames / data.frames) if frames < data.frames else data
         if data.samples == 0 or data.frames < 2:
             raise ValueError(f"evaluate: expected trajectories of at least two frames, got {data!r}")
-        like = None if stepper is None else next(stepper.parameters())
-        return data if like is None else data.to(like.device, like.dtype)
+        return data.to(device, getattr(torch, dtype))

@@ -40,6 +40,8 @@ class Generate(Command):
     """Trajectories per shard; by default about 256 MiB."""
     dtype: Literal["float32", "float64"] = "float32"
     """Floating point type on disk."""
+    device: str = "cpu"
+    """Where the states are computed: cpu, cuda, ..."""
 
     def run(self, say: Say) -> Outcome:
         import torch
@@ -52,6 +54,8 @@ class Generate(Command):
             recipe = ks.training(5000 if self.frames is None else self.frames, self.domains or ks.TRAINING_DOMAINS, **warmup)
         else:
             recipe = ks.testing(self.starts, (13 if self.frames is None else self.frames) - 1, seed=self.seed, **warmup)
-        data = recipe.generate(self.out, progress=not self.json, store_dtype=getattr(torch, self.dtype), shard_samples=self.shard_samples)
+        data = recipe.generate(
+            self.out, progress=not self.json, store_dtype=getattr(torch, self.dtype), shard_samples=self.shard_samples, device=self.device
+        )
         say(f"{self.out}: {data!r}")
         return Outcome({"path": str(self.out), "samples": data.samples, "frames": data.frames, "dt": data.dt, "stepper": data.attrs["stepper"]})

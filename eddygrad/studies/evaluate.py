@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ from eddygrad.solver.rollout import trajectory
 from eddygrad.solver.step import Params, Step, Stepper
 from eddygrad.training import metrics
 
+LONG_HORIZON = 750  # frames after the first, the longest that evaluate looks at unless told otherwise; the paper's longest test
 _BLOWN_UP = 1e3  # times the largest |u| of the reference: from here a trajectory counts as diverged
+_BANDS = ("band_low_final", "band_middle_final", "band_high_final")
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,11 @@ class Evaluation:
     """What a stepper achieved; the leading axis is the seed, one entry for a stepper without a stack.
 
     Args:
-        metrics:         name -> (S, samples).
+        metrics:         name -> (S, samples); see `evaluate`.
         error_over_time: (S, H + 1), mean over samples of the paper's e(t).
-        spectrum:        "k", "reference", "model" (S, K).
-        prediction, reference: (S, samples, T, C, *grid) and (samples, T, C, *grid), all frames, for pictures.
+        spectrum:        "k" (K,), the mode number m (shell of modes in more dimensions), "reference" (K,), "model" (S, K), NaN where no frame was
+                         finite, and "dropped_frames" (S,), those that were not.
+        prediction, reference: (S, samples, T, C, *grid) and (samples, T, C, *grid), the frames of the long window, for pictures.
         diverged:        per seed, trajectories of the long window that became non-finite or larger than 1000 times the reference.
     """
 
@@ -55,63 +59,77 @@ class Evaluation:
     dt: float = 1.0
 
     def charging(self, diverged: Sequence[bool]) -> Evaluation:
-        """Seeds whose training diverged, scored with their last finite weights until here, count as diverged throughout: 30 in the paper's metric."""
+        """Seeds whose training diverged, scored with their last finite weights until here, count as diverged throughout.
+
+        30 in every error, as in the paper's metric, 0 in every time.
+        """
         for seed, lost in enumerate(diverged):
             if lost:
-                self.metrics["rellinf"][seed] = metrics.CLIPPED_ERROR
+                for name, value in self.metrics.items():
+                    value[seed] = 0.0 if "_time" in name else metrics.CLIPPED_ERROR
                 self.error_over_time[seed] = metrics.CLIPPED_ERROR
                 self.diverged[seed] = self.metrics["rellinf"].shape[1]
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """The `test` part of a run's JSON."""
+        """The `test` part of a run's JSON: `rellinf` in full, the other metrics to six digits, null for NaN."""
         return {
             "sets": list(self.sets),
             "horizon": self.error_over_time.shape[-1] - 1,
+            "long_horizon": self.reference.shape[1] - 1,
             "dt": self.dt,
-            "metrics": {name: value.tolist() for name, value in self.metrics.items()},
+            "metrics": {name: value.tolist() if name == "rellinf" else _short(value.tolist()) for name, value in self.metrics.items()},
             "error_over_time": self.error_over_time.tolist(),
-            "spectrum": {name: value.tolist() for name, value in self.spectrum.items()},
+            "spectrum": {"axis": "mode", **{name: _short(value.tolist()) for name, value in self.spectrum.items()}},
             "inference_seconds_per_frame": self.seconds_per_frame,
             "inference_batch": self.batch,
             "diverged_samples": self.diverged,
         }
 
 
+def _short(value: Any) -> Any:
+    """Six digits, None for NaN and Inf: files of many seeds and samples stay small and are JSON for every reader."""
+    if isinstance(value, list):
+        return [_short(v) for v in value]
+    return value if isinstance(value, int) else float(f"{value:.6g}") if math.isfinite(value) else None
+
+
 @torch.no_grad()
-def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper | None = None) -> Evaluation:
+def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper | None = None, long_horizon: int | None = None) -> Evaluation:
     """Roll `stepper` out from the first frame of every trajectory of `data` and compare.
 
-    `rellinf`, `nrmse_final` and e(t) over the first `horizon` frames (SYSTEMS of the paper: 12), `correlation_time` and `spectrum_error` over all
-    frames of the data, `divergence_time` where the reference stepper is given (1-D).
+    Over the first `horizon` frames (12 in the paper): `rellinf` and e(t). In the last of them: `nrmse_final`, `vrmse_final`; on a line also
+    `h1_final` and the error in the lower, middle and upper third of the modes, `band_low_final` and so on.
 
-    Raises: ValueError if the data are shorter than the horizon.
+    Over the long window: `correlation_time` (below .2 for 8 frames) and `correlation_time_08` (first frame below .8); `rms_ratio`, prediction over
+    reference; `spectrum_shape`, half the sum over modes of the difference of the shares of energy (0: same shape, 1: nothing in common); on a line
+    `spectrum_error`; `divergence_time` where the reference stepper is given (1-D). What is not finite counts as 30, in `spectrum_shape` as 1.
+
+    Args:
+        long_horizon: frames after the first in the long window; None: all there are, at most 750. What comes later is not read.
+    Raises: ValueError if the data are shorter than horizon or long_horizon, or long_horizon is shorter than the horizon.
     """
-    if horizon + 1 > data.frames:
-        raise ValueError(f"evaluate: horizon {horizon} needs {horizon + 1} frames, got trajectories of {data.frames}; generate longer test data")
-    truth, params, ndim = data.all(), data.params, data.grid.ndim
+    long = _long_horizon(horizon, long_horizon, data.frames)
+    window, ndim = data.windows(long, 0), data.grid.ndim
+    truth, params = window.u, window.params
     like = truth[:, 0]
     step = stepper.at(params, like)
     seeds = getattr(stepper, "seeds", None)
     start = like if seeds is None else like.expand(len(seeds), *like.shape)
-    whole = trajectory(step, start, data.frames, include_start=True, time_axis=1 if seeds is None else 2)
+    whole = trajectory(step, start, long + 1, include_start=True, time_axis=1 if seeds is None else 2)
     whole = whole.unsqueeze(0) if seeds is None else whole
-    u, ref = whole[:, :, : horizon + 1], truth[:, : horizon + 1]
-    error = metrics.error_over_time(u, ref, ndim)
-    scores = {
-        "rellinf": error.mean(-1),
-        "nrmse_final": metrics.nrmse(u, ref, ndim)[..., -1].nan_to_num(nan=metrics.CLIPPED_ERROR).clamp(max=metrics.CLIPPED_ERROR),
-        "correlation_time": metrics.correlation_time(metrics.correlation(whole, truth, ndim)) * data.dt,
-    }
-    if ndim == 1:
-        scores["spectrum_error"] = metrics.spectrum_error(whole, truth)
+    error = metrics.error_over_time(whole[:, :, : horizon + 1], truth[:, : horizon + 1], ndim)
+    scores = {"rellinf": error.mean(-1), **_final(whole[:, :, horizon], truth[:, horizon], data), **_duration(whole, truth, data)}
+    energy = torch.stack([energy_spectrum(u.double(), data.grid).energy for u in whole])
+    true_energy = energy_spectrum(truth.double(), data.grid).energy
+    scores |= _attractor(energy, true_energy)
     if reference is not None:
         scores["divergence_time"] = _divergence_time(whole, reference, params, like) * data.dt
     lost = ~(torch.isfinite(whole).flatten(2).all(-1) & (whole.abs().flatten(2).amax(-1) < _BLOWN_UP * truth.abs().amax()))
     return Evaluation(
         metrics=scores,
         error_over_time=error.mean(1),
-        spectrum=_spectrum(whole, truth, data),
+        spectrum=_spectrum(energy, true_energy),
         prediction=whole,
         reference=truth,
         diverged=lost.sum(1).tolist(),
@@ -120,6 +138,48 @@ def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper |
         sets=_sets(data),
         dt=data.dt,
     )
+
+
+def _long_horizon(horizon: int, long_horizon: int | None, frames: int) -> int:
+    long = min(frames - 1, LONG_HORIZON) if long_horizon is None else long_horizon
+    for name, value in (("horizon", horizon), ("long_horizon", long)):
+        if value + 1 > frames:
+            raise ValueError(f"evaluate: {name} {value} needs {value + 1} frames, got trajectories of {frames}; generate longer test data")
+    if not 1 <= horizon <= long:
+        raise ValueError(f"evaluate: expected 1 <= horizon <= long_horizon, got {horizon} and {long}; pass a longer long_horizon")
+    return long
+
+
+def _clipped(error: Tensor) -> Tensor:
+    return torch.nan_to_num(error, nan=metrics.CLIPPED_ERROR, posinf=metrics.CLIPPED_ERROR).clamp(max=metrics.CLIPPED_ERROR)
+
+
+def _final(u: Tensor, truth: Tensor, data: Dataset) -> dict[str, Tensor]:
+    """Errors of one frame: (S, samples) each. u: (S, samples, C, *grid). truth: (samples, C, *grid)."""
+    ndim, u, truth = data.grid.ndim, u.unsqueeze(2), truth.unsqueeze(1)
+    errors = {"nrmse_final": metrics.nrmse(u, truth, ndim), "vrmse_final": metrics.vrmse(u, truth, ndim)}
+    if ndim == 1:
+        errors["h1_final"] = metrics.h1(u, truth, data.params.get("length", data.grid.lengths[0]))
+        errors |= dict(zip(_BANDS, metrics.band_errors(u, truth).unbind(-1), strict=True))
+    return {name: _clipped(value[..., 0]) for name, value in errors.items()}
+
+
+def _duration(whole: Tensor, truth: Tensor, data: Dataset) -> dict[str, Tensor]:
+    """How long the prediction follows the reference, and on a line how its spectrum differs: (S, samples) each."""
+    rho = metrics.correlation(whole, truth, data.grid.ndim)
+    scores = {
+        "correlation_time": metrics.correlation_time(rho) * data.dt,
+        "correlation_time_08": metrics.correlation_time(rho, 0.8, run=1) * data.dt,
+    }
+    return scores | ({"spectrum_error": metrics.spectrum_error(whole, truth)} if data.grid.ndim == 1 else {})
+
+
+def _attractor(energy: Tensor, true_energy: Tensor) -> dict[str, Tensor]:
+    """Root mean square and shares of energy, over all frames: (S, samples) each. Energies: (..., samples, T, K)."""
+    model, truth = energy.mean(-2), true_energy.mean(-2)
+    total, true_total = model.sum(-1, keepdim=True), truth.sum(-1, keepdim=True)
+    shape = 0.5 * (model / total - truth / true_total).abs().sum(-1)
+    return {"rms_ratio": _clipped((total / true_total).sqrt().squeeze(-1)), "spectrum_shape": torch.nan_to_num(shape, nan=1.0)}
 
 
 def _sets(data: Dataset) -> list[dict[str, Any]]:
@@ -131,19 +191,19 @@ def _sets(data: Dataset) -> list[dict[str, Any]]:
 
 def _divergence_time(whole: Tensor, reference: Stepper, params: Params, like: Tensor) -> Tensor:
     step = reference.at(params, like)
-    following = torch.stack([step(whole[:, :, t].clamp(-1e4, 1e4)) for t in range(whole.shape[2] - 1)], 2)
+    following = torch.stack([step(whole[:, :, t]) for t in range(whole.shape[2] - 1)], 2)
     return metrics.divergence_time(whole, following)
 
 
-def _spectrum(whole: Tensor, truth: Tensor, data: Dataset) -> dict[str, Tensor]:
-    """Mean energy spectrum over samples and frames, on mode numbers (domains of several lengths share one axis)."""
-    finite = torch.nan_to_num(whole, nan=0.0, posinf=0.0, neginf=0.0)
-    model = energy_spectrum(finite.double(), data.grid)
-    reference = energy_spectrum(truth.double(), data.grid)
+def _spectrum(energy: Tensor, true_energy: Tensor) -> dict[str, Tensor]:
+    """Mean spectrum over samples and frames that are finite, on mode numbers: domains of several lengths share one axis."""
+    finite = torch.isfinite(energy).all(-1)
+    kept = torch.where(finite.unsqueeze(-1), energy, 0.0).flatten(1, -2).sum(1) / finite.flatten(1).sum(1).unsqueeze(-1)
     return {
-        "k": model.k.reshape(-1),
-        "reference": reference.energy.flatten(0, -2).mean(0),
-        "model": model.energy.flatten(1, -2).mean(1),
+        "k": torch.arange(energy.shape[-1]),
+        "reference": true_energy.flatten(0, -2).mean(0),
+        "model": kept,
+        "dropped_frames": (~finite).flatten(1).sum(1),
     }
 
 

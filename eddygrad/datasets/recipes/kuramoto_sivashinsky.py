@@ -128,6 +128,7 @@ class Recipe:
         progress: bool = True,
         store_dtype: torch.dtype = torch.float32,
         shard_samples: int | None = None,
+        device: torch.device | str = "cpu",
     ) -> Dataset:
         """Compute in float64, store in float32: into a folder, a ".nc" file, or (None) memory.
 
@@ -144,6 +145,7 @@ class Recipe:
             shard_samples=shard_samples,
             store_dtype=store_dtype,
             attrs={"recipe": self.name, "sets": [d.describe() for d in self.domains]},
+            device=device,
             progress=progress,
         )
 
