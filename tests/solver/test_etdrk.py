@@ -228,3 +228,36 @@ def test_bad_states_and_lengths_are_named() -> None:
             scheme().at({"length": length.double()}, u)
         with pytest.raises(ValueError, match="'length' must be a number or"):
             scheme().at({"length": length.double().requires_grad_()}, u)
+
+
+def test_names_that_the_equation_does_not_have_are_errors_unless_they_stand_beside_its_own() -> None:
+    u, step = smooth(2), scheme()
+    for params, message in (
+        ({"L": 99.0}, r"has \['length'\], got \['L'\]; rename it"),
+        ({"viscosity": 0.1, "t0": 0.0}, r"has \['length'\], got \['viscosity'\]"),
+        ({"Length": 99.0}, "has no 'Length', got .*; did you mean 'length'"),
+        ({"length": 50.0, "lenght": 99.0}, "did you mean 'length'"),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            step.at(params, u)
+        assert "\n" not in str(caught.value)
+    assert torch.equal(step.at({"t0": 5.0}, u)(u), step.at({}, u)(u))
+    beside = {"length": 1.1 * LENGTH, "viscosity": torch.ones(2, 1, 1), "strength": 2.0, "t0": 0.0}
+    assert torch.equal(step.at(beside, u)(u), step.at({"length": 1.1 * LENGTH}, u)(u))
+
+
+@pytest.mark.parametrize("lengths", (1, 2))
+@pytest.mark.parametrize("realisation", ("dense", "spectral"))
+def test_coefficients_first_used_in_inference_mode_serve_training(realisation: str, lengths: int) -> None:
+    """Kept coefficients must be ordinary tensors: backward saves them."""
+    length = LENGTH * (1 + torch.arange(lengths).double().reshape(-1, 1, 1) * 0.07).expand(2, 1, 1)
+    u = smooth(2)
+    stepper = scheme(2, realisation, dt=0.53 + 0.01 * lengths)  # a step of no other test, so that nothing is kept yet
+    with torch.inference_mode():
+        bound = stepper.at({"length": length}, u)
+        expected = bound(u)
+    for step in (bound, stepper.at({"length": length}, u)):
+        leaf = u.clone().requires_grad_()
+        v = step(leaf)
+        (grad,) = torch.autograd.grad(v.square().sum(), leaf)
+        assert torch.equal(v, expected) and grad.abs().max() > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Literal
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from eddygrad.solver.equations.equation import SpectralEquation
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.memory import ordinary_tensors
 from eddygrad.solver.schemes.dense import DenseStep, dense_stages
 from eddygrad.solver.schemes.spectral import SpectralETDStep, SpectralStage
 from eddygrad.solver.schemes.tableau import Stage, etdrk
@@ -69,8 +71,14 @@ class ETDRK:
         return self.dt / self.substeps
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
-        """Bind to `params` ("length" [m], optional): the step for states like `like` (B, C, *grid)."""
+        """Bind to `params` ("length" [m], optional): the step for states like `like` (B, C, *grid).
+
+        Names that the equation does not have may stand beside its own, for networks and other solvers see the same mapping; "t0" always may.
+        Raises: ValueError for an unknown name that nearly is a known one ("Length"), and for any unknown name where none of the equation's own
+                is given ({"L": 99} would run on the grid's length).
+        """
         self.grid.check(like)
+        _check_names(params, self.equation)
         length = params.get("length")
         if isinstance(length, Tensor) and length.requires_grad:
             if length.numel() > 1 and not _per_sample(length):
@@ -105,12 +113,27 @@ class ETDRK:
         """Coefficients once per distinct length, then picked per sample."""
         if not _per_sample(length):
             raise ValueError(f"params: 'length' must be a number or (batch, 1, {'1, ' * (self.grid.ndim - 1)}1), got {tuple(length.shape)}")
-        distinct, index = torch.unique(length, return_inverse=True)
-        if distinct.numel() == 1:
-            return _shared(self, float(distinct), like.dtype, like.device)
-        table = _table(self, tuple(distinct.tolist()), like.dtype, like.device)
-        where = index.reshape(length.shape[: length.ndim - self.grid.ndim - 1])
-        return self._spectral([stage.pick(where) for stage in table])
+        with ordinary_tensors():
+            distinct, index = torch.unique(length, return_inverse=True)
+            if distinct.numel() == 1:
+                return _shared(self, float(distinct), like.dtype, like.device)
+            table = _table(self, tuple(distinct.tolist()), like.dtype, like.device)
+            where = index.reshape(length.shape[: length.ndim - self.grid.ndim - 1])
+            return self._spectral([stage.pick(where) for stage in table])
+
+
+def _check_names(params: Params, equation: SpectralEquation) -> None:
+    own = set(equation.parameters)
+    known = sorted(own | {"length", "t0"})
+    unknown = sorted(set(params) - set(known))
+    for name in unknown:
+        near = get_close_matches(name.lower(), known, n=1, cutoff=0.8)
+        if near:
+            raise ValueError(f"params: {equation.name} has no {name!r}, got {sorted(params)}; did you mean {near[0]!r}?")
+    if unknown and own and own.isdisjoint(params):
+        raise ValueError(
+            f"params: {equation.name} has {sorted(own)}, got {unknown}; rename it, or give {sorted(own)[0]!r} too if others need {unknown[0]!r}"
+        )
 
 
 def _per_sample(length: Tensor) -> bool:
@@ -128,14 +151,14 @@ def _cast(stages: list[Stage], flux: Tensor, dtype: torch.dtype) -> list[Spectra
 
 @lru_cache(maxsize=256)
 def _shared(scheme: ETDRK, length: float | None, dtype: torch.dtype, device: torch.device) -> Step:
-    with torch.no_grad():
+    with ordinary_tensors():
         return scheme._build(None if length is None else torch.tensor(length, dtype=torch.float64, device=device), dtype, device)
 
 
 @lru_cache(maxsize=64)
 def _table(scheme: ETDRK, lengths: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> list[SpectralStage]:
     """Coefficients for the distinct lengths, stacked on a first axis: (lengths, 1, *spectrum)."""
-    with torch.no_grad():
+    with ordinary_tensors():
         shape = (-1,) + (1,) * (scheme.grid.ndim + 1)
         stages, flux = scheme.stages(torch.tensor(lengths, dtype=torch.float64, device=device).reshape(shape), device)
         return _cast(stages, flux, dtype)
