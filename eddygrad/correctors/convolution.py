@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from eddygrad.solver.memory import ordinary_tensors
+
 _scratch = threading.local()
 
 
@@ -22,7 +24,8 @@ def _workspace(name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
     if key not in kept:
         while len(kept) >= 8:
             kept.popitem(last=False)
-        kept[key] = torch.empty(shape, dtype=like.dtype, device=like.device)
+        with ordinary_tensors():
+            kept[key] = torch.empty(shape, dtype=like.dtype, device=like.device)
     return kept[key]
 
 

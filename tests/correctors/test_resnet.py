@@ -1,12 +1,14 @@
 """The residual network: counts by formula, symmetry, and independent references for values and gradients."""
 
 import math
+import threading
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from eddygrad.correctors import convolution
 from eddygrad.correctors.resnet import ResNet
 
 
@@ -154,6 +156,19 @@ def test_interleaved_calls_do_not_share_scratch_memory():
     ya, yb = a(x), b(x)
     together = [torch.autograd.grad(y.square().sum(), list(net.parameters())) for y, net in ((ya, a), (yb, b))]
     assert all(torch.equal(p, q) for one, two in zip(alone, together) for p, q in zip(one, two))
+
+
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_evaluating_in_inference_mode_first_leaves_training_as_it_is(ndim, monkeypatch):
+    net, x = ResNet(3, 1, 1, 1, ndim).double(), noise(2, 1, *[8, 6][:ndim])
+    results = []
+    for evaluate_first in (False, True):
+        monkeypatch.setattr(convolution, "_scratch", threading.local())  # nothing is kept yet
+        if evaluate_first:
+            with torch.inference_mode():
+                net(x)
+        results.append(torch.autograd.grad(net(x).square().sum(), list(net.parameters())))
+    assert all(torch.equal(a, b) for a, b in zip(*results))
 
 
 @pytest.mark.parametrize("options", [{"width": 0}, {"depth": -1}, {"ndim": 4}, {"cin": 0}, {"seeds": ()}])
