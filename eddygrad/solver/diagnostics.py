@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.randomness import generator
 from eddygrad.solver.rollout import repeat
 from eddygrad.solver.step import Step
 from eddygrad.solver.transforms import fft
@@ -78,7 +79,7 @@ def lyapunov_exponent(
     if every < 1 or steps < every or steps % every or warmup % every:
         raise ValueError(f"lyapunov_exponent: every={every} must divide steps={steps} and warmup={warmup}; steps must be positive")
     axes = tuple(range(1, u.ndim))
-    v = torch.randn(u.shape, dtype=u.dtype, generator=torch.Generator().manual_seed(seed)).to(u.device)
+    v = torch.randn(u.shape, dtype=u.dtype, generator=generator(seed, "lyapunov perturbation")).to(u.device)
     growth = []
     for n in range(0, warmup + steps, every):
         length = v.square().mean(dim=axes, keepdim=True).sqrt()

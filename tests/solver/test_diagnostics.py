@@ -66,6 +66,18 @@ def test_two_trajectories_and_the_tangent_agree_on_chaos() -> None:
     assert 0.02 < tangent.exponent < 0.2
 
 
+def test_the_first_perturbation_is_not_the_stream_that_users_draw_states_from() -> None:
+    u, seen = torch.randn(1, 1, 500, dtype=torch.float64, generator=torch.Generator().manual_seed(3)), []
+
+    def step(v: Tensor, k: int = 0) -> Tensor:
+        seen.append(v)
+        return v
+
+    lyapunov_exponent(step, u, steps=1, dt=1.0, seed=3)
+    cosine = torch.nn.functional.cosine_similarity((seen[0] - u).flatten(), u.flatten(), dim=0)
+    assert cosine.abs() < 4 / 500**0.5  # four standard deviations for independent numbers
+
+
 def test_the_exponent_refuses_what_would_mislead() -> None:
     u, step = smooth(1), scheme().at({}, smooth(1))
     with pytest.raises(ValueError, match="float64"):
