@@ -36,8 +36,8 @@ class Corrected(nn.Module):
         channels: indices of the state's channels that the network writes; None writes all.
         features: what is shown beside the state.
         cut:      "solver" back-propagates through the network only, "network" through the solver only, None through both. Where the network
-                  sees the solver's result (sequential), nothing is left of "solver" between steps: it is NOG.
-    Raises: ValueError where the solver that a base or view needs is missing.
+                  sees the solver's result (sequential, no bypass), "solver" would leave nothing between steps, which is NOG, and is refused.
+    Raises: ValueError where the solver that a base or view needs is missing, or cut="solver" would be NOG under another name.
     """
 
     def __init__(
@@ -59,6 +59,10 @@ class Corrected(nn.Module):
         if base not in ("none", "state", "solver") or sees not in ("state", "solver") or cut not in (None, "solver", "network"):
             raise ValueError(
                 f"Corrected: base none|state|solver, sees state|solver, cut None|solver|network expected, got {base!r}, {sees!r}, {cut!r}"
+            )
+        if cut == "solver" and sees == "solver" and base != "state":
+            raise ValueError(
+                "Corrected: cut='solver' leaves no gradient between steps where the network sees the solver's result: train with 'nog:M'"
             )
         if not dt > 0:
             raise ValueError(f"Corrected: dt must be positive, got {dt}")

@@ -94,6 +94,13 @@ def test_only_the_named_channels_are_written(base):
     torch.testing.assert_close(stepper.at({}, u)(u), expected, **TOLERANCE)
 
 
+def test_the_solver_may_be_cut_where_another_path_is_left(u):
+    for base, sees in (("solver", "state"), ("none", "state"), ("state", "state"), ("state", "solver")):
+        stepper = Corrected(Known(), reference(), base=base, sees=sees, scale=0.5, dt=1.0, cut="solver")
+        start = u.clone().requires_grad_()
+        assert torch.autograd.grad(stepper.at(PARAMS, u)(start).sum(), start)[0].abs().max() > 0
+
+
 def test_features_show_the_domain_size_and_standardise_the_state(u):
     shown = domain_size()(u, {"length": 2 * math.pi * 8 * torch.tensor([0.9, 1.0, 1.4]).double().reshape(3, 1, 1)}, 1)
     assert shown.shape == (3, 2, 16) and torch.equal(shown[:, :1], u)
@@ -123,6 +130,8 @@ def test_errors_name_what_is_missing(u):
         (lambda: Corrected(Known(), None, base="solver", sees="state", scale=1, dt=1), "no solver was given"),
         (lambda: Corrected(Known(), None, base="half", sees="state", scale=1, dt=1), "base none|state|solver"),
         (lambda: predict(Known(), 0.0), "dt must be positive"),
+        (lambda: correct(reference(), Known(), "sequential", cut="solver"), "train with 'nog:M'"),
+        (lambda: correct(reference(), Known(), "no-bypass", cut="solver"), "train with 'nog:M'"),
     ):
         with pytest.raises(ValueError, match=text.replace("|", r"\|")) as caught:
             call()

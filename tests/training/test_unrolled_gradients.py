@@ -211,6 +211,8 @@ def test_wig_through_a_solver_without_gradients_names_the_two_ways_out():
         with pytest.raises(ValueError, match=r"'nog:\d'.*cut='solver'") as caught:
             Unrolled(stepper, policy)
         assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"train with 'one' or 'nog:3'$"):  # cutting the solver's path would be NOG there
+        Unrolled(correct(wrap(lambda u: u, dt=1.0), ResNet(2, 0, 1, 1), "sequential"), "wig:3")
     for policy in ("one", "nog:3", "wig:3/1", "push:3/2"):
         Unrolled(stepper, policy)
     Unrolled(correct(wrap(lambda u: u, dt=1.0), ResNet(2, 0, 1, 1), "parallel", cut="solver"), "wig:3")

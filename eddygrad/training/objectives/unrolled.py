@@ -113,9 +113,11 @@ class Unrolled(nn.Module):
 
     def _check_gradient(self, horizon: int) -> None:
         if not self.stepper.differentiable and self.unrolling.needs_solver_gradient(horizon):
+            # A network that sees the state is a second path between steps; one that sees the solver's result is not.
+            parallel = getattr(self.stepper, "sees", None) == "state"
             raise ValueError(
                 f"unroll: {self.unrolling.name} over {horizon} steps back-propagates through the solver, but it is declared not differentiable; "
-                f"train with 'one' or 'nog:{horizon}', or cut the path by Corrected(..., cut='solver')"
+                f"train with 'one' or 'nog:{horizon}'" + ", or cut the path by correct(..., mode='parallel', cut='solver')" * parallel
             )
 
     def _mean(self, squared: Tensor) -> Tensor:
