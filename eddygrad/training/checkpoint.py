@@ -60,6 +60,11 @@ def save_weights(path: Path, state: dict[str, Tensor], description: dict[str, An
     write_atomically(path.with_suffix(".json"), (json.dumps(description, indent=1) + "\n").encode())
 
 
+def digest(t: Tensor) -> str:
+    """Of the numbers of a tensor, whatever its device."""
+    return hashlib.sha256(t.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()).hexdigest()[:16]
+
+
 class MetricsLog:
     """`metrics.jsonl`: one JSON object a line, appended; a resumed run first cuts off what its checkpoint has not seen."""
 

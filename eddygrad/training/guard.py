@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -13,9 +15,13 @@ class Guard:
     """Per-seed freezing, outlier skipping and clipping, in that order.
 
     freeze:  a seed whose loss or gradient is not finite is frozen for good; the others go on untouched. A single run raises instead.
-    outlier: an update whose gradient norm exceeds `outlier` times its moving average (decay `decay`, after `settle` updates) is skipped.
+    outlier: an update whose gradient norm exceeds the cutoff, `outlier` times its moving average (decay `decay`, after `settle` updates), is
+             skipped. The average takes it as if it were as long as the cutoff, so that a rise that lasts is let through after some updates:
+             a_{k+1} = decay a_k + (1 - decay) min(|g_k|, outlier a_k).
     clip:    a longer gradient is scaled to this norm.
     None switches a rule off. Counters: `skipped`, `clipped` per seed, `frozen_at` (update, or -1).
+
+    Raises: ValueError for an outlier factor of 1 or less, which would skip for ever, or a clip that is not positive.
     """
 
     clip: float | None = None
@@ -28,6 +34,10 @@ class Guard:
     average: list[float] = field(default_factory=list)
     seen: list[int] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if (self.outlier is not None and not self.outlier > 1) or (self.clip is not None and not self.clip > 0):
+            raise ValueError(f"Guard: outlier > 1 and clip > 0 expected, got outlier={self.outlier}, clip={self.clip}; None switches a rule off")
+
     def start(self, seeds: int) -> Guard:
         """The same rules for a run of so many seeds, counters at zero; the guard of a plan itself stays as it is."""
         return replace(self, skipped=[0] * seeds, clipped=[0] * seeds, seen=[0] * seeds, frozen_at=[-1] * seeds, average=[0.0] * seeds)
@@ -36,9 +46,12 @@ class Guard:
     def alive(self) -> list[bool]:
         return [at < 0 for at in self.frozen_at]
 
-    def admit(self, loss: Tensor, grad: Tensor, step: int, seeds: tuple[int, ...] | None) -> list[bool]:
+    def admit(
+        self, loss: Tensor, grad: Tensor, step: int, seeds: tuple[int, ...] | None, culprit: Callable[[], int | None] = lambda: None
+    ) -> list[bool]:
         """Which seeds are updated; scales `grad` (S, P) in place where clipped.
 
+        Args:   culprit: finds the sample of the window that made a single run diverge; asked only then.
         Raises: FloatingPointError for a single run (seeds None) whose loss or gradient is not finite.
         """
         norms = torch.linalg.vector_norm(grad, dim=1)
@@ -51,9 +64,11 @@ class Guard:
             if not ok:
                 self.frozen_at[i], active[i] = step, False
                 if seeds is None:
-                    value = loss.reshape(-1)[i].item()
+                    value, sample = loss.reshape(-1)[i].item(), culprit()
+                    what = f"loss {value}" + " with a gradient that is not finite" * math.isfinite(value)
+                    where = f"update {step}" + (f", sample {sample} of its window" if sample is not None else "")
                     raise FloatingPointError(
-                        f"fit: the run has diverged: loss {value} at update {step}; lower the learning rate, clip gradients or shorten the horizon"
+                        f"fit: the run has diverged: {what} at {where}; lower the learning rate, clip gradients or shorten the horizon"
                     )
             elif self._is_outlier(i, lengths[i]):
                 self.skipped[i] += 1
@@ -66,8 +81,10 @@ class Guard:
     def _is_outlier(self, i: int, norm: float) -> bool:
         if self.outlier is None:
             return False
-        if self.seen[i] >= self.settle and norm > self.outlier * self.average[i]:
-            return True
-        self.average[i] = norm if self.seen[i] == 0 else self.decay * self.average[i] + (1 - self.decay) * norm
+        cutoff = self.outlier * self.average[i]
+        # A seed whose gradients were all zero has no scale to be out of.
+        outlying = self.seen[i] >= self.settle and norm > cutoff > 0
+        taken = cutoff if outlying else norm
+        self.average[i] = taken if self.seen[i] == 0 else self.decay * self.average[i] + (1 - self.decay) * taken
         self.seen[i] += 1
-        return False
+        return outlying

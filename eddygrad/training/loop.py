@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from eddygrad.solver.rollout import BatchAt
-from eddygrad.training.checkpoint import MetricsLog, load_state, save_state, save_weights
+from eddygrad.solver.rollout import BatchAt, Window
+from eddygrad.training.checkpoint import MetricsLog, digest, load_state, save_state, save_weights
 from eddygrad.training.gradients import gradients
 from eddygrad.training.guard import Guard
 from eddygrad.training.schedule import Constant, Plateau, Schedule, set_rates
@@ -94,6 +94,11 @@ class Loop:
         self.stack = SeedStack(module, None if self.seeds is None else len(self.seeds))
         self.optimizer = self.stack.optimizer(training.optimizer, training.lr)
         self.guard = training.guard.start(self.stack.count)
+        self.start = {
+            "dtype": str(self.stack.buffer.dtype).removeprefix("torch."),
+            "device": self.stack.buffer.device.type,
+            "initial weights": digest(self.stack.buffer),
+        }
         self.step, self.seconds, self.curve = 0, 0.0, []  # type: int, float, list[dict[str, Any]]
 
     @property
@@ -117,7 +122,7 @@ class Loop:
         grad = self.stack.combine(grads, weights)
         total = sum(torch.as_tensor(weights[name]) * loss.detach() for name, loss in losses.items())
         assert isinstance(total, Tensor)
-        active = self.guard.admit(total, grad, self.step, self.seeds)
+        active = self.guard.admit(total, grad, self.step, self.seeds, lambda: self._culprit(window))
         if isinstance(plan.schedule, Plateau):
             active = [on and not plan.schedule.stopped(i) for i, on in enumerate(active)]
         self.stack.assign(grad, active)
@@ -125,6 +130,19 @@ class Loop:
         self.optimizer.step()
         self.step += 1
         return total.reshape(-1)
+
+    def _culprit(self, window: Any) -> int | None:
+        """The first sample of a single run's window that alone has no finite loss or gradient."""
+        if not isinstance(window, Window) or window.time_axis != 1:
+            return None
+        batch = len(window.u)
+        for i in range(batch):
+            params = {name: value[i : i + 1] if value.ndim and len(value) == batch else value for name, value in window.params.items()}
+            losses = self.objective(Window(window.u[i : i + 1], params))
+            grads = gradients(losses, self.stack.params)
+            if not all(torch.isfinite(t).all() for t in (*losses.values(), *(g for part in grads.values() for g in part if g is not None))):
+                return i
+        return None
 
     @torch.no_grad()
     def validate(self) -> list[float]:
@@ -141,17 +159,20 @@ class Loop:
             "seconds": self.seconds,
             "curve": json.dumps(self.curve),
             "buffer": self.stack.buffer,
+            "start": self.start,
             "optimizer": self.optimizer.state_dict(),
             "plateau": plan.schedule.state if isinstance(plan.schedule, Plateau) else {},
             "guard": {name: getattr(guard, name) for name in ("skipped", "clipped", "frozen_at", "average", "seen")},
         }
 
     def load(self, state: dict[str, Any]) -> None:
+        """Go on from `state`. Raises ValueError if it began from other weights, in another precision or on another kind of device."""
         if state["buffer"].shape != self.stack.buffer.shape:
             raise ValueError(
                 f"checkpoint: expected {tuple(self.stack.buffer.shape)} (seeds, parameters), got {tuple(state['buffer'].shape)}; "
                 "it belongs to another network: choose another folder"
             )
+        self._check_start(state)
         with torch.no_grad():
             self.stack.buffer.copy_(state["buffer"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -160,6 +181,19 @@ class Loop:
             self.training.schedule.state = state["plateau"]
         for name, value in state["guard"].items():
             setattr(self.guard, name, value)
+
+    def _check_start(self, state: dict[str, Any]) -> None:
+        # An older checkpoint has no such record; its weights tell the dtype.
+        found = {"dtype": str(state["buffer"].dtype).removeprefix("torch."), **state.get("start", {})}
+        different = [name for name, value in found.items() if value != self.start[name]]
+        # A module that this very run has trained in place may be given again.
+        if different == ["initial weights"] and digest(state["buffer"]) == self.start["initial weights"]:
+            self.start = found
+        elif different:
+            name = different[0]
+            raise ValueError(
+                f"checkpoint: expected a run with {name} {self.start[name]}, got {found[name]}; restore it, choose another folder or delete this one"
+            )
 
 
 def fit(
@@ -170,12 +204,14 @@ def fit(
     folder: str | Path | None = None,
     *,
     progress: bool = False,
+    title: str = "fit",
     description: dict[str, Any] | None = None,
 ) -> Fit:
     """Train `module` in place: a function of (configuration, seed, step), so a killed run continues to bitwise the same weights.
 
     Args:    objective: window -> named losses, () or (S,) each. batch_at: (step, horizon) -> window. folder: for checkpoint, metrics.jsonl and the
-             final weights go; a checkpoint there is resumed. description: configuration kept with it; a folder that holds another is refused.
+             final weights go; a checkpoint there is resumed. description: configuration kept with it; a folder that holds another is refused,
+             and so is one whose run began from other weights, in another dtype or on another kind of device. title: of the progress bar.
     Returns: curve, counters, seconds of training (validation excluded).
     Raises:  ValueError for a folder of another run; FloatingPointError for a single run that diverges; a stack whose last seed is lost ends early.
     """
@@ -185,7 +221,7 @@ def fit(
         folder = Path(folder)
         keep = _resume(loop, folder, description or {})
         log = MetricsLog(folder / "metrics.jsonl", keep)
-    bar = tqdm(total=training.steps, initial=loop.step, desc="fit", disable=not progress, mininterval=0.5)
+    bar = tqdm(total=training.steps, initial=loop.step, desc=title, disable=not progress, mininterval=0.5)
     try:
         while not loop.over:
             _stretch(loop, log, bar)
@@ -198,7 +234,7 @@ def fit(
         if log is not None:
             log.close()
     if folder is not None:
-        save_weights(folder / "weights.safetensors", module.state_dict(), {"module": repr(module), **(description or {})})
+        save_weights(folder / "weights.safetensors", module.state_dict(), {"module": repr(module), **loop.start, **(description or {})})
     guard = loop.guard
     return Fit(module, loop.step, loop.curve, loop.seconds, list(guard.skipped), list(guard.clipped), list(guard.frozen_at))
 

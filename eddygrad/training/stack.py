@@ -14,6 +14,10 @@ class SeedStack:
     A stacked module's parameters all lead with an axis of S seeds; any other module is a stack of one. Each row is an optimiser's parameter of its
     own group, with its own learning rate and step count: a row without a gradient is left alone, so entry s of a stack does what a single run would.
 
+    A row is flat: an optimiser sees one vector of P numbers per seed. Optimisers that treat every number by itself (SGD, Adam, AdamW, RMSprop,
+    Adagrad) do exactly what they would do with the network's own tensors; those that look at a tensor's shape or norm (Muon, Shampoo, Adafactor,
+    LARS, LAMB) would take the whole network for one vector and are not meant here.
+
     Args:   module: what is trained. seeds: number of seeds, or None for a module without a seed axis.
     Raises: ValueError if nothing is to be trained, or a parameter does not lead with the seed axis.
     """

@@ -129,11 +129,52 @@ def test_clipping_scales_to_the_limit_and_skipping_looks_at_the_moving_average()
         grad = torch.tensor(pair)
         admitted.append(guard.admit(torch.ones(2), grad, step, (0, 1)))
         after.append(grad.norm(dim=1).tolist())
-    # Averages: 2, 3, 5.95 | .5, .5, (1.6 > 1.5 skipped), .7.
+    # Averages: 2, 3, 5.95 | .5, .5, (1.6 > 1.5 skipped, counts as 1.5) 1, .95.
     assert admitted == [[True, True], [True, True], [True, False], [True, True]]
     assert guard.skipped == [0, 1] and guard.clipped == [4, 0]
-    assert guard.average == pytest.approx([(5.95 + 9.1) / 2, 0.7], rel=1e-6)
+    assert guard.average == pytest.approx([(5.95 + 9.1) / 2, 0.95], rel=1e-6)
     assert [a[0] for a in after] == pytest.approx([1.0] * 4) and after[2][1] == pytest.approx(1.6)
+
+
+def test_a_rise_that_lasts_is_let_through_and_a_spike_is_not():
+    guard, admitted = Guard(outlier=2.0, settle=10).start(1), []
+    norms = [1.0] * 20 + [3.0] * 60 + [1e9] + [3.0] * 5
+    for step, norm in enumerate(norms):
+        admitted += guard.admit(torch.ones(1), torch.tensor([[norm]]), step, None)
+    # Each skip multiplies the average by .99 + .01 * 2 = 1.01; the cutoff 2 * 1.01^n reaches 3 at n = ln 1.5 / ln 1.01 = 40.7.
+    assert admitted == [True] * 20 + [False] * 41 + [True] * 19 + [False] + [True] * 5 and guard.skipped == [42]
+    still = Guard(outlier=2.0, settle=2).start(1)
+    assert all(still.admit(torch.ones(1), torch.full((1, 1), norm), 0, None) == [True] for norm in (0.0, 0.0, 0.0, 1.0))
+    for rule in ({"outlier": 1.0}, {"clip": 0.0}):
+        with pytest.raises(ValueError, match="outlier > 1 and clip > 0 expected"):
+            Guard(**rule)
+
+
+@pytest.mark.parametrize("where,text", [("state", "loss nan at update 4, sample 2 of its window"), ("gradient", "gradient that is not finite")])
+def test_a_single_run_names_the_sample_at_which_it_stops(where, text):
+    data = dataset()
+    batches = batches_of(data, 3, 0)
+
+    def spoiled(step, horizon):
+        w = batches(step, horizon)
+        if step == 4 and where == "state":
+            w.u[2, 1, 0, 5] = float("nan")
+        return w
+
+    class Cusp(Unrolled):
+        """sqrt(0) at the second sample: a finite loss without a finite slope."""
+
+        def forward(self, window):
+            losses = super().forward(window)
+            p = next(self.parameters())
+            second = batches(0, 2).u[1, 0]
+            hit = any(torch.equal(u, second) for u in window.u[:, 0])
+            return {"data": losses["data"] + ((p - p.detach()).square().sum().sqrt() if hit else 0)}
+
+    with pytest.raises(FloatingPointError, match=text) as caught:
+        stepper = corrected(0)
+        run(stepper, spoiled, objective=Cusp if where == "gradient" else Unrolled)
+    assert "\n" not in str(caught.value) and (where == "state" or "at update 0, sample 1 of its window" in str(caught.value))
 
 
 def test_plateau_is_per_seed():
