@@ -6,13 +6,16 @@ import ast
 import math
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 import eddygrad as eg
+from eddygrad.studies.configuration import preset
 from eddygrad.studies.tested import baseline
 
 
@@ -53,12 +56,12 @@ def halving() -> eg.Split:
     """Trajectories of u+ = u / 2, to be reached from u+ = .9 u."""
     start = torch.randn(10, 1, 8, generator=torch.Generator().manual_seed(0))
     u = torch.stack([start * 0.5**t for t in range(16)], 1)
-    return eg.Dataset.from_tensor(u).split(val=0.1, test=0.3)
+    return eg.Dataset.from_tensor(u, dt=0.1).split(val=0.1, test=0.3)
 
 
 def test_what_a_user_types(halving: eg.Split, tmp_path: Path) -> None:
     coarse = eg.wrap(decay, dt=0.1)
-    stepper = eg.correct(coarse, eg.nets.ResNet(4, 1, cin=1), mode="sequential")
+    stepper = eg.correct(coarse, eg.nets.ResNet(4, 1), mode="sequential")
     run = eg.fit(stepper, halving, unroll="nog:4", seeds=3, steps=80, lr=1e-2, progress=False)
     test = run.test(baselines=["persistence", "coarse"])
     assert test.error.shape == (3,)
@@ -73,6 +76,21 @@ def test_what_a_user_types(halving: eg.Split, tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "report" / "runs").glob("*.json")) == [
         "baseline-coarse.json", "baseline-persistence.json", "correct-nog4.json"
     ]  # fmt: skip
+
+
+def test_the_example_of_the_package_runs(halving: eg.Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    doc = eg.__doc__ or ""
+    code = textwrap.dedent("\n".join(row for row in doc.splitlines() if row.startswith("    ")))
+    for whole, tiny in (("ResNet(26, 8)", "ResNet(4, 1)"), ("seeds=16", "seeds=2, steps=60, lr=1e-2, progress=False")):
+        assert code.count(whole) == 1
+        code = code.replace(whole, tiny)
+    monkeypatch.chdir(tmp_path)
+    eg.Dataset.from_tensor(torch.cat([part.all() for part in halving]), dt=0.1).save("runs.nc")
+    names: dict[str, Any] = {"my_solver_step": decay}
+    exec(code, names)
+    assert (tmp_path / "report.html").exists() and names["run"].stepper.seeds == (0, 1)
+    test = names["run"].test(baselines=["coarse"])
+    assert float(test.error.max()) < 0.5 * float(test.baselines["coarse"].metrics["rellinf"].mean())
 
 
 def test_baselines_by_name_are_built_from_the_solver() -> None:
@@ -93,7 +111,7 @@ def test_baselines_by_name_are_built_from_the_solver() -> None:
 def test_a_comparison_from_the_face(tmp_path: Path) -> None:
     study = eg.compare(tmp_path / "study", preset="demo", unroll=["nog:4"], steps=7)
     assert isinstance(study, eg.Study)
-    assert (study.configuration.steps, study.configuration.unroll, study.configuration.width) == (7, ("nog:4",), 10)
+    assert (study.configuration.steps, study.configuration.unroll, study.configuration.width) == (7, ("nog:4",), preset("demo")["width"])
     assert eg.compare(name="mine").folder == Path("runs/mine")
     with pytest.raises(ValueError, match=r"unknown options \['stepz'\]"):
         eg.compare(stepz=3)

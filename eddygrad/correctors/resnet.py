@@ -11,6 +11,7 @@ from eddygrad.correctors.convolution import ResidualLine, StackedConv
 from eddygrad.solver.randomness import generator
 
 _SLOPE = 0.01
+_USUAL = (2, 1, 1)  # cin, cout, ndim of the paper's Kuramoto-Sivashinsky networks
 
 
 class ResNet(nn.Module):
@@ -22,15 +23,19 @@ class ResNet(nn.Module):
 
     Args:
         width, depth: c and the number of blocks.
-        cin, cout:    input and output channels. KS: the state and the constant channel D/8 in, the correction out.
-        ndim:         1, 2 or 3.
+        cin, cout:    input and output channels; ndim: 1, 2 or 3. Those left out are sized by `fit` from its data and features; until then, and
+                      by hand, they are 2, 1 and 1 as for KS: the state and the constant channel D/8 in, the correction out.
         seeds:        an int for one network, a sequence for a stack; entry s depends on its own seed only.
     Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack of S > 1 given one batch answers (S, B, out, *grid).
     Raises: ValueError for a size out of range or an input of other channels.
     """
 
-    def __init__(self, width: int, depth: int, cin: int = 2, cout: int = 1, ndim: int = 1, seeds: int | Sequence[int] = 0) -> None:
+    def __init__(
+        self, width: int, depth: int, cin: int | None = None, cout: int | None = None, ndim: int | None = None, seeds: int | Sequence[int] = 0
+    ) -> None:
         super().__init__()
+        self._given = (cin, cout, ndim)
+        cin, cout, ndim = (usual if value is None else value for value, usual in zip(self._given, _USUAL))
         if width < 1 or depth < 0 or cin < 1 or cout < 1 or ndim not in (1, 2, 3):
             raise ValueError(f"ResNet: width, channels >= 1, depth >= 0 and ndim 1..3 expected, got {width=}, {depth=}, {cin=}, {cout=}, {ndim=}")
         self.stacked = not isinstance(seeds, int)
@@ -55,7 +60,15 @@ class ResNet(nn.Module):
     def with_seeds(self, seeds: int | Sequence[int]) -> ResNet:
         """A new network of this shape, drawn from other seeds; dtype and device are kept."""
         like = self._convolutions()[0].weight
-        return ResNet(self.width, self.depth, self.cin, self.cout, self.ndim, seeds).to(like.device, like.dtype)
+        return ResNet(self.width, self.depth, *self._given, seeds).to(like.device, like.dtype)
+
+    def sized(self, cin: int, cout: int, ndim: int) -> ResNet:
+        """This network, or one drawn anew where a size that was left out at its making is another than here; sizes that were given stay."""
+        cin, cout, ndim = (value if own is None else own for own, value in zip(self._given, (cin, cout, ndim)))
+        if (cin, cout, ndim) == (self.cin, self.cout, self.ndim):
+            return self
+        like, seeds = self._convolutions()[0].weight, self.seeds if self.stacked else self.seeds[0]
+        return ResNet(self.width, self.depth, cin, cout, ndim, seeds).to(like.device, like.dtype)
 
     @torch.no_grad()
     def entry(self, index: int) -> ResNet:
@@ -72,7 +85,10 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         plain = x.ndim == self.ndim + 2
         if x.ndim not in (self.ndim + 2, self.ndim + 3) or x.shape[-self.ndim - 1] != self.cin:
-            raise ValueError(f"ResNet: expected ([seeds,] batch, {self.cin}, {self.ndim} grid axes), got {tuple(x.shape)}; features add channels")
+            raise ValueError(
+                f"ResNet: expected ([seeds,] batch, {self.cin}, {self.ndim} grid axes), got {tuple(x.shape)}; features add channels; "
+                f"sizes are set by ResNet({self.width}, {self.depth}, cin=, cout=, ndim=)"
+            )
         count = len(self.seeds)
         x = x.expand(count, *x.shape) if plain else x
         if x.shape[0] != count:

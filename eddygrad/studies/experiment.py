@@ -17,6 +17,7 @@ from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.solver.rollout import trajectory
 from eddygrad.solver.step import Stepper
 from eddygrad.studies.evaluate import evaluate
+from eddygrad.studies.fits import check_fits, check_precision
 from eddygrad.studies.tested import Tested, describe_network, steppers
 from eddygrad.training import metrics
 from eddygrad.training.guard import Guard
@@ -35,10 +36,11 @@ class Recipe:
         steps:          updates.
         batch:          windows per update and seed.
         budget:         a horizon: an update then sees batch * budget frames whatever is unrolled, so ONE takes batch * budget windows and nog:m
-                        batch * budget / m. None switches the rule off: batch windows of any horizon.
+                        batch * budget / m. None switches the rule off: batch windows of any horizon, so that ONE sees 1/m of the frames
+                        of nog:m; set it where modalities are compared (`eg.compare` does). `frames_per_update` tells.
         lr, schedule:   base learning rate and its course: 'constant', 'exponential', 'cosine', 'plateau', or a Schedule.
         clip, outlier:  gradient norm at which an update is scaled, and the multiple of its moving average at which it is skipped, per seed.
-        validate_every: updates between validations; validation_horizon: frames that are compared there.
+        validate_every: updates between validations; validation_horizon: frames that are compared there, fewer where the data hold fewer.
     """
 
     unroll: str = "nog:3"
@@ -65,6 +67,11 @@ class Recipe:
         if self.batch * self.budget % horizon:
             raise ValueError(f"recipe: batch x budget = {self.batch} x {self.budget} windows do not divide by horizon {horizon}; change the batch")
         return self.batch * self.budget // horizon
+
+    @property
+    def frames_per_update(self) -> int:
+        """Frames that an update of one seed is compared with; comparisons at equal updates want it equal."""
+        return self.windows_per_update * self.unrolling.horizon
 
 
 @dataclass
@@ -106,13 +113,16 @@ class Trained:
 
         Args:   baselines: "persistence", "coarse" (the solver alone), "coarse:dt/2" (twice its substeps), or name -> stepper.
         Returns: scores with `.table()` and `.report(path)`.
-        Raises: ValueError for an unknown baseline, or no test data.
+        Raises: ValueError for an unknown baseline, no test data, or data shorter than the horizon; before anything is computed.
         """
-        data = self.data.test if data is None else data
+        data, others = self.data.test if data is None else data, steppers(baselines, self.stepper)
         if data.samples == 0:
             raise ValueError("test: expected at least one trajectory, got an empty test part; split with test > 0 or pass data")
-        horizon = min(horizon, data.frames - 1)
-        scores = {name: evaluate(stepper, data, horizon) for name, stepper in steppers(baselines, self.stepper).items()}
+        if horizon + 1 > data.frames:
+            raise ValueError(
+                f"test: horizon {horizon} needs {horizon + 1} frames, got {data.frames} in a trajectory; pass horizon={data.frames - 1} or more"
+            )
+        scores = {name: evaluate(stepper, data, horizon) for name, stepper in others.items()}
         return Tested(evaluate(self.stepper, data, horizon), scores, {**self.describe(), **self.as_json()})
 
     def describe(self) -> dict[str, Any]:
@@ -130,12 +140,12 @@ class Trained:
     def as_json(self) -> dict[str, Any]:
         """The `training` and `curve` parts of a run's JSON."""
         recipe, curve = self.recipe, self.fit.curve
-        unrolling = recipe.unrolling
-        calls = recipe.windows_per_update * unrolling.horizon if self.stepper.solver is not None else 0
+        calls = recipe.frames_per_update if self.stepper.solver is not None else 0
         return {
             "training": {
                 "updates": self.fit.steps,
                 "batch": recipe.windows_per_update,
+                "frames_per_update": recipe.frames_per_update,
                 "learning_rate": recipe.lr,
                 "schedule": recipe.schedule if isinstance(recipe.schedule, str) else repr(recipe.schedule),
                 "seconds": self.fit.seconds,
@@ -155,7 +165,14 @@ class Trained:
 
 
 def prepare(stepper: Corrected, data: Split, recipe: Recipe) -> tuple[Unrolled, Any, Training]:
-    """Objective, batches and training of a recipe: what `fit` runs and what a benchmark times."""
+    """Objective, batches and training of a recipe: what `fit` runs and what a benchmark times.
+
+    Raises: ValueError for data of another dt, grid, dtype or device than the stepper's.
+    """
+    for part in (data.train, data.val):
+        if part.samples:
+            check_fits(stepper, part)
+            check_precision(stepper, part)
     unrolling = recipe.unrolling
     plan = schedule(recipe.schedule) if isinstance(recipe.schedule, str) else recipe.schedule
     training = Training(
@@ -188,26 +205,56 @@ def fit(
     Args:
         data:   a Split, or a Dataset that is split here (.1 validation, .2 test).
         recipe: or its fields by name as `options`.
-        seeds:  16 trains seeds 0 .. 15, a sequence those; None trains the network as it is.
+        seeds:  16 draws and trains seeds 0 .. 15, a sequence those; None trains the network as it is, from the weights that it has.
         folder: where checkpoints go; a run there that was killed goes on.
-    Raises: ValueError for an unknown option, an impossible horizon, a solver without a gradient where one is needed.
+    A network made without `cin`, `cout` or `ndim` gets them from the data here. An update sees `recipe.frames_per_update` frames per seed, which
+    without `budget` grow with the horizon: ONE sees 1/m of the frames of nog:m, no fair comparison at equal updates.
+
+    Raises: ValueError for an unknown option, an impossible horizon, data that do not fit the stepper, seeds that would throw learned weights away,
+            a solver without a gradient where one is needed.
     """
     unknown = set(options) - set(Recipe.__dataclass_fields__)
     if unknown:
         raise ValueError(f"fit: unknown options {sorted(unknown)}; expected some of {sorted(Recipe.__dataclass_fields__)}")
     recipe = Recipe(**options) if recipe is None else recipe
     split = data if isinstance(data, Split) else data.split(val=0.1, test=0.2)
+    stepper = _sized(stepper, split.train)
     if seeds is not None:
-        network = stepper.network
-        if not hasattr(network, "with_seeds"):
-            raise ValueError(f"fit: {type(network).__name__} cannot be stacked over seeds; use eg.nets.stack(factory, seeds), or seeds=None")
-        stepper = stepper.with_network(network.with_seeds(tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)))  # type: ignore[operator]
+        stepper = _with_seeds(stepper, tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds))
     objective, batch_at, training = prepare(stepper, split, recipe)
     megabytes = saved_megabytes(stepper, objective, batch_at, training.horizon_at(0))
     begin = time.perf_counter()
     description = {"recipe": repr(recipe), "stepper": repr(stepper), "data": split.train.fingerprint, "seeds": stepper.seeds}
-    result = train(stepper, objective, batch_at, training, folder, progress=progress, description=description)
+    title = f"fit {recipe.unrolling.name}, {recipe.frames_per_update} frames per update"
+    result = train(stepper, objective, batch_at, training, folder, progress=progress, title=title, description=description)
     return Trained(stepper, result, recipe, split, megabytes, time.perf_counter() - begin)
+
+
+def _sized(stepper: Corrected, data: Dataset) -> Corrected:
+    """The stepper with a network whose left out sizes are those of the data."""
+    network: Any = stepper.network
+    if not hasattr(network, "sized"):
+        return stepper
+    state = len(data.channels)
+    written = state if stepper.channels is None else len(stepper.channels)
+    sized = network.sized(state + stepper.features.extra_channels, written, data.grid.ndim)
+    return stepper if sized is network else stepper.with_network(sized)
+
+
+def _with_seeds(stepper: Corrected, seeds: tuple[int, ...]) -> Corrected:
+    """The stepper with networks drawn from these seeds. Raises ValueError if that would throw weights away that are no fresh draw."""
+    network: Any = stepper.network
+    if not hasattr(network, "with_seeds"):
+        raise ValueError(f"fit: {type(network).__name__} cannot be stacked over seeds; use eg.nets.stack(factory, seeds), or seeds=None")
+    own = getattr(network, "seeds", None)
+    if own is not None:
+        fresh, state = network.with_seeds(own).state_dict(), network.state_dict()
+        if not all(torch.equal(fresh[name].reshape(value.shape), value) for name, value in state.items()):
+            raise ValueError(
+                f"fit: seeds={list(seeds)} draws new networks, but this one has learned: its weights are not those of its seeds {list(own)}; "
+                "pass seeds=None to go on from these weights"
+            )
+    return stepper.with_network(network.with_seeds(seeds))
 
 
 def saved_megabytes(stepper: Corrected, objective: Unrolled, batch_at: Any, horizon: int) -> float:

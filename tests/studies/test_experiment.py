@@ -1,18 +1,24 @@
-"""Training in one call: what a run's folder is bound to, and which windows a single network sees."""
+"""Training in one call: what a run's folder is bound to, which windows a single network sees, and what does not fit together."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from eddygrad.correctors.compose import predict
+from eddygrad import presets
+from eddygrad.correctors.compose import Corrected, correct, predict, transition
+from eddygrad.correctors.features import Features, domain_size
 from eddygrad.correctors.resnet import ResNet
+from eddygrad.correctors.stacked import stack
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.step import wrap
 from eddygrad.studies.experiment import fit
+from eddygrad.studies.fits import check_fits
 
 OPTIONS = {"unroll": "nog:2", "steps": 4, "batch": 2, "validate_every": 4, "validation_horizon": 3, "progress": False}
 
@@ -37,3 +43,99 @@ def test_a_single_network_sees_the_windows_of_its_own_seed() -> None:
     for whole, one in zip(stack.parameters(), single.parameters()):
         assert (whole[1] - one[0]).abs().max() < 1e-13  # a product over two seeds adds in another order
     assert (whole[0] - one[0]).abs().max() > 1e-3
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def line(points: int = 48, dt: float = 1.0, length: float = 16 * math.pi) -> Dataset:
+    u = torch.randn(4, 6, 1, points, generator=torch.Generator().manual_seed(1))
+    return Dataset.from_tensor(u, {}, Grid((points,), length), dt=dt)
+
+
+@pytest.mark.parametrize(
+    "other,complaint",
+    [
+        ({"dt": 0.1}, "as the stepper steps, dt=1, got data with dt=0.1; build the stepper with dt=0.1"),
+        ({"points": 24}, r"on the solver's grid \(48,\), got \(24,\)"),
+        ({"length": 6.0}, r"solver's length \(50.2\d*,\), got \(6.0,\); .* or give the data a parameter 'length'"),
+    ],
+)
+def test_data_of_another_step_or_grid_are_refused_before_training(other: dict[str, float], complaint: str) -> None:
+    solver = presets.kuramoto_sivashinsky(order=1)
+    for stepper in (solver, correct(solver, ResNet(2, 0), "parallel"), transition(solver, ResNet(2, 0), 0.5)):
+        check_fits(stepper, line())
+        with pytest.raises(ValueError, match=complaint):
+            check_fits(stepper, line(**other))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=complaint):
+        fit(correct(solver, ResNet(2, 0), "parallel"), line(**other), **OPTIONS)  # type: ignore[arg-type]
+
+
+def test_a_length_of_the_data_replaces_the_solvers_and_single_precision_is_the_same_step() -> None:
+    check_fits(presets.kuramoto_sivashinsky(), Dataset.from_tensor(line().all(), {"length": 30.0}, Grid((48,), 6.0)))
+    tenth = float(torch.tensor(0.1, dtype=torch.float32))
+    check_fits(wrap(lambda u: u, dt=0.1), line(dt=tenth))  # a wrapped function knows no grid
+    assert tenth != 0.1
+
+
+def test_another_precision_is_one_line_with_the_fix() -> None:
+    single = predict(ResNet(3, 1, cin=1), 1.0)
+    told = refusal(lambda: fit(single, data(), **OPTIONS))
+    assert "expected data in torch.float32" in told and "got torch.float64; write data.to(dtype=torch.float32) or network.double()" in told
+    assert "write data.to(dtype=torch.float64)" in refusal(lambda: fit(predict(network(0), 1.0), data().to(dtype=torch.float32), **OPTIONS))
+    fit(single, data().to(dtype=torch.float32), **OPTIONS)
+    fit(predict(network(0), 1.0), data(), **OPTIONS)
+
+
+@pytest.mark.parametrize("make", [network, lambda seeds: stack(lambda: torch.nn.Conv1d(1, 1, 3, padding=1), seeds).double()])
+def test_seeds_do_not_throw_learned_weights_away(make: Callable[[object], torch.nn.Module]) -> None:
+    for seeds in (3, (3, 7)):
+        stepper = predict(make(seeds), 1.0)
+        assert fit(stepper, data(), seeds=2, **OPTIONS).stepper.seeds == (0, 1)
+        trained = fit(stepper, data(), **OPTIONS).stepper
+        told = refusal(lambda trained=trained: fit(trained, data(), seeds=2, **OPTIONS))
+        assert "pass seeds=None to go on from these weights" in told and "seeds=[0, 1] draws new networks" in told
+        before = [p.detach().clone() for p in trained.parameters()]
+        onward = fit(trained, data(), **OPTIONS).stepper
+        assert onward is trained and not torch.equal(next(onward.parameters()), before[0])
+
+
+def test_a_network_takes_the_sizes_that_were_left_out_from_the_data() -> None:
+    u = torch.randn(5, 9, 3, 6, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    plane = Dataset.from_tensor(u, {"nu": 0.1})
+    solver = wrap(lambda u: 0.5 * u, dt=1.0)
+    for options, sizes in (({}, (4, 3, 2)), ({"channels": (2, 0)}, (4, 2, 2))):
+        stepper = correct(solver, ResNet(3, 1).double(), features=Features({"nu": 1.0}), **options)  # type: ignore[arg-type]
+        trained = fit(stepper, plane, seeds=(5, 6), **OPTIONS).stepper
+        whole = ResNet(3, 1, *sizes, seeds=(5, 6)).double()
+        assert repr(trained.network) == repr(whole) and (trained.network.cin, trained.network.cout, trained.network.ndim) == sizes
+        assert [p.shape for p in trained.parameters()] == [p.shape for p in whole.parameters()]
+    fresh = ResNet(3, 1, seeds=(5, 6)).double()
+    sized, explicit = fresh.sized(4, 3, 2), ResNet(3, 1, 4, 3, 2, seeds=(5, 6)).double()
+    assert all(torch.equal(a, b) for a, b in zip(sized.parameters(), explicit.parameters()))
+    assert fresh.sized(2, 1, 1) is fresh and sized.sized(9, 9, 3) is sized
+    assert ResNet(3, 1, cin=1).sized(4, 3, 2).with_seeds(9).cin == 1 and fresh.with_seeds(2).sized(4, 3, 2).cout == 3
+    assert ResNet(26, 8).parameter_count() == 33_125
+    told = refusal(lambda: ResNet(3, 1)(torch.zeros(2, 1, 8)))
+    assert "got (2, 1, 8)" in told and "ResNet(3, 1, cin=, cout=, ndim=)" in told
+
+
+def test_what_fit_sizes_is_what_an_explicit_network_becomes() -> None:
+    def train(made: ResNet) -> Corrected:
+        return fit(correct(presets.kuramoto_sivashinsky(order=1), made, "parallel", features=domain_size()), known, seeds=2, **OPTIONS).stepper
+
+    known = Dataset.from_tensor(line().all(), {"length": 50.0}, Grid((48,), 6.0))
+    implied, explicit = train(ResNet(3, 1)), train(ResNet(3, 1, 2, 1, 1))
+    assert repr(implied) == repr(explicit) and all(torch.equal(a, b) for a, b in zip(implied.parameters(), explicit.parameters()))
+
+
+def test_the_test_says_before_anything_runs_what_it_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fit(predict(network(0), 1.0), data(), **OPTIONS)
+    assert run.test(horizon=11).model.error_over_time.shape[-1] == 12
+    monkeypatch.setattr("eddygrad.studies.experiment.evaluate", lambda *args: pytest.fail("something was computed"))
+    assert "horizon 12 needs 13 frames, got 12 in a trajectory; pass horizon=11" in refusal(run.test)
+    assert "got 'coarze'" in refusal(lambda: run.test(horizon=3, baselines=["persistence", "coarze"]))

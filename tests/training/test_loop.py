@@ -12,7 +12,7 @@ from training_cases import batches_of, corrected, dataset, flat, solver
 from eddygrad.datasets.dataset import Split
 from eddygrad.studies import experiment
 from eddygrad.training import Cosine, Exponential, Guard, Plateau, Training, Unrolled, fit
-from eddygrad.training.checkpoint import load_state
+from eddygrad.training.checkpoint import load_state, save_state
 from eddygrad.training.schedule import Constant, schedule
 
 
@@ -93,7 +93,15 @@ def test_one_gets_the_budget_of_the_longest_horizon():
         _, batch_at, training = experiment.prepare(corrected((0, 1)), data, recipe)
         w = batch_at(0, training.horizon_at(0))
         assert recipe.windows_per_update == windows and w.u.shape[:3] == (2, windows, recipe.unrolling.horizon + 1)
+        assert recipe.frames_per_update == 12
     assert experiment.Recipe(unroll="one", batch=4).windows_per_update == 4
+
+
+def test_frames_per_update_are_told_where_they_differ(capsys):
+    for unroll, frames in (("one", 2), ("nog:3", 6)):
+        trained = small(None, unroll=unroll, progress=True)
+        assert trained.as_json()["training"]["frames_per_update"] == frames
+        assert f"fit {unroll}, {frames} frames per update" in capsys.readouterr().err
 
 
 class Interrupted(Exception):
@@ -159,8 +167,8 @@ def test_a_lost_log_does_not_become_a_file_of_zeros(tmp_path):
     assert b"\0" not in (tmp_path / "metrics.jsonl").read_bytes()
 
 
-def small(folder, stepper=None, **options):
-    data = Split(dataset(), dataset(), dataset())
+def small(folder, stepper=None, data=None, **options):
+    data = data or Split(dataset(), dataset(), dataset())
     options = {"unroll": "nog:2", "steps": 4, "batch": 2, "validation_horizon": 4, "checkpoint_every": 2, "progress": False} | options
     return experiment.fit(stepper or corrected((0, 1)), data, folder=folder, **options)
 
@@ -174,6 +182,32 @@ def test_a_folder_of_another_configuration_is_refused(tmp_path, change):
     with pytest.raises(ValueError, match=r"another configuration.*choose another folder or delete it") as caught:
         small(tmp_path, **options)
     assert "\n" not in str(caught.value) and before == {f.name: f.read_bytes() for f in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("change", ["dtype", "initial weights"])
+def test_a_folder_is_bound_to_where_its_run_began(tmp_path, change):
+    def go(dtype=torch.float64, factor=1.0):
+        data, stepper = dataset().to(dtype=dtype), corrected((0, 1), dtype=dtype)
+        with torch.no_grad():
+            stepper.network.layers[0].bias[1, 2] *= factor
+        return small(tmp_path, stepper, data=Split(data, data, data))
+
+    trained = go()
+    described = json.loads((tmp_path / "weights.json").read_text())
+    assert (described["dtype"], described["device"]) == ("float64", "cpu") and len(described["initial weights"]) == 16
+    with pytest.raises(ValueError, match=f"expected a run with {change} .*, got .*; restore it, choose another folder") as caught:
+        go(**{"dtype": torch.float32} if change == "dtype" else {"factor": 1 + 1e-15})
+    assert "\n" not in str(caught.value)
+    # What this run has trained in place may be given again, and a checkpoint from before this record goes by its weights' dtype.
+    assert small(tmp_path, trained.stepper).fit.curve == trained.fit.curve
+    assert go().fit.curve == trained.fit.curve
+    state = load_state(tmp_path / "checkpoint.pt")
+    del state["start"]
+    save_state(tmp_path / "checkpoint.pt", state)
+    assert go().fit.curve == trained.fit.curve
+    if change == "dtype":
+        with pytest.raises(ValueError, match="expected a run with dtype float32, got float64"):
+            go(torch.float32)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "flipped", "another file"])
