@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eddygrad.solver.digest import code_digest
+
 Params = Mapping[str, Tensor | float]
 Observer = Callable[[str, Tensor], None]
 
@@ -61,6 +63,7 @@ class Wrapped:
     wants: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()
     wants_k: bool = False
+    code: str = ""
 
     @property
     def name(self) -> str:
@@ -107,7 +110,7 @@ class Wrapped:
         return out
 
     def __repr__(self) -> str:
-        return f"wrap({self.name}, dt={self.dt}, differentiable={self.differentiable}, array={self.array!r})"
+        return f"wrap({self.name}, dt={self.dt}, differentiable={self.differentiable}, array={self.array!r}, code={self.code})"
 
 
 def _merge_seeds(value: Tensor | float, seeds: int | None, ndim: int) -> Tensor | float:
@@ -129,6 +132,7 @@ def wrap(
     dt: float,
     differentiable: bool = False,
     array: Literal["torch", "numpy"] = "torch",
+    code: str | None = None,
 ) -> Wrapped:
     """Take any callable as a stepper, so that it can be corrected, trained with, stored and compared like our own.
 
@@ -141,6 +145,8 @@ def wrap(
         dt:             time between returned states [s].
         differentiable: True if autograd may go through `fn`; False runs it without gradients, and training through it (WIG) is an error.
         array:          "numpy" hands numpy arrays over and takes them back.
+        code:           version of `fn` that data and checkpoints made with it carry; default, a digest of its code and of what it holds now (see
+                        `code_digest`). Give one where the digest cannot know: compiled programs, files that are read, objects that change.
     Raises: ValueError if `dt` is not positive, if numpy is asked to be differentiable, or (at a call) if the shape changes or numbers become complex.
     """
     if not callable(fn):
@@ -154,7 +160,9 @@ def wrap(
             "wrap: numpy functions carry no gradient; pass differentiable=False (ONE and NOG train without it) or write the step in torch"
         )
     wants, accepts, wants_k = _further_arguments(fn)
-    return Wrapped(fn, float(dt), differentiable, array, wants=wants, accepts=accepts, wants_k=wants_k)
+    return Wrapped(
+        fn, float(dt), differentiable, array, wants=wants, accepts=accepts, wants_k=wants_k, code=code_digest(fn) if code is None else code
+    )
 
 
 def _further_arguments(fn: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:

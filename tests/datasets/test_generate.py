@@ -59,9 +59,10 @@ def test_second_call_computes_nothing(tmp_path):
         calls.append(len(u))
         return u * rate
 
-    first = run(tmp_path / "folder", wrap(counted, dt=0.1))
+    stepper = wrap(counted, dt=0.1)  # wrapped once: what a function holds belongs to its identity, and `calls` grows
+    first = run(tmp_path / "folder", stepper)
     assert sum(calls) == 5 * (2 + 3 * 3)
-    again = run(tmp_path / "folder", wrap(counted, dt=0.1))
+    again = run(tmp_path / "folder", stepper)
     assert sum(calls) == 5 * (2 + 3 * 3) and torch.equal(first.all(), again.all())
 
 
@@ -91,6 +92,20 @@ def test_another_configuration_in_the_same_place_is_an_error(tmp_path, where, ch
     with pytest.raises(ValueError, match="choose another path") as caught:
         run(tmp_path / where, **change)
     assert text in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["folder", "one.nc"])
+def test_an_edited_function_is_another_configuration(tmp_path, where):
+    def written(source):
+        namespace = {"__name__": "mine"}
+        exec(source, namespace)
+        return wrap(namespace["step"], dt=0.1)
+
+    source = "def step(u, rate):\n    return u * rate + 0.125\n"
+    run(tmp_path / where, written(source))
+    run(tmp_path / where, written("# moved, with a comment\n\n" + source))
+    with pytest.raises(ValueError, match=r"stepper=.wrap\(step.*code=.*choose another path"):
+        run(tmp_path / where, written(source.replace("0.125", "0.25")))
 
 
 def test_other_weights_are_another_configuration(tmp_path):
