@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from eddygrad.commands.command import Command, Outcome, Say, threads
 if TYPE_CHECKING:
     from eddygrad.studies.compare import Bench
     from eddygrad.studies.configuration import Configuration
+    from eddygrad.studies.experiment import Recipe
 
 OPTIONS, RECORD = "train.json", "run.json"
 
@@ -54,12 +55,16 @@ class Train(Command):
     """Course of the learning rate."""
     clip: float | None = None
     """Length at which a seed's gradient is clipped."""
+    outlier: float | None = None
+    """Multiple of its moving average at which a longer gradient is skipped; above 1."""
     frames: int = 1000
     """Training frames per trajectory."""
     val: float = 0.12
     """Share of the trajectories kept for validation."""
     validate_every: int = 250
     """Updates between validations."""
+    validation_horizon: int = 12
+    """Frames that are compared there."""
     checkpoint_every: int = 250
     """Updates between checkpoints."""
     out: Path | None = None
@@ -71,29 +76,56 @@ class Train(Command):
 
     def run(self, say: Say) -> Outcome:
         from eddygrad.commands.pictures import curves, save
-        from eddygrad.studies.experiment import fit
+        from eddygrad.studies.experiment import fit, prepare
         from eddygrad.training.checkpoint import write_atomically
 
         threads(self.threads)
-        c = self.configuration()
+        self._check()
+        recipe = self.trained_by()
         folder = self.out or Path("runs") / f"{self.task}-{self.unroll.replace(':', '').replace('/', '-')}"
-        bench = self.bench()
-        seeds = range(self.seed, self.seed + self.seeds)
-        trained = fit(
-            bench.stepper(self.task, seeds), bench.data, c.recipe_of(self.unroll, self.lr, self.schedule), folder=folder, progress=not self.json
-        )
-        options = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k not in ("config", "json", "out", "threads")}
-        write_atomically(folder / OPTIONS, (json.dumps(options, indent=1) + "\n").encode())
+        bench, seeds = self.bench(), range(self.seed, self.seed + self.seeds)
+        stepper = bench.stepper(self.task, seeds)
+        prepare(stepper, bench.data, recipe)  # what does not fit leaves no folder behind
+        values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k not in ("config", "json", "out", "threads")}
+        options = (json.dumps(values, indent=1) + "\n").encode()
+        if not (folder / "checkpoint.pt").exists():  # else `fit` says first whether this is the run that lies there
+            write_atomically(folder / OPTIONS, options)
+        trained = fit(stepper, bench.data, recipe, folder=folder, progress=not self.json)
+        write_atomically(folder / OPTIONS, options)
         write_atomically(folder / RECORD, (json.dumps({**trained.describe(), **trained.as_json()}) + "\n").encode())
         final = trained.fit.curve[-1]["validation"] if trained.fit.curve else []
         if trained.fit.curve:
             save(curves(trained.fit.curve, trained.recipe.unrolling.name.partition(":")[0].upper()), folder / "curve.png")
             say(f"validation error (rellinf) of {self.seeds} seeds: median {sorted(final)[len(final) // 2]:.3g}, best {min(final):.3g}")
+        elif self.val == 0:
+            say("no validation error and no curve: --val 0 keeps no trajectories for them")
         lost = [seed for seed, diverged in zip(seeds, trained.fit.diverged) if diverged]
         if lost:
             say(f"diverged and frozen: seeds {', '.join(map(str, lost))}")
-        say(f"{folder}: weights.safetensors, metrics.jsonl, curve.png; next: eddygrad evaluate {folder}")
+        say(f"{folder}: weights.safetensors, metrics.jsonl{', curve.png' if final else ''}; next: eddygrad evaluate {folder}")
         return Outcome({"folder": str(folder), "validation": final, "diverged": lost, "seconds": trained.fit.seconds, "updates": trained.fit.steps})
+
+    def _check(self) -> None:
+        """Raise ValueError, one line, for a number out of range that would show late or in other words."""
+        for name in ("seeds", "steps", "batch", "frames", "validate_every", "validation_horizon", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"train: --{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        if not self.lr > 0:
+            raise ValueError(f"train: --lr must be positive, got {self.lr:g}")
+        for name, least in (("clip", 0), ("outlier", 1)):
+            if getattr(self, name) is not None and not getattr(self, name) > least:
+                raise ValueError(f"train: --{name} must be above {least}, got {getattr(self, name):g}; leave it out to switch it off")
+        if self.seed < 0:
+            raise ValueError(f"train: --seed must not be negative, got {self.seed}")
+        if not 0 <= self.val < 1:
+            raise ValueError(f"train: --val must be a share of the trajectories, at least 0 and below 1, got {self.val:g}")
+        if self.val == 0 and self.schedule == "plateau":
+            raise ValueError("train: --schedule plateau watches the validation error, got --val 0; keep a share, or take another schedule")
+
+    def trained_by(self) -> Recipe:
+        """How the network is trained."""
+        recipe = self.configuration().recipe_of(self.unroll, self.lr, self.schedule)
+        return replace(recipe, outlier=self.outlier, validation_horizon=self.validation_horizon)
 
     def configuration(self) -> Configuration:
         """The comparison of which this is one run."""
