@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,9 +18,9 @@ from eddygrad.solver.initial import random_fourier
 EXAMPLES = Path(eg.__file__).parent.parent / "examples"
 TINY: dict[str, dict[str, Any]] = {
     "generate_dataset": {"PER_DOMAIN": 3, "FRAMES": 30, "WARMUP": 400, "FOLDER": "data"},
-    "simulate_and_correct": {"TRAJECTORIES": 10, "FRAMES": 24, "WIDTH": 6, "DEPTH": 1, "SEEDS": 2, "STEPS": 60, "REPORT": "report.html"},
+    "simulate_and_correct": {"TRAJECTORIES": 20, "FRAMES": 60, "WIDTH": 8, "DEPTH": 2, "SEEDS": 2, "STEPS": 300, "REPORT": "report.html"},
     "compare_modalities": {
-        "UNROLL": ("nog:2", "wig:2"), "WIDTH": 4, "DEPTH": 1, "SEEDS": 2, "STEPS": 20, "FRAMES": 20, "STARTS": 2, "FOLDER": "study"
+        "UNROLL": ("one", "nog:2", "wig:2"), "WIDTH": 4, "DEPTH": 1, "SEEDS": 2, "STEPS": 20, "FRAMES": 20, "STARTS": 2, "FOLDER": "study"
     },
 }  # fmt: skip
 
@@ -35,19 +36,36 @@ def load(name: str, **settings: Any) -> ModuleType:
     return module
 
 
+def errors(path: Path) -> np.ndarray[Any, Any]:
+    """rellinf of a run: (seeds, samples)."""
+    return np.array(json.loads(path.read_text())["test"]["metrics"]["rellinf"])
+
+
 @pytest.mark.parametrize("name", sorted(TINY))
 def test_examples_run_and_print_their_number(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     number = load(name, **TINY[name]).main()
     assert np.isfinite(number)
-    last = capsys.readouterr().out.strip().splitlines()[-1]
-    assert any(ch.isdigit() for ch in last)
+    printed = capsys.readouterr().out.strip()
+    assert any(ch.isdigit() for ch in printed.splitlines()[-1])
     if name == "generate_dataset":
         assert abs(number - 1.31) < 0.2  # 12 trajectories of 30 frames scatter by about .07
     if name == "simulate_and_correct":
         assert number < 1 and (tmp_path / "report.html").exists()
+        # A trajectory's error counts as at most 1, so that one on which the solver alone blows up does not decide; untrained it doubles.
+        alone, corrected = (errors(tmp_path / "report" / "runs" / f"{run}.json").clip(max=1).mean() for run in ("baseline-coarse", "correct-nog3"))
+        assert corrected < 0.2 * alone
     if name == "compare_modalities":
         assert (tmp_path / "study" / "report.html").exists()
+        runs = {f"{task}-{unroll}-w4d1" for task in ("correct", "predict") for unroll in ("one", "nog2", "wig2")}
+        assert all(any(row.startswith(run) for row in printed.splitlines()) for run in runs)
+        mean = {run: np.log(errors(tmp_path / "study" / "runs" / f"{run}.json").mean(1)).mean() for run in runs}
+        # Ratios are those of geometric means over seeds; the printed one is prediction with WIG over correction with NOG.
+        assert number == pytest.approx(np.exp(mean["predict-wig2-w4d1"] - mean["correct-nog2-w4d1"]), rel=1e-9)
+        found = [r for r in json.loads((tmp_path / "study" / "results.json").read_text())["ratios"] if r["kind"] == "modality"]
+        assert {r["label"] for r in found} == {"NOG 2 / ONE", "WIG 2 / ONE", "WIG 2 / NOG 2"}
+        # Networks that start alike and see the same frames for 20 updates are near each other, and not the same.
+        assert all(1 / 3 < r["ratio"] < 3 and r["low"] < r["ratio"] < r["high"] for r in found) and len({r["ratio"] for r in found}) == len(found)
 
 
 def test_every_example_is_tested_and_short() -> None:
