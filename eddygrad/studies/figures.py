@@ -49,6 +49,10 @@ def _legend(figure: Figure, runs: Sequence[Run], baselines: Sequence[Run] = (), 
 
 def _band(axes: Axes, x: NDArray[Any], values: NDArray[Any], modality: str) -> None:
     """Median over seeds with the 10 % to 90 % band."""
+    keep = np.isfinite(values).any(0)
+    if not keep.any():
+        return
+    x, values = x[keep], values[:, keep]
     low, middle, high = np.nanquantile(np.where(np.isfinite(values), values, np.nan), (0.1, 0.5, 0.9), axis=0)
     axes.fill_between(x, low, high, color=colour(modality), alpha=0.18, lw=0)
     axes.plot(x, middle, color=colour(modality))
@@ -153,12 +157,12 @@ def spectrum(study: Study) -> Figure | None:
         reference = np.concatenate([(r.test.spectrum or {})["reference"] for r in runs if r.test.spectrum] or [np.ones(1)])
         positive = reference[reference > 0]
         axes.set_ylim(max(float(positive.min()) / 10, float(positive.max()) * 1e-9), float(positive.max()) * 10)
-        axes.set_xlabel("wavenumber k")
+        axes.set_xlabel("mode m")
         axes.set_xscale("log")
         log_axis(axes, "x")
     for axes, _ in panels:
         log_axis(axes)
-    panels[0][0].set_ylabel("energy E(k)")
+    panels[0][0].set_ylabel("energy")
     _legend(figure, study.models, extra=[Line2D([], [], color=INK, lw=1.2, ls=(0, (4, 2)), label="reference")])
     return figure
 
@@ -219,7 +223,7 @@ def cost(study: Study) -> Figure:
             y += 1
             labels.append((y, f"{run.modality} {run.reach}".strip()))
             assert run.training is not None
-            for axes, value in ((left, run.training.seconds_per_update * 1e3), (right, run.training.peak_memory_mb)):
+            for axes, value in ((left, run.training.seconds_per_update * 1e3), (right, run.training.graph_memory_mb)):
                 if isfinite(value):
                     axes.barh(y, value, 0.66, color=colour(run.modality))
                     axes.annotate(number(value), (value, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5)
@@ -228,7 +232,7 @@ def cost(study: Study) -> Figure:
     for tick, (_, text) in zip(left.get_yticklabels(), labels, strict=True):
         tick.set_fontweight("bold" if "," in text else "normal")
         tick.set_color(INK)
-    for axes, title in ((left, "time per update [ms]"), (right, "memory for the gradient [MB]")):
+    for axes, title in ((left, "time per update [ms]"), (right, "graph memory [MB]")):
         axes.set_title(title)
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)

@@ -38,6 +38,8 @@ th, td { padding: .38rem .6rem; text-align: right; white-space: nowrap; border-b
 th:first-child, td:first-child { padding-left: .2rem; text-align: left; }
 thead th { color: var(--muted); font-weight: 600; font-size: .82rem; vertical-align: bottom; }
 tr.block th { padding-top: 1.1rem; font-weight: 650; }
+.wraps td { white-space: normal; overflow-wrap: anywhere; }
+.wraps th, .wraps td { padding: .38rem .4rem; }
 small { color: var(--muted); font-weight: 400; }
 .dot { display: inline-block; width: .68em; height: .68em; margin-right: .5em; border-radius: 50%; }
 dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .2rem 1.2rem; margin: .4rem 0 0; font-size: .9rem; }

@@ -16,7 +16,7 @@ from eddygrad.studies.look import colour, factor, number, svg
 from eddygrad.studies.page import HEAD, TAIL
 from eddygrad.studies.results import Comparison, Study, comparisons, fields, load, rows, write_text
 from eddygrad.studies.runs import TASKS, Run
-from eddygrad.studies.statistics import geometric_mean
+from eddygrad.studies.statistics import Ratio
 from eddygrad.studies.verdict import verdicts
 
 _METHOD = (
@@ -51,7 +51,7 @@ def html(study: Study, command: str | None = None) -> str:
         _results(study),
         _ratios(found),
         _baselines(study, found),
-        _sets(study),
+        _sets(study, found),
         *_pictures(study),
         _setup(study, command),
     ]
@@ -76,7 +76,8 @@ def _answers(study: Study, found: Sequence[Comparison]) -> str:
 
 
 def _results(study: Study) -> str:
-    head = ["", "error", "95 % interval", "median", "diverged<br>seeds", "diverged<br>tests", "ms /<br>update", "MB", "µs /<br>frame"]
+    head = ["", "error", "95 % interval", "median", "median<br>state", "diverged<br>seeds", "diverged<br>tests", "ms /<br>update"]
+    head += ["graph<br>MB", "µs /<br>frame"]
     body: list[list[str]] = []
     by_name = {r["name"]: r for r in rows(study)}
     for (group, task), runs in study.cells().items():
@@ -86,8 +87,9 @@ def _results(study: Study) -> str:
     if study.baselines:
         body.append(["Baselines"])
         body += [_result(run, by_name[run.name], False) for run in study.baselines]
-    note = f"Error: {escape(study.metric)}, geometric mean over seeds; the lowest of each block is bold. "
-    note += "Cost per update is that of the whole stack of seeds; inference is per frame of all test trajectories at once."
+    note = f"Error: {escape(study.metric)}, geometric mean over seeds; the lowest of each block is bold. Median: over seeds. Median state: over "
+    note += "test states in place of their mean, which few hard ones can decide. Cost per update is that of the whole stack of seeds; graph MB: "
+    note += "what an update keeps for its backward pass; inference is per frame of all test trajectories at once."
     note += " Diverged tests: trajectories that diverge anywhere in the long window."
     return f'<section id="results"><h2>Results</h2>{_table(head, body)}<p class="note">{note}</p></section>'
 
@@ -96,12 +98,13 @@ def _result(run: Run, row: Mapping[str, Any], best: bool) -> list[str]:
     interval = "" if row["low"] is None else f"{number(row['low'])} – {number(row['high'])}"
     error = f"<b>{number(row['error'])}</b>" if best else number(row["error"])
     diverged = f"{row['diverged_seeds']} / {row['seeds']}" if row["seeds"] else ""
-    scales = (("seconds_per_update", 1e3), ("peak_memory_mb", 1.0), ("inference_seconds_per_frame", 1e6))
+    scales = (("seconds_per_update", 1e3), ("graph_memory_mb", 1.0), ("inference_seconds_per_frame", 1e6))
     return [
         _chip(run),
         error,
         interval,
         number(row["median"]),
+        number(row["median_state"]),
         diverged,
         run.diverged_tests,
         *("" if row[k] is None else number(row[k] * scale) for k, scale in scales),
@@ -161,24 +164,38 @@ def _against(c: Comparison | None) -> str:
     return "" if c is None else f"{factor(c.ratio.ratio)}{'' if c.significant else '°'} <small>{_interval(c)}</small>"
 
 
-def _sets(study: Study) -> str:
+def _sets(study: Study, found: Sequence[Comparison]) -> str:
     sets = list(dict.fromkeys((s.name, s.kind) for r in study.models for s in r.test.sets))
     if len(sets) < 2:
         return ""
+    head = ["", *(f"{escape(name)}<br><small>{escape(kind)}</small>" for name, kind in sets)]
+    by_name = {r["name"]: r["by_set"] for r in rows(study)}
     body: list[list[str]] = []
     for (group, task), runs in study.cells().items():
         body.append([f"{TASKS.get(task, task).capitalize()}, {group}"])
-        per_run = [{k: geometric_mean(v) for k, v in run.test.per_set(study.metric).items()} for run in runs]
-        for run, values in zip(runs, per_run, strict=True):
-            cells = [""] * len(sets)
-            for i, (name, _) in enumerate(sets):
-                if name in values:
-                    lowest = values[name] == min(v[name] for v in per_run if name in v)
-                    cells[i] = f"<b>{number(values[name])}</b>" if lowest else number(values[name])
-            body.append([_chip(run), *cells])
-    head = ["", *(f"{escape(name)}<br><small>{escape(kind)}</small>" for name, kind in sets)]
-    note = "Geometric mean over seeds; the lowest of each block is bold."
-    return f'<section id="sets"><h2>By test set</h2>{_table(head, body)}<p class="note">{note}</p></section>'
+        for run in runs:
+            body.append([_chip(run), *(_of_set(name, by_name[run.name], [by_name[r.name] for r in runs]) for name, _ in sets)])
+    note = "Geometric mean over seeds; the lowest of each block is bold. Percent: the set's share of the endpoint's error over all trajectories."
+    ratios: list[list[str]] = []
+    for family in dict.fromkeys(c.family for c in found if c.kind != "baseline"):
+        ratios.append([family[:1].upper() + family[1:]])
+        for c in (c for c in found if c.family == family):
+            ratios.append([escape(c.label), *(_within(c.by_set[name]) if name in c.by_set else "" for name, _ in sets)])
+    more = _table(head, ratios) + '<p class="note">Ratios inside each set with 95 % intervals over seeds, not corrected.</p>' if ratios else ""
+    title = "<h3>Ratios by test set</h3>" if ratios else ""
+    return f'<section id="sets"><h2>By test set</h2>{_table(head, body)}<p class="note">{note}</p>{title}{more}</section>'
+
+
+def _of_set(name: str, own: Mapping[str, Any], block: Sequence[Mapping[str, Any]]) -> str:
+    if name not in own:
+        return ""
+    error, share = number(own[name]["error"]), own[name]["share"]
+    lowest = own[name]["error"] == min(b[name]["error"] for b in block if name in b)
+    return (f"<b>{error}</b>" if lowest else error) + (f" <small>{100 * share:.0f} %</small>" if share is not None else "")
+
+
+def _within(r: Ratio) -> str:
+    return factor(r.ratio) + (f" <small>{factor(r.low)} – {factor(r.high)}</small>" if isfinite(r.low) else "")
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -266,15 +283,21 @@ def _setup(study: Study, command: str | None) -> str:
 
 def _training(study: Study) -> str:
     keys = ("updates", "batch", "learning_rate", "schedule", "solver_calls_per_update")
-    head = ["", "seeds", "updates", "batch", "rate", "schedule", "solver calls", "skipped", "minutes"]
+    head = ["", "seeds", "updates", "batch", "rate", "schedule", "solver<br>calls", "skipped", "minutes"]
+    models = [r for r in study.models if r.training]
+    measured = any(r.training and isfinite(r.training.peak_resident_mb) for r in models)
     body = []
-    for run in (r for r in study.models if r.training):
+    for run in models:
         assert run.training is not None
         details = [_value(run.training.details.get(k, "")) for k in keys]
-        body.append(
-            [escape(run.name), str(len(run.seeds)), *map(escape, details), str(sum(run.training.skipped)), f"{run.training.seconds / 60:.1f}"]
-        )
-    return _table(head, body) + '<p class="note">Solver calls are per update and seed; skipped updates are summed over seeds.</p>'
+        minutes = f"{'≈ ' if run.training.estimated else ''}{run.training.seconds / 60:.1f}"
+        peak = [number(run.training.peak_resident_mb) if isfinite(run.training.peak_resident_mb) else ""] if measured else []
+        body.append([escape(run.name), str(len(run.seeds)), *map(escape, details), str(sum(run.training.skipped)), minutes, *peak])
+    note = "Solver calls are per update and seed; skipped updates are summed over seeds."
+    note += " ≈: time of an update, measured later, times the updates." if any(r.training and r.training.estimated for r in models) else ""
+    note += " Peak MB: the most resident memory in an update above what was there before it." if measured else ""
+    table = _table([*head, *(["peak<br>MB"] if measured else [])], body)
+    return f'<div class="wraps">{table}</div><p class="note">{note}</p>'
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

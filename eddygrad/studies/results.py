@@ -1,214 +1,25 @@
-"""A study's results: load the folder, compare its models, and give the numbers as text, CSV and JSON."""
+"""A study's results as text, CSV and JSON."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import combinations, product
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
-from eddygrad.studies.runs import TASKS, Run, read
-from eddygrad.studies.statistics import Ratio, holm, paired, unpaired
+from eddygrad.studies.finished import Study, fields, load
+from eddygrad.studies.ratios import Comparison, compare, comparisons
+from eddygrad.studies.runs import TASKS, Run
+from eddygrad.studies.statistics import Ratio, geometric_mean, paired
+from eddygrad.training.checkpoint import write_atomically
 
-PAPER_PREDICTION_TO_CORRECTION = 4.5  # List et al. 2024, abstract: prediction with WIG / correction with NOG
-_ORDER = {"ONE": 0, "NOG": 1, "WIG": 2}
-
-
-@dataclass(frozen=True)
-class Study:
-    """A study folder: `study.json` and the finished runs, models first, in the order in which they are shown."""
-
-    folder: Path
-    config: Mapping[str, Any]
-    runs: tuple[Run, ...]
-
-    @property
-    def name(self) -> str:
-        return str(self.config.get("name") or self.folder.resolve().name)
-
-    @property
-    def metric(self) -> str:
-        """The endpoint, an error: named in study.json as "endpoint" or its "metric", else `rellinf`."""
-        endpoint = self.config.get("endpoint")
-        if isinstance(endpoint, Mapping) and "metric" in endpoint:
-            return str(endpoint["metric"])
-        return endpoint if isinstance(endpoint, str) and endpoint in self.runs[0].test.metrics else "rellinf"
-
-    @property
-    def models(self) -> tuple[Run, ...]:
-        return tuple(r for r in self.runs if r.kind == "model")
-
-    @property
-    def baselines(self) -> tuple[Run, ...]:
-        return tuple(r for r in self.runs if r.kind == "baseline")
-
-    def exact(self, baseline: Run) -> bool:
-        """Does it compute the reference itself, up to round-off: an error a million times below every model's?"""
-        return baseline.typical(self.metric) < 1e-6 * min((r.typical(self.metric) for r in self.models), default=1.0)
-
-    def cells(self) -> dict[tuple[str, str], tuple[Run, ...]]:
-        """Models by (group, task): what is compared at equal network and equal updates."""
-        cells: dict[tuple[str, str], tuple[Run, ...]] = {}
-        for run in self.models:
-            key = (run.group, run.task or "")
-            cells[key] = cells.get(key, ()) + (run,)
-        return cells
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One ratio of a family; `p_holm` is corrected inside the family; `paper` is the published value where there is one."""
-
-    family: str
-    kind: str
-    group: str
-    first: str
-    second: str
-    label: str
-    ratio: Ratio
-    p_holm: float = float("nan")
-    paper: float | None = None
-
-    @property
-    def significant(self) -> bool:
-        """At the level of the interval, after Holm's correction."""
-        return self.p_holm < 1 - self.ratio.level
-
-
-def load(folder: str | Path) -> Study:
-    """Read a study folder: `study.json` (optional) and `runs/*.json`.
-
-    Raises: ValueError, one line, if there is no finished run, a file is not what the schema says, or two runs have one name or one setting.
-    """
-    folder = Path(folder)
-    paths = sorted((folder / "runs").glob("*.json"))
-    if not paths:
-        raise ValueError(f"{folder}: expected finished runs as runs/NAME.json, got none; run the study first")
-    runs = [read(path) for path in paths]
-    config = _config(folder / "study.json")
-    for what, keys in (("name", [r.name for r in runs]), ("setting", [(r.group, r.task, r.unroll) if r.kind == "model" else r.name for r in runs])):
-        seen: dict[object, Run] = {}
-        for key, run in zip(keys, runs, strict=True):
-            if key in seen:
-                raise ValueError(f"{run.path}: same {what} as {seen[key].path.name}: {key}; give one of them a 'group' of its own or remove it")
-            seen[key] = run
-    study = Study(folder, config, tuple(sorted(runs, key=_rank)))
-    _check_tests(study)
-    return study
-
-
-def _check_tests(study: Study) -> None:
-    """All runs must have met the same test, and the endpoint must be an error that all of them have."""
-    first = study.runs[0]
-    if study.metric.endswith("_time"):
-        raise ValueError(f"{study.folder}: endpoint: expected an error (less is better), got {study.metric!r}; take rellinf or nrmse_final")
-    for run in study.runs:
-        if study.metric not in run.test.metrics:
-            raise ValueError(f"{run.path}: endpoint: expected metric {study.metric!r}, got only {sorted(run.test.metrics)}; evaluate the run again")
-        if (run.test.sets, run.test.horizon) != (first.test.sets, first.test.horizon):
-            raise ValueError(
-                f"{run.path}: test: expected the sets and horizon of {first.path.name}, got others; evaluate all runs on the same states"
-            )
-
-
-def _config(path: Path) -> Mapping[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: expected JSON, got {error}") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(config).__name__}")
-    return config
-
-
-def _rank(run: Run) -> tuple[Any, ...]:
-    parameters = (run.network or {}).get("parameters") or 0
-    updates = run.training.updates if run.training else 0
-    reach = run.reach.partition("/")[0]
-    if run.kind == "baseline":
-        return True, run.test.seconds_per_frame, run.name
-    return (
-        run.kind == "baseline",
-        parameters,
-        updates,
-        run.group,
-        run.task or "",
-        _ORDER.get(run.modality, 9),
-        int(reach) if reach.isdigit() else 0,
-        run.name,
-    )
-
-
-def fields(run: Run) -> xr.Dataset | None:
-    """The trajectories beside a run, `reference`, `uncorrected` and `prediction` (set, time, x), or None if there are none."""
-    path = run.path.with_suffix(".nc")
-    if not path.exists():
-        return None
-    with xr.open_dataset(path, engine="h5netcdf") as data:
-        loaded = data.load()
-    missing = [name for name in ("reference", "prediction") if name not in loaded]
-    if missing:
-        raise ValueError(f"{path}: expected variables 'reference' and 'prediction' (set, time, x), missing {missing}")
-    return loaded
-
-
-def compare(first: Run, second: Run, metric: str = "rellinf", level: float = 0.95) -> Ratio:
-    """Ratio of the errors of two runs: paired where the seeds agree or `second` has none, else unpaired."""
-    a, b = first.error(metric), second.error(metric)
-    if set(first.seeds) == set(second.seeds):
-        order = [second.seeds.index(seed) for seed in first.seeds]
-        return paired(a, b[order], level)
-    return paired(a, b, level) if second.seeds == (None,) else unpaired(a, b, level)
-
-
-def comparisons(study: Study, level: float = 0.95) -> list[Comparison]:
-    """The standard families, each corrected by Holm: modalities within a task, tasks across, models against baselines.
-
-    modality: NOG / ONE, WIG / ONE, WIG / NOG per group and task (all pairs, where there are more);
-    task:     prediction / correction per group, with WIG / NOG as in the paper, else the same modality;
-    baseline: each model against each baseline. A baseline that computes the reference itself has no ratio and is left out.
-    """
-    families: dict[str, list[Comparison]] = {}
-
-    def add(kind: str, family: str, first: Run, second: Run, label: str, paper: float | None = None) -> None:
-        ratio = compare(first, second, study.metric, level)
-        families.setdefault(family, []).append(Comparison(family, kind, first.group, first.name, second.name, label, ratio, paper=paper))
-
-    cells = study.cells()
-    for (group, task), runs in cells.items():
-        for b, a in combinations(runs, 2):
-            add("modality", f"{group}: {TASKS.get(task, task)}", a, b, f"{_short(a)} / {_short(b)}")
-    for group, task in cells:
-        if task == "predict" and (group, "correct") in cells:
-            for a, b in product(cells[group, "predict"], cells[group, "correct"]):
-                of_paper = (a.modality, b.modality) == ("WIG", "NOG") and a.reach == b.reach
-                if of_paper or a.unroll == b.unroll:
-                    label = f"prediction {_short(a)} / correction {_short(b)}"
-                    add("task", f"{group}: prediction / correction", a, b, label, PAPER_PREDICTION_TO_CORRECTION if of_paper else None)
-    for (group, task), runs in cells.items():
-        for a, b in product(runs, study.baselines):
-            if not study.exact(b):
-                add("baseline", f"{group}: {TASKS.get(task, task)} against baselines", a, b, f"{a.label} / {b.name}")
-    return [corrected for family in families.values() for corrected in _holm(family)]
-
-
-def _short(run: Run) -> str:
-    return f"{run.modality} {run.reach}".strip()
-
-
-def _holm(family: Sequence[Comparison]) -> list[Comparison]:
-    return [replace(c, p_holm=p) for c, p in zip(family, holm([c.ratio.p for c in family]), strict=True)]
+COSTS = (("seconds_per_update", 1e3), ("graph_memory_mb", 1.0), ("peak_resident_mb", 1.0), ("inference_seconds_per_frame", 1e6))  # ms, MB, MB, us
 
 
 def rows(study: Study) -> list[dict[str, Any]]:
@@ -231,6 +42,7 @@ def _row(run: Run, metric: str) -> dict[str, Any]:
         "low": _finite(spread.low) if spread else None,
         "high": _finite(spread.high) if spread else None,
         "median": float(np.median(error)),
+        "median_state": run.typical_median(metric),
         "diverged_seeds": run.diverged_seeds,
         "diverged_tests": sum(run.test.diverged),
         "tests": len(run.seeds) * sum(s.samples for s in run.test.sets),
@@ -240,10 +52,23 @@ def _row(run: Run, metric: str) -> dict[str, Any]:
         "solver_calls_per_update": training.details.get("solver_calls_per_update") if training else None,
         "seconds_per_update": training.seconds_per_update if training else None,
         "training_seconds": training.seconds if training else None,
-        "peak_memory_mb": _finite(training.peak_memory_mb) if training else None,
+        "training_seconds_estimated": training.estimated if training else None,
+        "graph_memory_mb": _finite(training.graph_memory_mb) if training else None,
+        "peak_resident_mb": _finite(training.peak_resident_mb) if training else None,
         "skipped_updates": sum(training.skipped) if training else None,
         "inference_seconds_per_frame": run.test.seconds_per_frame,
         **{f"mean_{name}": _finite(float(np.mean(values))) for name, values in run.test.metrics.items() if name != metric},
+        **{f"median_{name}": _finite(float(np.median(values))) for name, values in run.test.metrics.items() if name != metric},
+        "by_set": _by_set(run, metric),
+    }
+
+
+def _by_set(run: Run, metric: str) -> dict[str, dict[str, Any]]:
+    """Per test set: geometric mean of the error over seeds, their median, and the mean share of the endpoint's sum over all trajectories."""
+    shares = run.test.shares(metric)
+    return {
+        name: {"error": geometric_mean(error), "median": float(np.median(error)), "share": _finite(float(np.mean(shares[name])))}
+        for name, error in run.test.per_set(metric).items()
     }
 
 
@@ -263,6 +88,8 @@ def comparison_rows(found: Sequence[Comparison]) -> list[dict[str, Any]]:
                 "p_holm": _finite(c.p_holm),
                 "n_first": c.ratio.sizes[0],
                 "n_second": c.ratio.sizes[1],
+                "median_state": _finite(c.median_state),
+                "by_set": {name: {k: _finite(getattr(r, k)) for k in ("ratio", "low", "high", "medians")} for name, r in c.by_set.items()},
             }
         )
     return flat
@@ -271,22 +98,46 @@ def comparison_rows(found: Sequence[Comparison]) -> list[dict[str, Any]]:
 def table(study: Study, baselines: bool = False) -> str:
     """Errors, costs and ratios as aligned plain text, for a terminal; `baselines` adds the ratios against baselines."""
     found = [c for c in comparisons(study) if baselines or c.kind != "baseline"]
-    head = ["run", "error", "95 % interval", "median", "diverged seeds", "tests", "ms/update", "MB", "us/frame"]
+    head = ["run", "error", "95 % interval", "median", "median state", "diverged seeds", "tests", "ms/update", "graph MB", "peak MB", "us/frame"]
     body = []
     for r in rows(study):
         interval = "" if r["low"] is None else f"{r['low']:.3g} .. {r['high']:.3g}"
         diverged = f"{r['diverged_seeds']}/{r['seeds']}" if r["seeds"] else ""
         tests = f"{r['diverged_tests']}/{r['tests']}"
-        cost = [
-            "" if r[k] is None else f"{r[k] * scale:.3g}"
-            for k, scale in (("seconds_per_update", 1e3), ("peak_memory_mb", 1), ("inference_seconds_per_frame", 1e6))
-        ]
-        body.append([r["name"], f"{r['error']:.3g}", interval, f"{r['median']:.3g}", diverged, tests, *cost])
-    text = f"{study.name}: {study.metric}, geometric mean over seeds\n" + _align(head, body)
+        cost = ["" if r[k] is None else f"{r[k] * scale:.3g}" for k, scale in COSTS]
+        body.append([r["name"], f"{r['error']:.3g}", interval, f"{r['median']:.3g}", f"{r['median_state']:.3g}", diverged, tests, *cost])
+    text = f"{study.name}: {study.metric}, geometric mean over seeds (median: over seeds; median state: over test states)\n" + _align(head, body)
     for family in dict.fromkeys(c.family for c in found):
-        lines = [[c.label, f"{c.ratio.ratio:.3g}", _between(c.ratio), *_p(c), f"{c.paper:g}" if c.paper else ""] for c in found if c.family == family]
-        text += f"\n\n{family}\n" + _align(["ratio of", "ratio", "95 % interval", "p (Holm)", "", "paper"], lines)
-    return text + "\n"
+        head = ["ratio of", "ratio", "95 % interval", "medians", "median state", "p (Holm)", "", "paper"]
+        lines = [
+            [
+                *(c.label, f"{c.ratio.ratio:.3g}", _between(c.ratio), f"{c.ratio.medians:.3g}", f"{c.median_state:.3g}"),
+                *(*_p(c), f"{c.paper:g}" if c.paper else ""),
+            ]
+            for c in found
+            if c.family == family
+        ]
+        text += f"\n\n{family}\n" + _align(head, lines)
+    return text + _sets(study, found) + "\n"
+
+
+def _sets(study: Study, found: Sequence[Comparison]) -> str:
+    """A second small table: what each test set makes of the endpoint, and the ratios inside it."""
+    names = [s.name for s in study.runs[0].test.sets]
+    if len(names) < 2:
+        return ""
+    body = []
+    for run in study.models:
+        part = _by_set(run, study.metric)
+        body.append([f"share of {run.name}", *(_percent(part[n]["share"]) for n in names)])
+    for c in (c for c in found if c.kind != "baseline"):
+        label = c.label if c.kind == "task" else f"{c.label}, {c.family.rpartition(': ')[2]}"
+        body.append([f"{label} ({c.group})", *(f"{c.by_set[n].ratio:.3g}" if n in c.by_set else "" for n in names)])
+    return "\n\nby test set: share of the endpoint's error, and ratios\n" + _align(["", *names], body)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
 
 
 def _between(r: Ratio) -> str:
@@ -309,13 +160,20 @@ def to_csv(study: Study, path: str | Path) -> tuple[Path, Path]:
     """Write the runs to `path` and the ratios beside it as `NAME-ratios.csv`; returns both."""
     path = Path(path)
     second = path.with_name(f"{path.stem}-ratios{path.suffix}")
-    for target, flat in ((path, rows(study)), (second, comparison_rows(comparisons(study)))):
+    for target, nested in ((path, rows(study)), (second, comparison_rows(comparisons(study)))):
+        flat = [_flat(row) for row in nested]
         text = io.StringIO()
         writer = csv.DictWriter(text, list(dict.fromkeys(k for row in flat for k in row)), lineterminator="\n")
         writer.writeheader()
         writer.writerows(flat)
         write_text(target, text.getvalue())
     return path, second
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`by_set` as columns of their own: "share D/8=1.40"."""
+    parts = {f"{key} {name}": value for name, part in row["by_set"].items() for key, value in part.items()}
+    return {**{k: v for k, v in row.items() if k != "by_set"}, **parts}
 
 
 def to_json(study: Study, path: str | Path) -> Path:
@@ -332,14 +190,21 @@ def to_json(study: Study, path: str | Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write whole or not at all: a temporary name, synced, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write whole or not at all."""
+    write_atomically(path, text.encode("utf-8"))
+
+
+__all__ = [
+    "Comparison",
+    "Study",
+    "compare",
+    "comparison_rows",
+    "comparisons",
+    "fields",
+    "load",
+    "rows",
+    "table",
+    "to_csv",
+    "to_json",
+    "write_text"
+]  # fmt: skip

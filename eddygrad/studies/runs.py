@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eddygrad.studies.statistics import geometric_mean
+from eddygrad.training.metrics import CLIPPED_ERROR as CLIP
 
 SCHEMA = "eddygrad-run/1"
-CLIP = 30.0  # what e(t) of a diverged run counts as, in the paper's metric
 Array = NDArray[np.float64]
 
 
@@ -37,7 +37,7 @@ class Test:
     Args:
         metrics:         per name (seeds, samples), sets in order.
         error_over_time: (seeds, H + 1), e(t) averaged over samples, clipped at 30.
-        spectrum:        "k", "reference" (K,) and "model" (seeds, K); None if not measured.
+        spectrum:        "k", the mode number, "reference" (K,) and "model" (seeds, K); None if not measured.
         diverged:        number of test trajectories that diverged in the long window, per seed.
         seconds_per_frame, batch: time of one frame of all test trajectories at once, and how many they are.
     """
@@ -59,18 +59,35 @@ class Test:
         ends = np.cumsum([s.samples for s in self.sets])
         return {s.name: values[:, end - s.samples : end].mean(1) for s, end in zip(self.sets, ends, strict=True)}
 
+    def shares(self, metric: str) -> dict[str, Array]:
+        """Part of the sum over all samples that each test set makes, per seed: {set: (seeds,)}, 1 together."""
+        total, per_set = self.metrics[metric].sum(1), self.per_set(metric)
+        none = np.full_like(total, nan)
+        return {s.name: np.divide(s.samples * per_set[s.name], total, out=none.copy(), where=total > 0) for s in self.sets}
+
 
 @dataclass(frozen=True)
 class Training:
-    """What a run cost to train; times are those of the whole stack of seeds."""
+    """What a run cost to train; times and memory are those of the whole stack of seeds.
+
+    Args:
+        graph_memory_mb:  what an update's graph keeps for its backward pass ("peak_memory_mb" in files of older versions).
+        peak_resident_mb: the largest resident memory in an update above what was there before it. Either is NaN if not measured.
+    """
 
     updates: int
     seconds: float
     seconds_per_update: float
-    peak_memory_mb: float
+    graph_memory_mb: float
+    peak_resident_mb: float
     diverged: tuple[bool, ...]
     skipped: tuple[int, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def estimated(self) -> bool:
+        """Are the seconds those of one update, measured later, times the updates?"""
+        return "seconds_as_run" in self.details
 
 
 @dataclass(frozen=True)
@@ -125,6 +142,10 @@ class Run:
     def typical(self, metric: str = "rellinf") -> float:
         """Geometric mean of the error over seeds."""
         return geometric_mean(self.error(metric))
+
+    def typical_median(self, metric: str = "rellinf") -> float:
+        """The same with the median over test samples in place of their mean: no few hard trajectories decide it."""
+        return geometric_mean(np.median(self.test.metrics[metric], axis=1))
 
     @property
     def diverged_seeds(self) -> int:
@@ -206,6 +227,10 @@ class _Entry:
             raise self.fail(key, f"a finite number of at least {least:g}", repr(value))
         return float(value)
 
+    def optional(self, *keys: str) -> float:
+        """The number under the first of these keys that is there, else NaN."""
+        return next((self.number(key) for key in keys if self.values.get(key) is not None), nan)
+
     def array(self, key: str, shape: tuple[int | None, ...], finite: bool = False) -> Array:
         """Numbers of this shape (None: any); null is NaN, refused where `finite`."""
         try:
@@ -229,8 +254,9 @@ def _training(entry: _Entry, seeds: int) -> Training:
     if len(diverged) != seeds or len(skipped) != seeds:
         raise entry.fail("diverged", f"{seeds} entries, one per seed, as in skipped_updates", f"{len(diverged)} and {len(skipped)}")
     seconds, per_update = entry.number("seconds"), entry.number("seconds_per_update")
-    memory = entry.values.get("peak_memory_mb")
-    return Training(int(entry.number("updates")), seconds, per_update, nan if memory is None else float(memory), diverged, skipped, entry.values)
+    graph = entry.optional("graph_memory_mb", "peak_memory_mb")
+    peak = entry.optional("peak_resident_mb")
+    return Training(int(entry.number("updates")), seconds, per_update, graph, peak, diverged, skipped, entry.values)
 
 
 def _curve(entry: _Entry, seeds: int) -> Mapping[str, Array]:
@@ -258,6 +284,8 @@ def _test(entry: _Entry, seeds: int) -> Test:
     if entry.values.get("spectrum"):
         part = entry.child("spectrum")
         k = part.array("k", (None,))
+        if part.values.get("axis") != "mode" and k.size > 1 and k[1] > k[0]:  # older files: multiples of 2 pi over the grid's own length
+            k = np.round(k / (k[1] - k[0]))
         spectrum = {"k": k, "reference": part.array("reference", k.shape), "model": part.array("model", (seeds, k.size))}
     diverged = tuple(int(d) for d in entry.sequence("diverged_samples"))
     if len(diverged) != seeds:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
+
+import numpy as np
 
 from eddygrad.studies.look import factor, number
 from eddygrad.studies.results import Comparison, Study
 from eddygrad.studies.runs import TASKS, Run
+from eddygrad.studies.statistics import Ratio
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ def verdicts(study: Study, found: Sequence[Comparison]) -> list[Verdict]:
     """One verdict per group and task, then prediction against correction, then networks against plain solvers."""
     answers = [_modality(study, group, task, runs, found) for (group, task), runs in study.cells().items()]
     answers += [_tasks(c) for c in found if c.kind == "task" and c.paper is not None]
-    solver = _solver(study)
+    solver = _solver(study, found)
     return [*answers, *([solver] if solver else [])]
 
 
@@ -42,10 +45,10 @@ def _modality(study: Study, group: str, task: str, runs: Sequence[Run], found: S
     if not open_:
         mark, headline = "significant", f"{_name(best)} is best: " + _and([f"{_percent(c)} below {_name(r)}" for r, c in rivals]) + "."
     elif beaten:
-        mark, headline = "partly significant", f"{_name(best)} is lowest: better than {_and(beaten)}, but not distinguishable from {others}."
+        mark, headline = "partly significant", f"{_name(best)} is lowest: better than {_and(beaten)}, but not shown to differ from {others}."
     else:
-        mark, headline = "not significant", f"No significant winner: {_name(best)} is lowest, but not distinguishable from {others}."
-    sentences = [basis, *(_evidence(best, r, c) for r, c in rivals), *_cost(best, runs), *_cheapest(best, open_)]
+        mark, headline = "not significant", f"No significant winner: {_name(best)} is lowest, but not shown to differ from {others}."
+    sentences = [basis, *(_evidence(best, r, c) for r, c in rivals), *_sets(best, rivals, study.metric), *_cost(best, runs), *_cheapest(best, rivals)]
     return Verdict(topic, headline, mark, (*sentences, *_rest(best, runs, found), *_diverged(runs)))
 
 
@@ -76,16 +79,40 @@ def _cost(best: Run, runs: Sequence[Run]) -> list[str]:
     if base is best or not (best.training and base.training):
         return [f"{_name(best)} is also the cheapest to train per update."]
     time = best.training.seconds_per_update / base.training.seconds_per_update if base.training.seconds_per_update else float("nan")
-    memory = best.training.peak_memory_mb / base.training.peak_memory_mb if base.training.peak_memory_mb else float("nan")
-    parts = [f"{factor(v)} times the {what}" for v, what in ((time, "time per update"), (memory, "memory")) if isfinite(v)]
+    memory = best.training.graph_memory_mb / base.training.graph_memory_mb if base.training.graph_memory_mb else float("nan")
+    parts = [f"{factor(v)} times the {what}" for v, what in ((time, "time per update"), (memory, "graph memory")) if isfinite(v)]
     return [f"It costs {_and(parts)} of {_name(base)}, the cheapest to train."] if parts else []
 
 
-def _cheapest(best: Run, open_: Sequence[Run]) -> list[str]:
-    """The cheapest among those level with the best, if it diverged no more often."""
-    choices = [r for r in (best, *open_) if r.training and r.diverged_seeds <= best.diverged_seeds]
-    pick = min(choices, key=lambda r: r.training.seconds_per_update if r.training else 0.0, default=best)
-    return [f"Of those that cannot be told apart from the best, {_name(pick)} is the cheapest to train."] if pick is not best else []
+def _cheapest(best: Run, rivals: Sequence[tuple[Run, Comparison]]) -> list[str]:
+    """The cheapest among those not shown to differ from the best, if it diverged no more often, and what the interval leaves open."""
+    open_ = {r.name: c for r, c in rivals if not c.significant and r.training and r.diverged_seeds <= best.diverged_seeds}
+    choices = [best, *(r for r, _ in rivals if r.name in open_)]
+    pick = min(choices, key=lambda r: r.training.seconds_per_update if r.training else 0.0)
+    if pick is best:
+        return []
+    r = open_[pick.name].ratio
+    left = f"the interval, {_ends(r)}, is what that leaves open; it does not show them equal" if isfinite(r.low) else "one seed shows nothing"
+    return [f"Of those not shown to differ from the best, {_name(pick)} is the cheapest to train; {_name(best)} / {_name(pick)}: {left}."]
+
+
+def _sets(best: Run, rivals: Sequence[tuple[Run, Comparison]], metric: str) -> list[str]:
+    """Which test set decides, where one makes more than half of the endpoint, and what holds inside the others."""
+    shares = {name: float(np.mean(share)) for name, share in best.test.shares(metric).items()}
+    largest = max(shares, key=lambda name: shares[name])
+    if len(shares) < 2 or not shares[largest] > 0.5:
+        return []
+    told = f"One test set, {largest}, makes {100 * shares[largest]:.0f}\u00a0% of this error"
+    inside = [f"{_name(best)} / {_name(r)} by set: " + _listed({n: factor(x.ratio) for n, x in c.by_set.items()}) for r, c in rivals if c.by_set]
+    return [told + (". " + "; ".join(inside) if inside else "") + "."]
+
+
+def _listed(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{value} at {name}" for name, value in values.items())
+
+
+def _ends(r: Ratio) -> str:
+    return f"{factor(r.low)} to {factor(r.high)}"
 
 
 def _rest(best: Run, runs: Sequence[Run], found: Sequence[Comparison]) -> list[str]:
@@ -106,7 +133,7 @@ def _tasks(c: Comparison) -> Verdict:
     r = c.ratio
     interval = f", 95 % interval {factor(r.low)} to {factor(r.high)}, {_p('Holm p', c.p_holm)}" if isfinite(r.low) else "; one seed gives no interval"
     told = f"Prediction with WIG has {factor(r.ratio)} times the error of correction with NOG."
-    headline = told if c.significant else "Prediction with WIG and correction with NOG cannot be told apart."
+    headline = told if c.significant else "Prediction with WIG and correction with NOG are not shown to differ."
     where = "above" if isfinite(r.low) and c.paper and r.low > c.paper else "below" if isfinite(r.low) and c.paper and r.high < c.paper else "inside"
     agreement = {"inside": "lies inside the interval", "above": "lies below the interval", "below": "lies above the interval"}[where]
     paper = (
@@ -119,7 +146,7 @@ def _tasks(c: Comparison) -> Verdict:
     return Verdict(f"Prediction against correction, {c.group}", headline, mark, (f"{label} = {factor(r.ratio)}{interval}.", paper))
 
 
-def _solver(study: Study) -> Verdict | None:
+def _solver(study: Study, found: Sequence[Comparison]) -> Verdict | None:
     """The best model against the best baselines that cost no more at inference: the best of all, and the best that is not the reference itself."""
     if not study.models or not study.baselines:
         return None
@@ -133,8 +160,14 @@ def _solver(study: Study) -> Verdict | None:
     rival = affordable[0]
     error, least = best.typical(study.metric), rival.typical(study.metric)
     text.append(f"The best baseline that costs no more, {rival.name}: {_speed(rival, study.metric)}.")
-    if least >= error:
-        return Verdict(topic, f"The best network is {factor(least / error)} times more accurate than any baseline of its cost.", "", tuple(text))
+    against = next((c for c in found if c.kind == "baseline" and (c.first, c.second) == (best.name, rival.name)), None)
+    if against and least >= error:
+        return Verdict(topic, *_gain(against), tuple([*text, *_chosen(study)]))
+    if against and not against.significant:
+        told = f"The plain solver {rival.name} is no slower, and the best network is not shown to differ from it."
+        return Verdict(topic, told, "not significant", (*text, f"Network / solver = {factor(against.ratio.ratio)}{_interval(against.ratio)}."))
+    if against:
+        text.append(f"Network / solver = {factor(against.ratio.ratio)}{_interval(against.ratio)}.")
     inexact = next((b for b in affordable if not study.exact(b)), None)
     if inexact is not rival:
         text.append("An error so small means that it computes the reference itself.")
@@ -143,6 +176,27 @@ def _solver(study: Study) -> Verdict | None:
             beside = f"{factor(times)} times the network's error" if times >= 1 else f"the network has {factor(1 / times)} times its error"
             text.append(f"The next, {inexact.name}: {_speed(inexact, study.metric)}; {beside}.")
     return Verdict(topic, f"The plain solver wins here: {rival.name} is more accurate and no slower.", "", tuple(text))
+
+
+def _interval(r: Ratio) -> str:
+    return f", 95 % interval {_ends(r)}" if isfinite(r.low) else "; one seed gives no interval"
+
+
+def _gain(c: Comparison) -> tuple[str, str]:
+    """Headline and mark for the network's error over the baseline's, turned into a gain."""
+    r = c.ratio
+    ends = f"95 % interval over seeds {factor(1 / r.high)} to {factor(1 / r.low)}" if isfinite(r.low) else "one seed gives no interval"
+    if not c.significant:
+        return (
+            f"The best network is not shown to be more accurate than the best baseline of its cost: {factor(1 / r.ratio)} times, {ends}.",
+            "not significant",
+        )
+    return f"The best network is {factor(1 / r.ratio)} times more accurate than the best baseline of its cost ({ends}).", "significant"
+
+
+def _chosen(study: Study) -> list[str]:
+    count = len(study.models)
+    return [f"It was chosen among {count} models on these test states, so its gain is an upper estimate."] if count > 1 else []
 
 
 def _speed(run: Run, metric: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from eddygrad.studies import figures, report, results
+from eddygrad.studies.look import factor
 from eddygrad.studies.statistics import geometric_mean, paired
 from eddygrad.studies.verdict import verdicts
 
@@ -143,6 +144,85 @@ def test_csv_json_and_table_say_the_same(study: results.Study, tmp_path: Path) -
     assert not list(tmp_path.glob(".*"))
 
 
+def _edit(folder: Path, change: Callable[[dict], object], pattern: str = "*.json") -> None:
+    for path in sorted((folder / "runs").glob(pattern)):
+        run = json.loads(path.read_text())
+        change(run)
+        path.write_text(json.dumps(run))
+
+
+def test_a_set_that_decides_the_endpoint_is_shown_everywhere(fabricate: Fabricate, tmp_path: Path) -> None:
+    """The first set is made 50 times as hard; there, and only there, WIG loses its lead."""
+    folder = fabricate(tmp_path / "s", seeds=4)
+
+    def harder(run: dict) -> None:
+        for errors in run["test"]["metrics"]["rellinf"]:
+            errors[:5] = [50 * e * (2 if run["unroll"] == "wig:3" else 1) for e in errors[:5]]
+
+    _edit(folder, harder)
+    study = results.load(folder)
+    runs = {r.name: r for r in study.runs}
+    nog, wig = runs["correct-nog3-w16d4"], runs["correct-wig3-w16d4"]
+    values = np.array(wig.test.metrics["rellinf"])
+    content = json.loads(results.to_json(study, tmp_path / "out.json").read_text())
+    row = next(r for r in content["runs"] if r["name"] == wig.name)
+    share = float(np.mean(values[:, :5].sum(1) / values.sum(1)))
+    assert share > 0.9 and row["by_set"]["D/8=1.40"]["share"] == pytest.approx(share, rel=1e-12)
+    assert sum(part["share"] for part in row["by_set"].values()) == pytest.approx(1, rel=1e-12)
+    # By hand: geometric mean over seeds of the median over test states; the ratio inside a set from that set's columns alone.
+    assert row["median_state"] == pytest.approx(geometric_mean(np.median(values, axis=1)), rel=1e-12)
+    ratio = next(c for c in content["ratios"] if (c["first"], c["second"]) == (wig.name, nog.name))
+    other = np.array(nog.test.metrics["rellinf"])
+    for i, (name, inside) in enumerate(ratio["by_set"].items()):
+        columns = slice(5 * i, 5 * i + 5)
+        by_hand = paired(values[:, columns].mean(1), other[:, columns].mean(1))
+        assert (inside["ratio"], inside["low"], inside["medians"]) == pytest.approx((by_hand.ratio, by_hand.low, by_hand.medians), rel=1e-12)
+        assert (inside["ratio"] > 1) == (name == "D/8=1.40")
+    assert ratio["ratio"] > 1 > ratio["median_state"]
+    csv_runs, csv_ratios = results.to_csv(study, tmp_path / "out.csv")
+    with csv_runs.open() as runs_file, csv_ratios.open() as ratios_file:
+        assert float(next(r for r in csv.DictReader(runs_file) if r["name"] == wig.name)["share D/8=1.40"]) == pytest.approx(share)
+        assert float(next(csv.DictReader(ratios_file))["ratio D/8=0.85"]) == pytest.approx(content["ratios"][0]["by_set"]["D/8=0.85"]["ratio"])
+    line = next(line for line in results.table(study).splitlines() if line.startswith(f"share of {wig.name}"))
+    assert line.split()[3] == f"{100 * share:.0f}"
+    said = " ".join(verdicts(study, results.comparisons(study))[0].sentences)
+    assert re.search(r"One test set, D/8=1.40, makes 9\d\u00a0% of this error", said) and "at D/8=0.93" in said
+    assert "Ratios by test set" in report.html(study) and f"<small>{100 * share:.0f} %</small>" in report.html(study)
+
+
+def test_without_one_that_decides_the_verdict_names_no_set(fabricate: Fabricate, tmp_path: Path) -> None:
+    folder = fabricate(tmp_path / "s", seeds=3)
+    _edit(folder, lambda r: r["test"]["metrics"].update(rellinf=[[float(np.mean(e))] * len(e) for e in r["test"]["metrics"]["rellinf"]]))
+    study = results.load(folder)
+    assert all("One test set" not in s for v in verdicts(study, results.comparisons(study)) for s in v.sentences)
+
+
+def test_graph_memory_is_read_under_both_names_and_not_called_peak(fabricate: Fabricate, tmp_path: Path) -> None:
+    folder = fabricate(tmp_path / "s", seeds=2)
+    old = results.load(folder).models[0].training
+    assert old is not None and old.graph_memory_mb == 300 and isnan(old.peak_resident_mb)
+    assert "peak<br>MB" not in report.html(results.load(folder))
+    _edit(folder, lambda r: r["training"].update(graph_memory_mb=7.0, peak_resident_mb=9.0), "correct-one-*.json")
+    study = results.load(folder)
+    row = results.rows(study)[0]
+    assert (row["graph_memory_mb"], row["peak_resident_mb"]) == (7.0, 9.0) and "peak_memory_mb" not in row
+    assert "graph MB" in results.table(study) and "peak<br>MB" in report.html(study)
+    assert any("times the graph memory" in s for v in verdicts(study, results.comparisons(study)) for s in v.sentences)
+
+
+def test_spectra_of_old_and_new_files_share_the_mode_number(fabricate: Fabricate, tmp_path: Path) -> None:
+    """Older files hold m / 8, the wavenumber on L = 16 pi; a seed without a finite frame is null."""
+    folder = fabricate(tmp_path / "s", seeds=2)
+    _edit(folder, lambda r: r["test"]["spectrum"].update(k=[m / 8 for m in range(1, 25)]), "correct-one-*.json")
+    _edit(folder, lambda r: r["test"]["spectrum"].update(axis="mode", model=[[None] * 24] * 2), "correct-nog3-*.json")
+    study = results.load(folder)
+    for run in study.models:
+        assert run.test.spectrum is not None and run.test.spectrum["k"].tolist() == list(range(1, 25))
+    figure = figures.spectrum(study)
+    assert figure is not None and figure.axes[0].get_xlabel() == "mode m"
+    assert "NaN" not in results.to_json(study, tmp_path / "out.json").read_text()
+
+
 class _Outline(HTMLParser):
     """Collects ids and references, and checks that tags close."""
 
@@ -213,7 +293,37 @@ def test_without_an_effect_the_report_says_so(fabricate: Fabricate, tmp_path: Pa
     study = results.load(fabricate(tmp_path / "s", seeds=6, effect=False))
     found = verdicts(study, results.comparisons(study))
     assert found[0].mark == "not significant" and found[0].headline.startswith("No significant winner")
-    assert any("cheapest" in s for s in found[0].sentences)
+    (said,) = [s for s in found[0].sentences if "is the cheapest to train;" in s]
+    ends = [f"{factor(c.ratio.low)} to {factor(c.ratio.high)}" for c in results.comparisons(study) if c.kind == "modality"]
+    ends += [f"{factor(1 / c.ratio.high)} to {factor(1 / c.ratio.low)}" for c in results.comparisons(study) if c.kind == "modality"]
+    assert "not shown to differ" in said and "does not show them equal" in said and any(e in said for e in ends)
+    assert not any("told apart" in s or "distinguishable" in s for v in found for s in (v.headline, *v.sentences))
+
+
+def test_a_gain_over_baselines_comes_with_its_interval(fabricate: Fabricate, tmp_path: Path) -> None:
+    folder = fabricate(tmp_path / "s", seeds=6)
+    for path in (folder / "runs").glob("baseline-*.json"):
+        if path.name != "baseline-coarse.json":
+            path.unlink()
+    study = results.load(folder)
+    found = results.comparisons(study)
+    best = min(study.models, key=lambda r: r.typical())
+    r = next(c for c in found if (c.first, c.second) == (best.name, "coarse")).ratio
+    last = verdicts(study, found)[-1]
+    interval = f"95 % interval over seeds {factor(1 / r.high)} to {factor(1 / r.low)}"
+    assert last.headline == f"The best network is {factor(1 / r.ratio)} times more accurate than the best baseline of its cost ({interval})."
+    assert last.mark == "significant" and any("chosen among 6 models" in s for s in last.sentences)
+    # A baseline in the middle of the seeds of the best network: no claim in either direction.
+    for scale, said in ((1.01, "is not shown to be more accurate"), (0.99, "the best network is not shown to differ from it")):
+        level = scale * best.typical() / study.baselines[0].error()[0]
+        _edit(folder, lambda run, level=level: _scale(run, level), "baseline-*.json")
+        study = results.load(folder)
+        last = verdicts(study, results.comparisons(study))[-1]
+        assert last.mark == "not significant" and said in last.headline
+
+
+def _scale(run: dict, level: float) -> None:
+    run["test"]["metrics"]["rellinf"] = [[level * e for e in errors] for errors in run["test"]["metrics"]["rellinf"]]
 
 
 def test_one_seed_and_one_model_still_make_a_report(fabricate: Fabricate, tmp_path: Path) -> None:
