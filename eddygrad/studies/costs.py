@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import statistics
 import time
@@ -16,8 +17,7 @@ from eddygrad.solver.step import Stepper
 from eddygrad.studies.compare import Bench, Study
 from eddygrad.studies.evaluate import Persistence, seconds_per_frame
 from eddygrad.studies.experiment import prepare
-from eddygrad.studies.records import slug
-from eddygrad.training.checkpoint import write_atomically
+from eddygrad.studies.records import slug, write_record
 from eddygrad.training.loop import Loop
 
 
@@ -32,7 +32,9 @@ def measure(study: Study, rounds: int = 5, updates: int = 10, progress: bool = T
     """Time every finished run anew and write the medians into its JSON, in place of what was measured while it ran.
 
     A round times `updates` updates and some frames of every run in turn, so that a slow minute of the machine meets all of them. Let nothing else
-    run meanwhile. Costs do not depend on the weights: fresh networks are timed.
+    run meanwhile. Costs do not depend on the weights: fresh networks are timed. `seconds` becomes the time per update times the updates, an
+    estimate; what it took while it ran, validation included, stays as `seconds_as_run`. `peak_resident_mb` is the most resident memory in an update
+    above what was there before it, where Linux tells.
 
     Raises: ValueError if no run is finished, or rounds or updates are below one.
     """
@@ -57,11 +59,36 @@ def measure(study: Study, rounds: int = 5, updates: int = 10, progress: bool = T
     for t in timed:
         record = json.loads(t.path.read_text())
         record["test"]["inference_seconds_per_frame"] = statistics.median(per_frame[t.path])
-        if record["training"] is not None:
-            record["training"]["seconds_per_update"] = statistics.median(per_update[t.path])
+        if record["training"] is not None and t.update is not None:
+            record["training"] = _priced(record["training"], statistics.median(per_update[t.path]), peak_resident(t.update))
         record["environment"]["costs"] = f"medians of {rounds} interleaved rounds"
-        write_atomically(t.path, (json.dumps(record) + "\n").encode())
+        write_record(t.path, record)
     return study
+
+
+def _priced(training: dict[str, Any], per_update: float, peak: float | None) -> dict[str, Any]:
+    as_run = training.get("seconds_as_run", training["seconds"])
+    new = {**training, "seconds_per_update": per_update, "seconds": per_update * training["updates"], "seconds_as_run": as_run}
+    new.pop("peak_resident_mb", None)
+    return new if peak is None else {**new, "peak_resident_mb": peak}
+
+
+def peak_resident(work: Callable[[], Any]) -> float | None:
+    """Largest resident memory of this process while `work` runs, above what it holds before, free memory given back [MB]; None off Linux."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # else work would be served from memory that is free and yet resident
+        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
+        before = _status("VmRSS")
+        work()
+        return max(0.0, (_status("VmHWM") - before) / 1e6)
+    except (OSError, AttributeError, StopIteration):
+        return None
+
+
+def _status(key: str) -> float:
+    """An entry of /proc/self/status [bytes]."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{key}:"))
+    return 1024 * float(line.split()[1])
 
 
 def _runs(study: Study, bench: Bench) -> list[_Timed]:

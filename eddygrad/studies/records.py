@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,33 @@ BASELINE = {"kind": "baseline", "task": None, "unroll": None, "network": None, "
 
 
 def write_run(path: Path, record: dict[str, Any], recipe: str, score: Evaluation) -> None:
-    """RUN.json, atomically."""
+    """RUN.json."""
     full = {"schema": "eddygrad-run/1", "recipe": recipe, **record, "test": score.as_json(), "environment": environment()}
-    write_atomically(path, (json.dumps(full) + "\n").encode())
+    write_record(path, full)
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """A run's JSON, whole or not at all, and without what writers that were killed left beside it."""
+    _sweep(path)
+    write_atomically(path, (json.dumps(record) + "\n").encode())
+
+
+def _sweep(path: Path) -> None:
+    """Remove `.NAME.PID.tmp` of processes that are no more."""
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        writer = stale.name.removesuffix(".tmp").rpartition(".")[2]
+        if writer.isdigit() and not _alive(int(writer)):
+            stale.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = None) -> None:
@@ -47,10 +72,10 @@ def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = N
         coords={"time": torch.arange(count).double().numpy() * score.dt, "set": [s["name"] for s in score.sets]},
         attrs={"seed_index": median},
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    content.to_netcdf(temporary, engine="h5netcdf")
-    os.replace(temporary, path)
+    _sweep(path)
+    with tempfile.TemporaryDirectory() as folder:
+        content.to_netcdf(Path(folder) / "run.nc", engine="h5netcdf")
+        write_atomically(path, (Path(folder) / "run.nc").read_bytes())
 
 
 def environment() -> dict[str, Any]:
