@@ -46,6 +46,7 @@ dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .
 dt { color: var(--muted); }
 dd { margin: 0; overflow-wrap: anywhere; }
 pre { padding: .8rem 1rem; overflow-x: auto; background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; font-size: .88rem; }
+@media screen and (max-width: 62rem) { table { font-size: .84rem; } th, td { padding: .38rem .4rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 10.5pt; } h2 { break-after: avoid; margin-top: 1.6rem; }
   figure, .card, tr { break-inside: avoid; } .scroll { overflow: visible; } th, td { padding: .25rem .35rem; } }
 </style></head><body><main>

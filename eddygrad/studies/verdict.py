@@ -38,7 +38,7 @@ def _modality(study: Study, group: str, task: str, runs: Sequence[Run], found: S
     rivals = [(r, c) for r in runs if r is not best and (c := _between(best, r, found))]
     basis = f"{best.modality} reaches {study.metric} {number(best.typical(study.metric))}, the geometric mean over {_count(len(best.seeds), 'seed')}."
     if not rivals:
-        return Verdict(topic, f"Only {_name(best)} was run: nothing to compare.", "", (basis,))
+        return Verdict(topic, f"Only {_name(best)} was run: nothing to compare.", "", (basis, *_sets(best, [], study.metric)))
     beaten = [_name(r) for r, c in rivals if c.significant]
     open_ = [r for r, c in rivals if not c.significant]
     others = _and([_name(r) for r in open_]) if open_ else ""
