@@ -1,4 +1,9 @@
-"""The frame of the report's page: its style sheet for screen (light and dark) and paper."""
+"""The frame of the report's page: its style sheet for screen (light and dark) and paper, and how a table is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
 
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -53,3 +58,14 @@ pre { padding: .8rem 1rem; overflow-x: auto; background: var(--card); border: 1p
 """
 
 TAIL = "</main></body></html>\n"
+
+
+def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Rows with one cell are headings of what follows."""
+    lines = ["<tr>" + "".join(f"<th>{h}</th>" for h in head) + "</tr>"]
+    for row in body:
+        if len(row) == 1:
+            lines.append(f'<tr class="block"><th colspan="{len(head)}">{escape(row[0])}</th></tr>')
+        else:
+            lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
+    return f'<div class="scroll"><table><thead>{lines[0]}</thead><tbody>{"".join(lines[1:])}</tbody></table></div>'

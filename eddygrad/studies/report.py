@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from math import isfinite
@@ -13,18 +12,12 @@ from matplotlib.figure import Figure
 
 from eddygrad.studies import figures
 from eddygrad.studies.look import colour, factor, number, svg
-from eddygrad.studies.page import HEAD, TAIL
+from eddygrad.studies.method import setup
+from eddygrad.studies.page import HEAD, TAIL, table
 from eddygrad.studies.results import Comparison, Study, comparisons, fields, load, rows, write_text
 from eddygrad.studies.runs import TASKS, Run
 from eddygrad.studies.statistics import Ratio
 from eddygrad.studies.verdict import verdicts
-
-_METHOD = (
-    "The error of a model is the mean of the endpoint over all test trajectories. Models are compared at equal updates by the ratio of the "
-    "geometric means of their errors over seeds, paired by seed on the log scale (Welch's test where seeds differ); intervals are 95 % t-intervals "
-    "and p-values are corrected by Holm inside each family. The intervals cover the choice of the training seed; the test states are the same for "
-    "all models. Each e(t) is clipped at 30, so a diverged run has a finite error: it is counted and never dropped."
-)
 
 
 def write(folder: str | Path, path: str | Path = "report.html", command: str | None = None) -> Path:
@@ -53,7 +46,7 @@ def html(study: Study, command: str | None = None) -> str:
         _baselines(study, found),
         _sets(study, found),
         *_pictures(study),
-        _setup(study, command),
+        setup(study, command),
     ]
     seeds = max((len(r.seeds) for r in study.models), default=0)
     summary = f"{len(study.models)} models · up to {seeds} seeds each · {len(study.baselines)} baselines · endpoint {study.metric}"
@@ -91,7 +84,7 @@ def _results(study: Study) -> str:
     note += "test states in place of their mean, which few hard ones can decide. Cost per update is that of the whole stack of seeds; graph MB: "
     note += "what an update keeps for its backward pass; inference is per frame of all test trajectories at once."
     note += " Diverged tests: trajectories that diverge anywhere in the long window."
-    return f'<section id="results"><h2>Results</h2>{_table(head, body)}<p class="note">{note}</p></section>'
+    return f'<section id="results"><h2>Results</h2>{table(head, body)}<p class="note">{note}</p></section>'
 
 
 def _result(run: Run, row: Mapping[str, Any], best: bool) -> list[str]:
@@ -127,7 +120,7 @@ def _ratios(found: Sequence[Comparison]) -> str:
         return ""
     head = ["", "ratio", "95 % interval", "p (Holm)", "p (ranks)", "medians", "paper", "significant"]
     note = "Below 1 the first is better. p (ranks): Wilcoxon or Mann–Whitney, not corrected, as a companion that no single seed can dominate."
-    return f'<section id="ratios"><h2>Ratios</h2>{_table(head, body)}<p class="note">{note}</p></section>'
+    return f'<section id="ratios"><h2>Ratios</h2>{table(head, body)}<p class="note">{note}</p></section>'
 
 
 def _ratio(c: Comparison) -> list[str]:
@@ -157,7 +150,7 @@ def _baselines(study: Study, found: Sequence[Comparison]) -> str:
     exact = [b.name for b in study.baselines if b.name not in names]
     note = "Error of the model / error of the baseline, 95 % interval; ° marks what is not significant after Holm's correction."
     note += f" Without a ratio, because it computes the reference itself: {escape(', '.join(exact))}." if exact else ""
-    return f'<section id="baselines"><h2>Against baselines</h2>{_table(["", *map(escape, names)], body)}<p class="note">{note}</p></section>'
+    return f'<section id="baselines"><h2>Against baselines</h2>{table(["", *map(escape, names)], body)}<p class="note">{note}</p></section>'
 
 
 def _against(c: Comparison | None) -> str:
@@ -181,9 +174,9 @@ def _sets(study: Study, found: Sequence[Comparison]) -> str:
         ratios.append([family[:1].upper() + family[1:]])
         for c in (c for c in found if c.family == family):
             ratios.append([escape(c.label), *(_within(c.by_set[name]) if name in c.by_set else "" for name, _ in sets)])
-    more = _table(head, ratios) + '<p class="note">Ratios inside each set with 95 % intervals over seeds, not corrected.</p>' if ratios else ""
+    more = table(head, ratios) + '<p class="note">Ratios inside each set with 95 % intervals over seeds, not corrected.</p>' if ratios else ""
     title = "<h3>Ratios by test set</h3>" if ratios else ""
-    return f'<section id="sets"><h2>By test set</h2>{_table(head, body)}<p class="note">{note}</p>{title}{more}</section>'
+    return f'<section id="sets"><h2>By test set</h2>{table(head, body)}<p class="note">{note}</p>{title}{more}</section>'
 
 
 def _of_set(name: str, own: Mapping[str, Any], block: Sequence[Mapping[str, Any]]) -> str:
@@ -196,17 +189,6 @@ def _of_set(name: str, own: Mapping[str, Any], block: Sequence[Mapping[str, Any]
 
 def _within(r: Ratio) -> str:
     return factor(r.ratio) + (f" <small>{factor(r.low)} – {factor(r.high)}</small>" if isfinite(r.low) else "")
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Rows with one cell are headings of what follows."""
-    lines = ["<tr>" + "".join(f"<th>{h}</th>" for h in head) + "</tr>"]
-    for row in body:
-        if len(row) == 1:
-            lines.append(f'<tr class="block"><th colspan="{len(head)}">{escape(row[0])}</th></tr>')
-        else:
-            lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
-    return f'<div class="scroll"><table><thead>{lines[0]}</thead><tbody>{"".join(lines[1:])}</tbody></table></div>'
 
 
 def _pictures(study: Study) -> list[str]:
@@ -268,56 +250,3 @@ def _shown(study: Study) -> list[tuple[str, Run, Any]]:
 
 def _figure(figure: Figure, prefix: str, caption: str) -> str:
     return f'<figure role="img" aria-label="{escape(caption)}">{svg(figure, prefix)}<figcaption>{escape(caption)}</figcaption></figure>'
-
-
-def _setup(study: Study, command: str | None) -> str:
-    command = command or str(study.config.get("command") or f"eddygrad report {study.folder}")
-    environments = list(dict.fromkeys(json.dumps(r.environment, sort_keys=True) for r in study.runs))
-    machine = "".join(_pairs(json.loads(e)) for e in environments)
-    config = _pairs({k: v for k, v in study.config.items() if k not in ("command", "title")}) or "<p>No study.json in the folder.</p>"
-    return (
-        f'<section id="setup"><h2>How this was done</h2><p>{_METHOD}</p><h3>Configuration, fixed beforehand</h3>{config}'
-        f"<h3>Training</h3>{_training(study)}<h3>Environment</h3>{machine}<h3>Reproduce</h3><pre>{escape(command)}</pre></section>"
-    )
-
-
-def _training(study: Study) -> str:
-    keys = ("updates", "batch", "learning_rate", "schedule", "solver_calls_per_update")
-    head = ["", "seeds", "updates", "batch", "rate", "schedule", "solver<br>calls", "skipped", "minutes"]
-    models = [r for r in study.models if r.training]
-    measured = any(r.training and isfinite(r.training.peak_resident_mb) for r in models)
-    body = []
-    for run in models:
-        assert run.training is not None
-        details = [_value(run.training.details.get(k, "")) for k in keys]
-        minutes = f"{'≈ ' if run.training.estimated else ''}{run.training.seconds / 60:.1f}"
-        peak = [number(run.training.peak_resident_mb) if isfinite(run.training.peak_resident_mb) else ""] if measured else []
-        body.append([escape(run.name), str(len(run.seeds)), *map(escape, details), str(sum(run.training.skipped)), minutes, *peak])
-    note = "Solver calls are per update and seed; skipped updates are summed over seeds."
-    note += " ≈: time of an update, measured later, times the updates." if any(r.training and r.training.estimated for r in models) else ""
-    note += " Peak MB: the most resident memory in an update above what was there before it." if measured else ""
-    table = _table([*head, *(["peak<br>MB"] if measured else [])], body)
-    return f'<div class="wraps">{table}</div><p class="note">{note}</p>'
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    if not values:
-        return ""
-    items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(_value(v))}</dd>" for k, v in values.items())
-    return f"<dl>{items}</dl>"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "; ".join(f"{k} {_value(v)}" for k, v in value.items())
-    if (
-        isinstance(value, list)
-        and value
-        and all(isinstance(v, int) for v in value)
-        and value == list(range(value[0], value[-1] + 1))
-        and len(value) > 2
-    ):
-        return f"{value[0]} to {value[-1]}"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return ", ".join(_value(v) for v in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,74 @@
+"""The last section of the report: how the study was done, on what machine, and how to do it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from html import escape
+from math import isfinite
+from typing import Any
+
+from eddygrad.studies.finished import Study
+from eddygrad.studies.look import number
+from eddygrad.studies.page import table
+
+_METHOD = (
+    "The error of a model is the mean of the endpoint over all test trajectories. Models are compared at equal updates by the ratio of the "
+    "geometric means of their errors over seeds, paired by seed on the log scale (Welch's test where seeds differ); intervals are 95 % t-intervals "
+    "and p-values are corrected by Holm inside each family. The intervals cover the choice of the training seed; the test states are the same for "
+    "all models. Each e(t) is clipped at 30, so a diverged run has a finite error: it is counted and never dropped."
+)
+
+
+def setup(study: Study, command: str | None) -> str:
+    """Method, configuration, training, environment and the command that repeats it."""
+    command = command or str(study.config.get("command") or f"eddygrad report {study.folder}")
+    environments = list(dict.fromkeys(json.dumps(r.environment, sort_keys=True) for r in study.runs))
+    machine = "".join(_pairs(json.loads(e)) for e in environments)
+    config = _pairs({k: v for k, v in study.config.items() if k not in ("command", "title")}) or "<p>No study.json in the folder.</p>"
+    return (
+        f'<section id="setup"><h2>How this was done</h2><p>{_METHOD}</p><h3>Configuration, fixed beforehand</h3>{config}'
+        f"<h3>Training</h3>{_training(study)}<h3>Environment</h3>{machine}<h3>Reproduce</h3><pre>{escape(command)}</pre></section>"
+    )
+
+
+def _training(study: Study) -> str:
+    keys = ("updates", "batch", "learning_rate", "schedule", "solver_calls_per_update")
+    head = ["", "seeds", "updates", "batch", "rate", "schedule", "solver<br>calls", "skipped", "minutes"]
+    models = [r for r in study.models if r.training]
+    measured = any(r.training and isfinite(r.training.peak_resident_mb) for r in models)
+    body = []
+    for run in models:
+        assert run.training is not None
+        details = [_value(run.training.details.get(k, "")) for k in keys]
+        minutes = f"{'≈ ' if run.training.estimated else ''}{run.training.seconds / 60:.1f}"
+        peak = [number(run.training.peak_resident_mb) if isfinite(run.training.peak_resident_mb) else ""] if measured else []
+        body.append([escape(run.name), str(len(run.seeds)), *map(escape, details), str(sum(run.training.skipped)), minutes, *peak])
+    note = "Solver calls are per update and seed; skipped updates are summed over seeds."
+    note += " ≈: time of an update, measured later, times the updates." if any(r.training and r.training.estimated for r in models) else ""
+    note += " Peak MB: the most resident memory in an update above what was there before it." if measured else ""
+    text = table([*head, *(["peak<br>MB"] if measured else [])], body)
+    return f'<div class="wraps">{text}</div><p class="note">{note}</p>'
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    if not values:
+        return ""
+    items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(_value(v))}</dd>" for k, v in values.items())
+    return f"<dl>{items}</dl>"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{k} {_value(v)}" for k, v in value.items())
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(v, int) for v in value)
+        and value == list(range(value[0], value[-1] + 1))
+        and len(value) > 2
+    ):
+        return f"{value[0]} to {value[-1]}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(_value(v) for v in value) if isinstance(value, list) else str(value)
