@@ -234,7 +234,8 @@ def test_a_traceback_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_interrupted_says_how_to_go_on_and_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C once a checkpoint exists; the same command then ends with the weights of an undisturbed run."""
-    args = ["train", *TINY_TRAIN, "--steps", "150", "--checkpoint-every", "5", "--batch", "4"]
+    # Enough updates after the first checkpoint that the signal comes before the last of them: seconds, against a poll of .02 s.
+    args = ["train", *TINY_TRAIN, "--steps", "2000", "--checkpoint-every", "100", "--batch", "4"]
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     process = subprocess.Popen([sys.executable, "-m", "eddygrad", *args, "--out", str(stopped)], stderr=subprocess.PIPE, text=True, env=os.environ)
     deadline = time.monotonic() + 60
