@@ -164,7 +164,7 @@ class Study:
         bench = Bench(self.configuration)
         steppers: dict[str, Stepper] = {"persistence": Persistence(bench.setting.coarse.dt), **bench.setting.baselines}
         for name in missing:
-            score = evaluate(steppers[name], bench.test, self.configuration.horizon, bench.setting.reference)
+            score = evaluate(steppers[name], bench.test, self.configuration.horizon, bench.setting.reference, self.configuration.long_horizon)
             write_run(self.folder / "runs" / f"baseline-{slug(name)}.json", {"name": name, **BASELINE}, self.configuration.recipe, score)
 
 
@@ -201,12 +201,12 @@ def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, p
         best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
         recipe = c.recipe_of(unroll, best["lr"], best["schedule"])
         trained = fit(bench.stepper(task, range(c.seeds)), bench.data, recipe, folder=work / "fit", progress=progress)
-        score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference).charging(trained.fit.diverged)
+        score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon).charging(trained.fit.diverged)
         network = {"name": "ResNet", "width": c.width, "depth": c.depth, "parameters": trained.stepper.network.parameter_count()}  # type: ignore[operator]
         record = {"name": name, "kind": "model", "task": task, "unroll": unroll, "network": network, "seeds": list(range(c.seeds)), "tuning": tuning}
         if len(c.lr) > 1 and best["lr"] in (min(c.lr), max(c.lr)):
             record["tuning_note"] = f"the best learning rate, {best['lr']:g}, is an end of the list: one beyond it was not tried"
-        alone = evaluate(bench.setting.coarse, bench.test, c.horizon).prediction[0]
+        alone = evaluate(bench.setting.coarse, bench.test, c.horizon, long_horizon=c.long_horizon).prediction[0]
         write_pictures(folder / "runs" / f"{name}.nc", score, alone)
         write_run(folder / "runs" / f"{name}.json", {**record, **trained.as_json()}, c.recipe, score)
         shutil.rmtree(work / "tune", ignore_errors=True)
