@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from eddygrad.studies.look import COLOURS, log_axis, styled
+from eddygrad.training.checkpoint import write_atomically
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -18,10 +19,9 @@ def save(figure: Figure, path: Path) -> None:
     kinds = sorted(figure.canvas.get_supported_filetypes())
     if path.suffix.lstrip(".") not in kinds:
         raise ValueError(f"picture: expected a name that ends in one of {', '.join('.' + k for k in kinds)}, got {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    figure.savefig(temporary, dpi=150)
-    os.replace(temporary, path)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=150, format=path.suffix.lstrip("."))
+    write_atomically(path, content.getvalue())
 
 
 @styled
