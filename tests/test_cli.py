@@ -235,9 +235,14 @@ def test_a_traceback_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_interrupted_says_how_to_go_on_and_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C once a checkpoint exists; the same command then ends with the weights of an undisturbed run."""
     # Enough updates after the first checkpoint that the signal comes before the last of them: seconds, against a poll of .02 s.
-    args = ["train", *TINY_TRAIN, "--steps", "2000", "--checkpoint-every", "100", "--batch", "4"]
+    args = ["train", *TINY_TRAIN, "--steps", "800", "--checkpoint-every", "20", "--batch", "4"]
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
-    process = subprocess.Popen([sys.executable, "-m", "eddygrad", *args, "--out", str(stopped)], stderr=subprocess.PIPE, text=True, env=os.environ)
+    command = [sys.executable, "-m", "eddygrad", *args, "--out", str(stopped)]
+
+    def heed_interrupts() -> None:  # a job that a shell started in the background ignores them, and its children with it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed_interrupts)
     deadline = time.monotonic() + 60
     while not (stopped / "checkpoint.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
