@@ -36,16 +36,21 @@ class Command(abc.ABC):
         """Do it; `say` prints a line for people and is silent with --json."""
 
 
-def threads(count: int | None) -> int:
-    """Set the threads of this process; None is OMP_NUM_THREADS, else one: on small kernels several threads mostly wait for each other.
+def set_up_process(count: int | None) -> int:
+    """Set the threads of this process, and let it keep freed memory; returns the threads.
+
+    None is OMP_NUM_THREADS, else one: on small kernels several threads mostly wait for each other.
 
     Raises: ValueError below one.
     """
     import torch
+
+    from eddygrad.solver.memory import keep_freed_memory
 
     asked = os.environ.get("OMP_NUM_THREADS", "")
     number = (int(asked) if asked.isdigit() else 1) if count is None else count
     if number < 1:
         raise ValueError(f"threads: expected at least one, got {number}")
     torch.set_num_threads(number)
+    keep_freed_memory()
     return number

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from eddygrad.commands.command import Command, Outcome, Say, threads
+from eddygrad.commands.command import Command, Outcome, Say, set_up_process
 from eddygrad.studies.configuration import Configuration
 from eddygrad.studies.configuration import preset as preset_fields
 
@@ -48,7 +48,7 @@ class Compare(Command):
 
         if self.jobs < 1:
             raise ValueError(f"compare: jobs must be at least one, got {self.jobs}")
-        count = threads(self.threads)
+        count = set_up_process(self.threads)
         study = Study(self.study, self.folder or Path("runs") / self.study.name)
         if not self.estimate:
             study.claim()

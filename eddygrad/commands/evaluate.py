@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from eddygrad.commands.command import Command, Outcome, Say, threads
+from eddygrad.commands.command import Command, Outcome, Say, set_up_process
 
 if TYPE_CHECKING:
     from eddygrad.datasets.dataset import Dataset
@@ -50,7 +50,7 @@ class Evaluate(Command):
     def run(self, say: Say) -> Outcome:
         from eddygrad.studies.settings import setting
 
-        threads(self.threads)
+        set_up_process(self.threads)
         if self.folder is not None and not self.folder.is_dir():
             raise ValueError(f"evaluate: expected a folder of eddygrad train, got {self.folder}, which does not exist")
         if self.folder is None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import tyro
 
-from eddygrad.commands.command import Command, Outcome, Say, threads
+from eddygrad.commands.command import Command, Outcome, Say, set_up_process
 
 Recipe = Literal["kuramoto-sivashinsky", "kuramoto-sivashinsky/training", "kuramoto-sivashinsky/testing"]
 
@@ -48,7 +48,7 @@ class Generate(Command):
 
         from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
 
-        threads(self.threads)
+        set_up_process(self.threads)
         warmup: dict[str, Any] = {} if self.warmup is None else {"warmup": self.warmup}
         if self.recipe != "kuramoto-sivashinsky/testing":
             recipe = ks.training(5000 if self.frames is None else self.frames, self.domains or ks.TRAINING_DOMAINS, **warmup)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import tyro
 
-from eddygrad.commands.command import Command, Outcome, Say, threads
+from eddygrad.commands.command import Command, Outcome, Say, set_up_process
 
 
 @dataclass(kw_only=True)
@@ -55,7 +55,7 @@ class Simulate(Command):
         from eddygrad.solver.randomness import generator
         from eddygrad.studies.space_time import space_time
 
-        threads(self.threads)
+        set_up_process(self.threads)
         if self.data is not None and self.data.suffix != ".nc":
             raise ValueError(f"simulate: --data expects a name that ends in .nc, got {self.data}")
         D = 8 * self.domain

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from eddygrad.commands.command import Command, Outcome, Say, threads
+from eddygrad.commands.command import Command, Outcome, Say, set_up_process
 
 if TYPE_CHECKING:
     from eddygrad.studies.compare import Bench
@@ -79,7 +79,7 @@ class Train(Command):
         from eddygrad.studies.experiment import fit, prepare
         from eddygrad.training.checkpoint import write_atomically
 
-        threads(self.threads)
+        set_up_process(self.threads)
         self._check()
         recipe = self.trained_by()
         folder = self.out or Path("runs") / f"{self.task}-{self.unroll.replace(':', '').replace('/', '-')}"

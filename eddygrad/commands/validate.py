@@ -8,7 +8,7 @@ from typing import Any
 
 import tyro
 
-from eddygrad.commands.command import Command, Outcome, Say, threads
+from eddygrad.commands.command import Command, Outcome, Say, set_up_process
 
 
 @dataclass(kw_only=True)
@@ -29,7 +29,7 @@ class Validate(Command):
     """Seed of the random states of the checks."""
 
     def run(self, say: Say) -> Outcome:
-        threads(self.threads)
+        set_up_process(self.threads)
         return self._physics(say) if self.path is None else self._file(self.path, say)
 
     def _physics(self, say: Say) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from eddygrad.solver.memory import ordinary_tensors
 
 _scratch = threading.local()
+_leaky_relu_backward = torch.ops.aten.leaky_relu_backward.default
 
 
 def _workspace(name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -29,22 +31,21 @@ def _workspace(name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
     return kept[key]
 
 
-def unfold(x: Tensor) -> Tensor:
-    """Columns of a circular 3-point stencil: (S, C, N, B) -> (S, 3 C, N B); row 3 c + j holds x[c] at i + j - 1. The batch is innermost.
+def unfold(x: Tensor, batch: int, reverse: bool = False) -> Tensor:
+    """Columns of a circular 3-point stencil, the batch innermost: (S, C, N B) -> (S, 3 C, N B).
 
-    The result lives in this thread's scratch memory and is overwritten by the next call of the same shape.
+    Row 3 c + j holds x[c] at i + j - 1, or at i - j + 1 if `reverse`: the stencil of the adjoint. The result lives in this thread's scratch
+    memory and is overwritten by the next call of the same shape.
     """
-    seeds, channels, n, batch = x.shape
-    padded = _workspace("padded", (seeds, channels, n + 2, batch), x)
-    torch.cat([x[:, :, -1:], x, x[:, :, :1]], 2, out=padded)
-    columns = _workspace("columns", (seeds, channels, 3, n * batch), x)
-    rows = (n + 2) * batch
-    columns.copy_(padded.as_strided(columns.shape, (channels * rows, rows, batch, 1)))
-    return columns.view(seeds, 3 * channels, n * batch)
+    seeds, channels, points = x.shape
+    columns = _workspace("columns", (seeds, channels, 3 * points), x)
+    before, after = [x[:, :, -batch:], x[:, :, :-batch]], [x[:, :, batch:], x[:, :, :batch]]
+    torch.cat([*after, x, *before] if reverse else [*before, x, *after], 2, out=columns)
+    return columns.view(seeds, 3 * channels, points)
 
 
 class ResidualLine(torch.autograd.Function):
-    """The whole residual network on a periodic line with its hand-written adjoint: one node instead of fifty.
+    """The whole residual network on a periodic line with its hand-written adjoint: one node instead of fifty. Its input is (S, C, N B).
 
         x_1 = w_0 * x_0 + b_0;   x_{l+1} = act(w_l * x_l + b_l [+ x_{l-1} if l is even]),  l = 1 .. 2 depth;   out = w * x + b
         (w * x)[o, i] = sum_{c, j} w[o, c, j] x[c, i + j - 1]
@@ -52,21 +53,18 @@ class ResidualLine(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: float, *params: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, batch: int, slope: float, *params: Tensor) -> Tensor:
         weights, biases = params[::2], params[1::2]
-        seeds, _, n, batch = x.shape
         values, last = [x], len(weights) - 1
         for layer, (w, b) in enumerate(zip(weights, biases)):
-            matrix, columns = w.reshape(seeds, w.shape[1], -1), unfold(values[-1])
+            matrix, columns = w.flatten(2), unfold(values[-1], batch)
             if _closes_block(layer, last):
-                y = torch.baddbmm(values[-2].view(seeds, w.shape[1], -1), matrix, columns).add_(b.unsqueeze(2))
+                y = torch.baddbmm(values[-2], matrix, columns).add_(b.unsqueeze(2))
             else:
                 y = torch.baddbmm(b.unsqueeze(2), matrix, columns)
-            if 0 < layer < last:
-                F.leaky_relu_(y, slope)
-            values.append(y.view(seeds, w.shape[1], n, batch))
+            values.append(F.leaky_relu_(y, slope) if 0 < layer < last else y)
         ctx.save_for_backward(*weights, *values[:-1])
-        ctx.slope = slope
+        ctx.batch, ctx.slope = batch, slope
         return values[-1]
 
     @staticmethod
@@ -74,25 +72,30 @@ class ResidualLine(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         layers = len(ctx.saved_tensors) // 2
         weights, values = ctx.saved_tensors[:layers], ctx.saved_tensors[layers:]
-        last, skip, grads = layers - 1, None, []
+        last, skip, grads, adjoints = layers - 1, None, [], _adjoints(weights)
         grad = grad.contiguous()
         for layer in reversed(range(layers)):
             w, x = weights[layer], values[layer]
-            (seeds, out, channels, taps), flat = w.shape, (x.shape[0], x.shape[1], -1)
             if 0 < layer < last:
-                grad = torch.ops.aten.leaky_relu_backward(grad, values[layer + 1], ctx.slope, True)
-            columns = unfold(grad)
-            product = torch.bmm(x.reshape(flat), columns.transpose(1, 2))
-            grads += [grad.sum((2, 3)), product.view(seeds, channels, out, taps).flip(3).transpose(1, 2)]
+                grad = _leaky_relu_backward(grad, values[layer + 1], ctx.slope, True)
+            columns = unfold(grad, ctx.batch, reverse=True)
+            product = torch.bmm(x, columns.transpose(1, 2))
+            grads += [grad.sum(2), product.unflatten(2, (w.shape[1], w.shape[3])).transpose(1, 2)]
             if layer == 0 and not ctx.needs_input_grad[0]:
-                return None, None, *reversed(grads)
-            adjoint = w.flip(3).transpose(1, 2).reshape(seeds, channels, out * taps)
+                return None, None, None, *reversed(grads)
             if skip is not None and not _closes_block(layer, last):
-                grad, skip = torch.baddbmm(skip.view(flat), adjoint, columns).view(x.shape), None
+                grad, skip = torch.baddbmm(skip, adjoints[layer], columns), None
             else:
                 skip = grad if _closes_block(layer, last) else None
-                grad = torch.bmm(adjoint, columns).view(x.shape)
-        return grad, None, *reversed(grads)
+                grad = torch.bmm(adjoints[layer], columns)
+        return grad, None, None, *reversed(grads)
+
+
+def _adjoints(weights: Sequence[Tensor]) -> list[Tensor]:
+    """w[o, c, j] of each layer as the matrix (c, 3 o + j); the middle layers are of one shape and are turned in one copy."""
+    lift, *middle, drop = weights
+    turned = [torch.stack(same).transpose(2, 3).flatten(3).unbind() for same in ([lift], middle, [drop]) if same]
+    return [matrix for group in turned for matrix in group]
 
 
 def _closes_block(layer: int, last: int) -> bool:

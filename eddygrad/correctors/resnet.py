@@ -11,6 +11,7 @@ from eddygrad.correctors.convolution import ResidualLine, StackedConv
 from eddygrad.solver.randomness import generator
 
 _SLOPE = 0.01
+_CACHED_BYTES = 4 << 20  # 16 seeds of width 16 at batch 48: 45 ms an update in two parts, 64 ms in one
 _USUAL = (2, 1, 1)  # cin, cout, ndim of the paper's Kuramoto-Sivashinsky networks
 
 
@@ -99,7 +100,13 @@ class ResNet(nn.Module):
     def _on_a_line(self, x: Tensor) -> Tensor:
         """Batch innermost, (S, C, N, B), so that a stencil's neighbours are whole rows apart."""
         params = [p for layer in self._convolutions() for p in (layer.weight, layer.bias)]
-        return ResidualLine.apply(x.permute(0, 2, 3, 1).contiguous(), _SLOPE, *params).permute(0, 3, 1, 2)
+        seeds, batch, _, n = x.shape
+        rows = x.permute(0, 2, 3, 1).flatten(2).contiguous()
+        # So many seeds at once that their unfolded stencils stay in the cache.
+        together = max(1, _CACHED_BYTES // (3 * self.width * n * batch * x.element_size()))
+        parts = zip(rows.split(together), *(p.split(together) for p in params)) if seeds > together else [(rows, *params)]
+        y = [ResidualLine.apply(part, batch, _SLOPE, *own) for part, *own in parts]
+        return (torch.cat(y) if len(y) > 1 else y[0]).unflatten(2, (n, batch)).permute(0, 3, 1, 2)
 
     def _in_groups(self, x: Tensor) -> Tensor:
         """Seeds as groups of torch's convolution, (B, S C, *grid); on a line the readable reference of `_on_a_line`."""

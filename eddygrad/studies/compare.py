@@ -22,6 +22,7 @@ from tqdm import tqdm
 from eddygrad.correctors.compose import Corrected, correct, predict
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.datasets.dataset import Dataset, Split
+from eddygrad.solver.memory import keep_freed_memory
 from eddygrad.solver.step import Stepper
 from eddygrad.studies import report, results
 from eddygrad.studies.configuration import TASKS, Configuration, describe
@@ -92,7 +93,7 @@ class Study:
         """Hours and graph memory of the missing runs, tuning included, from `updates` measured ones."""
         if not self.pending():
             return Estimates()
-        torch_setup(self.configuration, threads)
+        set_up_process(threads)
         bench = Bench(self.configuration)
         rows = Estimates()
         for task, unroll in self.pending():
@@ -160,7 +161,7 @@ class Study:
         missing = [n for n in names if not (self.folder / "runs" / f"baseline-{slug(n)}.json").exists()]
         if not missing:
             return
-        torch_setup(self.configuration, threads)
+        set_up_process(threads)
         bench = Bench(self.configuration)
         steppers: dict[str, Stepper] = {"persistence": Persistence(bench.setting.coarse.dt), **bench.setting.baselines}
         for name in missing:
@@ -190,7 +191,7 @@ class Bench:
 
 def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, progress: bool) -> None:
     """One run: choose the learning rate, train all seeds, score them, write RUN.nc and RUN.json."""
-    torch_setup(c, threads)
+    set_up_process(threads)
     name = Study(c, folder).run_name(task, unroll)
     work = folder / "work" / name
     with _locked(work):
@@ -227,10 +228,11 @@ def _tune(bench: Bench, task: str, unroll: str, work: Path, progress: bool) -> l
     return rows
 
 
-def torch_setup(c: Configuration, threads: int | None = None) -> None:
-    """Threads of this process."""
+def set_up_process(threads: int | None = None) -> None:
+    """Threads of this process, and memory that it keeps: a worker of the comparison's own."""
     if threads:
         torch.set_num_threads(threads)
+    keep_freed_memory()
 
 
 @contextmanager
@@ -274,4 +276,4 @@ def compare(folder: str | Path | None = None, preset: str | None = None, **optio
     return Study(configuration, folder or Path("runs") / configuration.name)
 
 
-__all__ = ["TASKS", "Configuration", "Estimate", "Estimates", "Study", "compare", "describe", "environment", "torch_setup"]
+__all__ = ["TASKS", "Configuration", "Estimate", "Estimates", "Study", "compare", "describe", "environment", "set_up_process"]
