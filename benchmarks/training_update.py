@@ -17,6 +17,7 @@ from workload import BATCH, DEPTH, DOMAIN, FRAME_DT, HORIZON, POINTS, SUBSTEPS, 
 from eddygrad.correctors import Corrected, ResNet, correct, domain_size
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.memory import keep_freed_memory
 from eddygrad.solver.rollout import Window
 from eddygrad.solver.schemes.etdrk import ETDRK
 from eddygrad.training import Loop, Training, Unrolled
@@ -71,6 +72,7 @@ def build_update(
 def main() -> None:
     args = options()
     torch.set_num_threads(args.threads)
+    keep_freed_memory()  # as the command line does
     update = build_update(args.grad, args.seeds, args.width, args.depth, args.horizon, args.batch, args.lengths)
 
     def block() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from eddygrad.correctors import convolution
+from eddygrad.correctors import convolution, resnet
 from eddygrad.correctors.resnet import ResNet
 
 
@@ -80,6 +80,20 @@ def test_the_fast_line_equals_grouped_convolutions(depth, points, batch):
         results.append([y.detach(), *torch.autograd.grad((y * noise(*y.shape, seed=1)).sum(), [leaf, *net.parameters()])])
     for a, b in zip(*results):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("together", [1, 2])
+def test_a_stack_in_parts_equals_the_whole(together, monkeypatch):
+    """Parts of one or of two of three seeds: values and gradients of inputs and parameters do not notice."""
+    net, x = ResNet(5, 2, 2, 1, 1, seeds=(3, 1, 4)).double(), noise(3, 4, 2, 7)
+    results = []
+    for size in (1 << 30, together * 3 * 5 * 7 * 4 * 8):
+        monkeypatch.setattr(resnet, "_CACHED_BYTES", size)
+        leaf = x.clone().requires_grad_()
+        y = net(leaf)
+        results.append([y.detach(), *torch.autograd.grad((y * noise(*y.shape, seed=1)).sum(), [leaf, *net.parameters()])])
+    for whole, parts in zip(*results):
+        torch.testing.assert_close(parts, whole, rtol=1e-13, atol=1e-14)
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
