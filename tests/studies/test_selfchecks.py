@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from torch import Tensor
 
+from eddygrad.solver.equations.equation import Table, Values, Wavenumbers
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.rollout import always, unroll
 from eddygrad.studies import selfchecks
@@ -32,20 +33,20 @@ def test_equal_seeds_give_equal_rows() -> None:
 
 
 class _Faster(KuramotoSivashinsky):
-    def symbol(self, k: tuple[Tensor, ...]) -> Tensor:
-        return 1.001 * super().symbol(k)
+    def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        return (1.001 * super().symbol(k, params)[0],)
 
 
 class _Leaking(KuramotoSivashinsky):
-    def symbol(self, k: tuple[Tensor, ...]) -> Tensor:
-        return super().symbol(k) - 1e-6
+    def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        return (super().symbol(k, params)[0] - 1e-6,)
 
 
 class _Weaker(KuramotoSivashinsky):
     """Half the nonlinearity: the same chaos at twice the amplitude."""
 
-    def flux_symbol(self, k: tuple[Tensor, ...]) -> Tensor:
-        return 0.5 * super().flux_symbol(k)
+    def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        return ((-0.25j * k[0],),)
 
 
 @pytest.mark.parametrize("equation, name", [(_Faster, "linear"), (_Leaking, "mean")])

@@ -1,26 +1,65 @@
-"""What an equation offers to the schemes: du/dt = L u + N(u)."""
+"""What an equation offers to the spectral schemes: du/dt = L u + N(u) + f."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from torch import Tensor
 
+Wavenumbers = tuple[Tensor, ...]
+Values = Mapping[str, Tensor | float]
+Table = Sequence[Sequence[Tensor | None]]
+
 
 class SpectralEquation(Protocol):
-    """du/dt = L u + N(u) with N_hat = i g(k) F(pointwise(u)); a frozen dataclass without tensors.
+    """du/dt = L u + N(u) + f on a periodic box, its nonlinear term a table of products of fields.
 
-    `symbol` and `flux_symbol` take the angular wavenumbers per axis in float64 and return real factors that broadcast to the half spectrum.
+        field_f   = F^-1 sum_c S_fc(k) u_hat_c                synthesis: linear in the state, e.g. the velocity of a vorticity
+        N_hat_c   = sum_p A_cp(k) F product_p(fields)         analysis: linear in what was multiplied in physical space
+    A frozen dataclass without tensors. `k` are the angular wavenumbers per axis in float64, `params` every parameter by name: a number, or one per
+    sample (B, *1), so all that is returned broadcasts to (B, *spectrum). A table's None is zero. Whatever a parameter enters has its gradient.
+
+    `parameters` maps names to units; those with a default are attributes of the equation. `inside` names the parameters that `products` uses.
+    `dealias` is the fraction of modes that frees the highest product of aliases, None if the equation is meant to keep them.
     """
 
     name: ClassVar[str]
     channels: ClassVar[tuple[str, ...]]
     parameters: ClassVar[Mapping[str, str]]
+    inside: ClassVar[tuple[str, ...]]
     needs: ClassVar[tuple[str, ...]]
     ndim: ClassVar[int]
+    dealias: ClassVar[float | None]
 
-    def symbol(self, k: tuple[Tensor, ...]) -> Tensor: ...
-    def pointwise(self, u: Tensor, out: Tensor | None = None) -> Tensor: ...
-    def flux_symbol(self, k: tuple[Tensor, ...]) -> Tensor: ...
-    def residual(self, partials: Mapping[str, Tensor], params: Mapping[str, Tensor | float] | None = None) -> Tensor: ...
+    def symbol(self, k: Wavenumbers, params: Values) -> Sequence[Tensor]:
+        """L(k) per channel [1/s]; one entry serves every channel. Complex where a mean flow carries the state."""
+        ...
+
+    def synthesis(self, k: Wavenumbers, params: Values) -> Table | None:
+        """S, fields x channels; None if the fields are the state's channels."""
+        ...
+
+    def constraint(self, k: Wavenumbers) -> Table | None:
+        """The projection onto states that the equation has, channels x channels: applied where a state enters and to a given force. None: all are."""
+        ...
+
+    def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+        """What is multiplied in physical space, field by field; a product is written into its `out` where there is one, as `torch.mul` does."""
+        ...
+
+    def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Gradients of <grad, products> by the fields (F, ..., *grid), and by each parameter of `inside` at every point: they are summed later."""
+        ...
+
+    def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        """A, channels x products."""
+        ...
+
+    def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
+        """Constant forcing as {channel: {mode: amplitude}}: amplitude of e^(i k.x) at a mode of the half spectrum; empty if there is none."""
+        ...
+
+    def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
+        """Left side minus right side from the partial derivatives named in `needs`; zero on a solution."""
+        ...

@@ -6,41 +6,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
+
+from eddygrad.solver.equations.conservative import ConservativeLine
+from eddygrad.solver.equations.equation import Values, Wavenumbers
 
 
 @dataclass(frozen=True)
-class KuramotoSivashinsky:
+class KuramotoSivashinsky(ConservativeLine):
     """Spatio-temporal chaos in one dimension.
 
         u_t + (u^2 / 2)_x + u_xx + u_xxxx = 0,  periodic              Kuramoto 1978; Sivashinsky 1977
-        symbol:  L(k) = k^2 - k^4               flux:  N_hat = -1/2 i k F(u^2)
+        symbol:  L(k) = k^2 - k^4               product:  N_hat = -1/2 i k F(u^2)
 
     State: one channel, u. Parameter: the domain length L = 2 pi D [-]. All quantities are dimensionless. The mean of u is conserved; L > 2 pi
     is linearly unstable. Without dealiasing (the paper's choice, List et al. 2024) the map is the discrete one, aliases included.
     """
 
     name: ClassVar[str] = "kuramoto-sivashinsky"
-    channels: ClassVar[tuple[str, ...]] = ("u",)
     parameters: ClassVar[Mapping[str, str]] = {"length": "1"}
     needs: ClassVar[tuple[str, ...]] = ("u", "u_t", "u_x", "u_xx", "u_xxxx")
-    ndim: ClassVar[int] = 1
+    dealias: ClassVar[float | None] = None
 
-    def symbol(self, k: tuple[Tensor, ...]) -> Tensor:
-        """Linear growth rate k^2 - k^4 of each mode [1/s], real."""
+    def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        """Linear growth rate k^2 - k^4 of each mode [1/s]."""
         k2 = k[0] ** 2
-        return k2 - k2**2
+        return (k2 - k2**2,)
 
-    def pointwise(self, u: Tensor, out: Tensor | None = None) -> Tensor:
-        """What is taken in physical space: u^2, into `out` if given."""
-        return torch.mul(u, u, out=out)
-
-    def flux_symbol(self, k: tuple[Tensor, ...]) -> Tensor:
-        """Real factor g with N_hat = i g F(pointwise(u)): -k/2."""
-        return -0.5 * k[0]
-
-    def residual(self, partials: Mapping[str, Tensor], params: Mapping[str, Tensor | float] | None = None) -> Tensor:
+    def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         """u_t + u u_x + u_xx + u_xxxx, zero on a solution."""
         d = partials
         return d["u_t"] + d["u"] * d["u_x"] + d["u_xx"] + d["u_xxxx"]

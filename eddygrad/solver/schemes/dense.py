@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eddygrad.solver.schemes.tableau import Stage
+from eddygrad.solver.schemes.tableau import Stage, relative
 
 
 @dataclass(frozen=True)
@@ -23,30 +23,17 @@ class DenseStage:
 
 
 def dense_stages(stages: list[Stage], flux: Tensor, n: int, dtype: torch.dtype) -> list[DenseStage]:
-    """Every diagonal factor c(k) becomes the circulant matrix with first column irfft(c). Float64 until the cast.
-
-    A stage whose linear part was seen before is written as that stage plus a difference of nonlinear terms, which saves a product.
-    """
+    """Every diagonal factor c(k) becomes the circulant matrix with first column irfft(c). Float64 until the cast. `flux` is h A(k)."""
     dense = []
-    for i, stage in enumerate(stages):
-        base = next((j for j in reversed(range(i)) if stages[j].linear is stage.linear), None)
-        weights = list(stage.weights)
-        if base is not None:
-            weights = [_minus(w, stages[base].weights[j] if j < len(stages[base].weights) else None) for j, w in enumerate(weights)]
-        blocks = [None if base is not None else _circulant(stage.linear + 0j, n)]
-        blocks += [None if w is None else _circulant(1j * (w * flux), n) for w in weights]
+    for linear, base, weights in relative(stages):
+        blocks = [None if base is not None else _circulant(linear + 0j, n)]
+        blocks += [None if w is None else _circulant(w * flux, n) for w in weights]
         used = [j for j, b in enumerate(blocks) if b is not None]
         start, stop = used[0], used[-1] + 1
         zero = torch.zeros(n, n, dtype=torch.float64, device=flux.device)
         pile = torch.cat([zero if b is None else b for b in blocks[start:stop]], dim=1)
         dense.append(DenseStage(pile.to(dtype), start, stop, base))
     return dense
-
-
-def _minus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    if b is None:
-        return a
-    return -b if a is None else a - b
 
 
 def _circulant(symbol: Tensor, n: int) -> Tensor:

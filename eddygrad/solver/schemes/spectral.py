@@ -1,62 +1,195 @@
-"""The exponential step on half spectra: enter is the FFT, leave its inverse."""
+"""The bound spectral step: enter is the FFT, inner the substeps on half spectra, leave the inverse; its adjoint is written by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from eddygrad.solver.grid import Grid
-from eddygrad.solver.transforms import fft, ifft
+from eddygrad.solver.memory import ordinary_tensors
+from eddygrad.solver.schemes.band import Band
+from eddygrad.solver.schemes.program import Program, Pulled, Record
+from eddygrad.solver.schemes.term import LinearMap, NonlinearTerm
+
+# One field of so many samples at a time: what a stage touches then stays in the cache (docs/performance.md).
+_CHUNK_BYTES = 1 << 20
+_TWICE = "a spectral step has no second derivative by its hand-written adjoint; build the scheme with gradient='autograd' for double backward"
 
 
 @dataclass(frozen=True)
-class SpectralStage:
-    """Complex factors of a stage: u_hat_stage = linear * u_hat + sum_j weights[j] * F(pointwise(u_j))."""
+class Bound:
+    """A program and its nonlinear term, for one set of parameters; every tensor is shared (1, ...) or has a row per sample (B, ...)."""
 
-    linear: Tensor
-    weights: tuple[Tensor | None, ...]
+    program: Program
+    term: NonlinearTerm
 
-    def pick(self, where: Tensor) -> SpectralStage:
-        """The rows `where` of tabulated factors: one per sample."""
-        return SpectralStage(self.linear[where], tuple(None if w is None else w[where] for w in self.weights))
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Bound:
+        return Bound(self.program.mapped(change), self.term.mapped(change))
+
+    @property
+    def rows(self) -> int:
+        """Samples that the coefficients tell apart; 1 if they are shared."""
+        synthesis = () if self.term.synthesis is None else self.term.synthesis.entries
+        tables = [e for row in (*synthesis, *self.term.analysis.entries) for e in row if e is not None]
+        force = [] if self.term.force is None else [self.term.force]
+        return max(t.shape[0] for t in (*self.program.tensors, *tables, *self.term.coefficients.values(), *force))
+
+    def repeated(self, batch: int) -> Bound:
+        """For a batch of stacked seeds: rows of B samples again for every seed."""
+        rows = self.rows
+        if rows in (1, batch):
+            return self
+        if batch % rows:
+            raise ValueError(f"step: parameters are given for {rows} samples, the state has {batch}; bind the step to the parameters of this batch")
+        return self.mapped(lambda t: t if t.shape[0] == 1 else t.repeat(batch // rows, *[1] * (t.ndim - 1)))
+
+    def part(self, start: int, stop: int) -> Bound:
+        """The coefficients of some samples, without their graph."""
+        return self.mapped(lambda t: (t if t.shape[0] == 1 else t[start:stop]).detach())
+
+    @property
+    def learnable(self) -> list[Tensor]:
+        """What the hand-written adjoint has gradients for: the program's factors, the products' coefficients, the force."""
+        return [*self.program.tensors, *self.term.coefficients.values(), *([] if self.term.force is None else [self.term.force])]
 
 
-class SpectralETDStep:
-    """A bound exponential Runge-Kutta step; holds no state."""
+class Part(NamedTuple):
+    """Samples start to stop of a batch with their coefficients."""
 
-    def __init__(self, stages: list[SpectralStage], pointwise: Callable[[Tensor], Tensor], grid: Grid, substeps: int) -> None:
-        self.stages, self.pointwise, self.grid, self.substeps = stages, pointwise, grid, substeps
+    start: int
+    stop: int
+    bound: Bound
+
+
+class SpectralStep:
+    """A bound step on half spectra; holds no state. `plain` leaves gradients to autograd: slower, twice differentiable, also by the tables."""
+
+    def __init__(self, bound: Bound, band: Band, substeps: int, constraint: LinearMap | None = None, plain: bool = False) -> None:
+        self.bound, self.band, self.substeps, self.constraint, self.plain = bound, band, substeps, constraint, plain
+        self._channel = -band.grid.ndim - 1
+        like = bound.program.tensors[0]
+        mask = band.mask(like.device)
+        self._mask = None if mask is None or band.grid.ndim == 1 else mask.to(like.dtype)
+        self._kept: dict[int, list[Part]] = {}
 
     def __call__(self, u: Tensor, k: int = 0) -> Tensor:
-        u_hat = fft(u, self.grid)
-        for i in range(self.substeps):
-            u_hat = self._substep(u_hat, u if i == 0 else ifft(u_hat, self.grid))
-        return ifft(u_hat, self.grid)
+        return self.leave(self.inner(self.enter(u), k))
 
     def enter(self, u: Tensor) -> Tensor:
-        return fft(u, self.grid)
-
-    def inner(self, state: Tensor, k: int = 0) -> Tensor:
-        for _ in range(self.substeps):
-            state = self._substep(state, ifft(state, self.grid))
-        return state
+        """(..., C, *grid) -> (..., C, *band): on the band, and what the equation's constraint leaves of it."""
+        h = self.band.fft(u) if self.plain or not u.requires_grad else _ToBand.apply(u, self.band)
+        h = h if self._mask is None else h * self._mask
+        return h if self.constraint is None else self.constraint(h.unbind(self._channel), self._channel)
 
     def leave(self, state: Tensor) -> Tensor:
-        return ifft(state, self.grid)
+        """(..., C, *band) -> (..., C, *grid)"""
+        if self.plain or not state.requires_grad:
+            return self.band.ifft(state)
+        return _FromBand.apply(state, self.band)
 
-    def _substep(self, u_hat: Tensor, u: Tensor) -> Tensor:
-        terms = [fft(self.pointwise(u), self.grid)]
-        for stage in self.stages[:-1]:
-            terms.append(fft(self.pointwise(ifft(_combine(stage, u_hat, terms), self.grid)), self.grid))
-        return _combine(self.stages[-1], u_hat, terms)
+    def inner(self, state: Tensor, k: int = 0) -> Tensor:
+        batch = state.shape[: -self.band.grid.ndim - 1]
+        h = state.reshape(-1, *state.shape[len(batch) :])
+        for _ in range(self.substeps):
+            h = self._substep(h)
+        return h.reshape(state.shape)
+
+    def _substep(self, h: Tensor) -> Tensor:
+        if self.plain:
+            bound = self.bound.repeated(len(h))
+            return bound.program.advance(h, bound.term)
+        if torch.is_grad_enabled():
+            return _Advance.apply(self._parts(len(h)), h, *self.bound.repeated(len(h)).learnable)
+        parts = [part.bound.program.advance(h[part.start : part.stop], part.bound.term) for part in self._parts(len(h))]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _parts(self, batch: int) -> list[Part]:
+        """The batch in parts whose fields fit the cache, each with its coefficients."""
+        if batch not in self._kept:
+            bound, like = self.bound.repeated(batch), self.bound.program.tensors[0]
+            size = self.band.points * like.real.element_size()
+            together = max(1, _CHUNK_BYTES // size) if like.device.type == "cpu" else batch
+            with ordinary_tensors():
+                spans = [(a, min(a + together, batch)) for a in range(0, batch, together)]
+                self._kept = {batch: [Part(a, b, bound.part(a, b)) for a, b in spans]}
+        return self._kept[batch]
 
 
-def _combine(stage: SpectralStage, u_hat: Tensor, terms: list[Tensor]) -> Tensor:
-    out = stage.linear * u_hat
-    for weight, term in zip(stage.weights, terms):
-        if weight is not None:
-            out = torch.addcmul(out, weight, term)
-    return out
+class _Advance(torch.autograd.Function):
+    """A substep as one node: only the fields of its stages are kept, and values and terms where coefficients have a gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, parts: list[Part], h: Tensor, *learnable: Tensor) -> Tensor:
+        whole = any(ctx.needs_input_grad[2:])
+        records = [Record(whole) for _ in parts]
+        out = [part.bound.program.advance(h[part.start : part.stop], part.bound.term, record) for part, record in zip(parts, records)]
+        ctx.save_for_backward(*[t for r in records for t in (*r.fields, *r.values, *r.terms)])
+        ctx.parts, ctx.whole, ctx.shapes = parts, whole, [t.shape for t in learnable]
+        return out[0] if len(out) == 1 else torch.cat(out)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(_TWICE)
+        saved = ctx.saved_tensors
+        each = len(saved) // len(ctx.parts)
+        stages = each // 3 if ctx.whole else each
+        totals: list[Tensor | None] = [None] * len(ctx.shapes)
+        states = []
+        for i, (start, stop, bound) in enumerate(ctx.parts):
+            own = list(saved[i * each : (i + 1) * each])
+            record = Record(ctx.whole, own[:stages], own[stages : 2 * stages], own[2 * stages :])
+            pulled = bound.program.pull(record, grad[start:stop], bound.term)
+            states.append(pulled.state)
+            for j, g in enumerate(_in_order(pulled, bound)):
+                if g is not None and ctx.needs_input_grad[2 + j]:
+                    totals[j] = _collect(totals[j], g, ctx.shapes[j], bound.learnable[j].dtype, start, stop)
+        return None, states[0] if len(states) == 1 else torch.cat(states), *totals
+
+
+def _in_order(pulled: Pulled, bound: Bound) -> list[Tensor | None]:
+    tensors = pulled.tensors or [None] * len(bound.program.tensors)
+    force = [] if bound.term.force is None else [pulled.force]
+    return [*tensors, *(pulled.coefficients.get(name) for name in bound.term.coefficients), *force]
+
+
+def _collect(total: Tensor | None, g: Tensor, shape: torch.Size, dtype: torch.dtype, start: int, stop: int) -> Tensor:
+    """Sum `g` over what the coefficient is shared by, into its own shape; a coefficient per sample gets rows start to stop."""
+    if total is None:
+        total = torch.zeros(shape, dtype=dtype, device=g.device)
+    rows = total if shape[0] == 1 else total[start:stop]
+    rows += g.sum_to_size(rows.shape)
+    return total
+
+
+class _ToBand(torch.autograd.Function):
+    """The transform with its adjoint on half spectra; autograd's own makes a full complex one."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, band: Band) -> Tensor:
+        ctx.band = band
+        return band.fft(u)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(_TWICE)
+        factor = ctx.band.points / ctx.band.weights(grad.device)
+        return ctx.band.ifft(grad * factor.to(grad.dtype)), None
+
+
+class _FromBand(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, band: Band) -> Tensor:
+        ctx.band = band
+        return band.ifft(h)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(_TWICE)
+        h = ctx.band.fft(grad)
+        return h * (ctx.band.weights(grad.device) / ctx.band.points).to(h.dtype), None

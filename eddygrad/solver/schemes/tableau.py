@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,33 @@ class Stage:
 
     linear: Tensor
     weights: Sequence[Tensor | None]
+
+
+class Relative(NamedTuple):
+    """A stage as `linear * u`, or as the value of the earlier stage `base` with the same linear part, plus h sum_j weights[j] N(u_j)."""
+
+    linear: Tensor
+    base: int | None
+    weights: list[Tensor | None]
+
+
+def relative(stages: Sequence[Stage]) -> list[Relative]:
+    """Stages whose linear part was seen before, as that stage plus a difference of nonlinear terms: a product less each."""
+    rows = []
+    for i, stage in enumerate(stages):
+        base = next((j for j in reversed(range(i)) if stages[j].linear is stage.linear), None)
+        weights = list(stage.weights)
+        if base is not None:
+            earlier = stages[base].weights
+            weights = [_minus(w, earlier[j] if j < len(earlier) else None) for j, w in enumerate(weights)]
+        rows.append(Relative(stage.linear, base, weights))
+    return rows
+
+
+def _minus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if b is None:
+        return a
+    return -b if a is None else a - b
 
 
 def etdrk(order: int, z: Tensor) -> list[Stage]:
@@ -49,3 +77,20 @@ def etdrk(order: int, z: Tensor) -> list[Stage]:
             Stage(e, [p1 - 3 * p2 + 4 * p3, middle, middle, 4 * p3 - p2]),
         ]
     raise ValueError(f"etdrk: order must be 1, 2, 3 or 4, got {order}")
+
+
+def integrating_factor(z: Tensor) -> list[Stage]:
+    """Stages of the classical fourth-order Runge-Kutta method for exp(-t L) u: the linear part exactly, without phi functions.
+
+        u_2 = e^(z/2) (u + h/2 N_1),  u_3 = e^(z/2) u + h/2 N_2,  u_4 = e^z u + h e^(z/2) N_3
+        u+  = e^z u + h/6 (e^z N_1 + 2 e^(z/2) (N_2 + N_3) + N_4)                              Canuto et al. 2007, app. D; Trefethen 2000, ch. 10
+    Args: z: h L, float64 or complex128, any shape.
+    """
+    e, half = torch.exp(z), torch.exp(z / 2)
+    one = torch.ones_like(e)
+    return [
+        Stage(half, [half / 2]),
+        Stage(half, [None, one / 2]),
+        Stage(e, [None, None, half]),
+        Stage(e, [e / 6, half / 3, half / 3, one / 6]),
+    ]

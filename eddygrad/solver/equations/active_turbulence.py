@@ -1,0 +1,139 @@
+"""The Toner-Tu-Swift-Hohenberg model of active turbulence on a periodic plane, by its velocity or by its vorticity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.equations.equation import Table, Values, Wavenumbers
+from eddygrad.solver.vector_calculus import inverse_square, leray_table, square
+
+
+@dataclass(frozen=True)
+class _ActiveTurbulence:
+    """Coefficients with the paper's signs, and the products that both forms take of (u, v, w).
+
+    a_x = lambda_0 w v - beta |u|^2 u,  a_y = -lambda_0 w u - beta |u|^2 v: minus both nonlinear terms, but for a gradient
+    """
+
+    lambda_0: float = 3.5
+    alpha: float = -1.0
+    beta: float = 0.5
+    Gamma_0: float = -0.045
+    Gamma_2: float = 0.045**3
+
+    inside: ClassVar[tuple[str, ...]] = ("lambda_0", "beta")
+    parameters: ClassVar[Mapping[str, str]] = {"lambda_0": "1", "alpha": "1", "beta": "1", "Gamma_0": "1", "Gamma_2": "1", "length": "1"}
+    ndim: ClassVar[int] = 2
+    dealias: ClassVar[float | None] = 1 / 2
+
+    def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        """Growth rate s(k) = -alpha - Gamma_0 k^2 - Gamma_2 k^4 of a mode."""
+        k2 = square(k)
+        return (-params["alpha"] - params["Gamma_0"] * k2 - params["Gamma_2"] * k2**2,)
+
+    def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+        u, v, w = fields
+        cubic, turn = (u * u).addcmul_(v, v) * -params["beta"], w * params["lambda_0"]
+        return torch.mul(cubic, u, out=out[0]).addcmul_(turn, v), torch.mul(cubic, v, out=out[1]).addcmul_(turn, u, value=-1)
+
+    def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        (u, v, w), (gx, gy) = fields, grad
+        speed2, along = u * u + v * v, u * gx + v * gy
+        across = v * gx - u * gy
+        cubic, turn = params["beta"] * speed2, params["lambda_0"] * w
+        twice = 2 * params["beta"] * along
+        out = torch.stack([-cubic * gx - twice * u - turn * gy, -cubic * gy - twice * v + turn * gx, params["lambda_0"] * across])
+        return out, {"lambda_0": w * across, "beta": -speed2 * along}
+
+    def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
+        return {}
+
+
+@dataclass(frozen=True)
+class ActiveTurbulenceVelocity(_ActiveTurbulence):
+    """A dense suspension of swimmers as a fluid that drives itself.
+
+        u_t + lambda_0 (u . grad) u + grad p + alpha u + beta |u|^2 u - Gamma_0 lap u + Gamma_2 lap^2 u = 0,   div u = 0
+        Wensink et al. 2012; coefficients and their signs: Maddu et al. 2021
+    The coefficients alpha < 0 and Gamma_0 < 0 drive: modes grow by s(k) = -alpha - Gamma_0 k^2 - Gamma_2 k^4, |u|^2 = -alpha / beta is the
+    uniform state. State: the velocity, two channels, its mean included; all quantities are dimensionless. The mean flow obeys
+    U_t = -alpha U - beta <|u|^2 u>. `pressure` recovers p.
+    """
+
+    name: ClassVar[str] = "active-turbulence-velocity"
+    channels: ClassVar[tuple[str, ...]] = ("velocity_x", "velocity_y")
+    needs: ClassVar[tuple[str, ...]] = (
+        *("u", "v", "u_t", "v_t", "u_x", "u_y", "v_x", "v_y", "u_xx", "u_yy", "v_xx", "v_yy"),
+        *("u_xxxx", "u_xxyy", "u_yyyy", "v_xxxx", "v_xxyy", "v_yyyy", "p_x", "p_y"),
+    )
+
+    def synthesis(self, k: Wavenumbers, params: Values) -> Table:
+        one = torch.ones_like(square(k))
+        return (one, None), (None, one), (-1j * k[1] * one, 1j * k[0] * one)
+
+    def constraint(self, k: Wavenumbers) -> Table:
+        """The Leray projection."""
+        return leray_table(k)
+
+    def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        return leray_table(k)
+
+    def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
+        """Both components of the left side, stacked; zero on a solution."""
+        d, p = partials, {**{name: getattr(self, name) for name in self.parameters if hasattr(self, name)}, **(params or {})}
+        speed2, rows = d["u"] ** 2 + d["v"] ** 2, []
+        for c, gradient in (("u", "p_x"), ("v", "p_y")):
+            carried = d["u"] * d[f"{c}_x"] + d["v"] * d[f"{c}_y"]
+            laplacian, bilaplacian = d[f"{c}_xx"] + d[f"{c}_yy"], d[f"{c}_xxxx"] + 2 * d[f"{c}_xxyy"] + d[f"{c}_yyyy"]
+            local = (p["alpha"] + p["beta"] * speed2) * d[c]
+            rows.append(d[f"{c}_t"] + p["lambda_0"] * carried + d[gradient] + local - p["Gamma_0"] * laplacian + p["Gamma_2"] * bilaplacian)
+        return torch.stack(rows)
+
+
+@dataclass(frozen=True)
+class ActiveTurbulenceVorticity(_ActiveTurbulence):
+    """The same model by its vorticity w = v_x - u_y and its mean flow U.
+
+        w_t + lambda_0 u . grad w + alpha w + beta (|u|^2 w + v M_x - u M_y) - Gamma_0 lap w + Gamma_2 lap^2 w = 0,   M = |u|^2
+        U_t = -alpha U - beta <|u|^2 u>                                           Maddu et al. 2021, with the mean flow that curl loses
+    State: three channels, the vorticity and the two components of the mean flow, each constant in space.
+    """
+
+    name: ClassVar[str] = "active-turbulence-vorticity"
+    channels: ClassVar[tuple[str, ...]] = ("vorticity", "mean_u", "mean_v")
+    needs: ClassVar[tuple[str, ...]] = (
+        *("u", "v", "u_x", "u_y", "v_x", "v_y", "w", "w_t", "w_x", "w_y", "w_xx", "w_yy", "w_xxxx", "w_xxyy", "w_yyyy"),
+    )
+
+    def synthesis(self, k: Wavenumbers, params: Values) -> Table:
+        inverse, mean = inverse_square(k), _only_mean(k)
+        return (1j * k[1] * inverse, mean, None), (-1j * k[0] * inverse, None, mean), (1 - mean, None, None)
+
+    def constraint(self, k: Wavenumbers) -> Table:
+        """The vorticity has no mean, the mean flow nothing else."""
+        mean = _only_mean(k)
+        return (1 - mean, None, None), (None, mean, None), (None, None, mean)
+
+    def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        mean = _only_mean(k)
+        return (-1j * k[1] * (1 - mean), 1j * k[0] * (1 - mean)), (mean, None), (None, mean)
+
+    def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
+        """Left side of the vorticity equation; zero on a solution. Partial derivatives of u and v give M_x and M_y."""
+        d, p = partials, {**{name: getattr(self, name) for name in self.parameters if hasattr(self, name)}, **(params or {})}
+        u, v = d["u"], d["v"]
+        m_x, m_y = 2 * (u * d["u_x"] + v * d["v_x"]), 2 * (u * d["u_y"] + v * d["v_y"])
+        cubic = (u**2 + v**2) * d["w"] + v * m_x - u * m_y
+        laplacian, bilaplacian = d["w_xx"] + d["w_yy"], d["w_xxxx"] + 2 * d["w_xxyy"] + d["w_yyyy"]
+        carried = p["lambda_0"] * (u * d["w_x"] + v * d["w_y"])
+        return d["w_t"] + carried + p["alpha"] * d["w"] + p["beta"] * cubic - p["Gamma_0"] * laplacian + p["Gamma_2"] * bilaplacian
+
+
+def _only_mean(k: Wavenumbers) -> Tensor:
+    """1 for the mean, 0 for every other mode."""
+    return (square(k) == 0).to(torch.float64)

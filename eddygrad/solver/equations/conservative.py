@@ -1,0 +1,45 @@
+"""What equations on a line with the flux u^2 / 2 share."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.equations.equation import Table, Values, Wavenumbers
+
+
+class ConservativeLine(abc.ABC):
+    """u_t + (u^2 / 2)_x = L u + f in one dimension: N_hat = -1/2 i k F(u^2). The mean of u is conserved where L and f leave it."""
+
+    channels: ClassVar[tuple[str, ...]] = ("u",)
+    inside: ClassVar[tuple[str, ...]] = ()
+    ndim: ClassVar[int] = 1
+
+    @abc.abstractmethod
+    def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]: ...
+
+    def synthesis(self, k: Wavenumbers, params: Values) -> None:
+        return None
+
+    def constraint(self, k: Wavenumbers) -> None:
+        return None
+
+    def pointwise(self, u: Tensor, out: Tensor | None = None) -> Tensor:
+        """What is taken in physical space: u^2, into `out` if given."""
+        return torch.mul(u, u, out=out)
+
+    def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor]:
+        return (self.pointwise(fields[0], out[0]),)
+
+    def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return (fields * grad).mul_(2), {}
+
+    def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        return ((-0.5j * k[0],),)
+
+    def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
+        return {}

@@ -1,0 +1,208 @@
+"""Incompressible Navier-Stokes equations on a periodic box: vorticity form in two dimensions, velocity form in two and three."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.equations.equation import Table, Values, Wavenumbers
+from eddygrad.solver.vector_calculus import inverse_square, leray_table, projected, square
+
+_PARAMETERS = {
+    "viscosity": "m^2/s",
+    "drag": "1/s",
+    "hyperviscosity": "m^(2p)/s",
+    "forcing_amplitude": "m/s^2",
+    "length": "m",
+}
+
+
+@dataclass(frozen=True)
+class _NavierStokes:
+    """What both forms share: damping and Kolmogorov forcing."""
+
+    viscosity: float = 1e-3
+    drag: float = 0.0
+    hyperviscosity: float = 0.0
+    hyper_power: int = 4
+    forcing_amplitude: float = 0.0
+    forcing_mode: int = 4
+
+    inside: ClassVar[tuple[str, ...]] = ()
+    dealias: ClassVar[float | None] = 2 / 3
+
+    def _damping(self, k: Wavenumbers, params: Values) -> Tensor:
+        """-nu k^2 - nu_h k^(2p) - drag"""
+        k2 = square(k)
+        damping = -params["viscosity"] * k2 - params["drag"]
+        hyper = params["hyperviscosity"]
+        if isinstance(hyper, Tensor) or hyper != 0:
+            damping = damping - hyper * k2**self.hyper_power
+        return damping
+
+    def _is_forced(self, params: Values) -> bool:
+        amplitude = params["forcing_amplitude"]
+        return isinstance(amplitude, Tensor) or amplitude != 0
+
+
+@dataclass(frozen=True)
+class NavierStokesVorticity(_NavierStokes):
+    """Two-dimensional incompressible flow by its vorticity w = v_x - u_y.
+
+        w_t + ((U + u) . grad) w = nu lap w - drag w - nu_h (-lap)^p w + curl f
+        u = psi_y,  v = -psi_x,  -lap psi = w;      Kolmogorov forcing f = (A sin(n 2 pi y / L_y), 0)
+        u . grad w = (d_xx - d_yy)(u v) + d_xy (v^2 - u^2)          Basdevant 1983: two transforms there and two back
+    State: one channel, vorticity [1/s], zero mean. Parameters: viscosity nu [m^2/s], drag [1/s], hyperviscosity nu_h [m^2p/s] of power p =
+    `hyper_power`, forcing_amplitude A [m/s^2] at mode n = `forcing_mode`, mean_u and mean_v, the mean flow U [m/s], which carries the vorticity
+    exactly; "forcing", a field curl f [1/s^2]. Unforced and inviscid it conserves energy and enstrophy.
+    """
+
+    mean_u: float = 0.0
+    mean_v: float = 0.0
+
+    name: ClassVar[str] = "navier-stokes-vorticity"
+    channels: ClassVar[tuple[str, ...]] = ("vorticity",)
+    parameters: ClassVar[Mapping[str, str]] = {**_PARAMETERS, "mean_u": "m/s", "mean_v": "m/s", "forcing": "1/s^2"}
+    needs: ClassVar[tuple[str, ...]] = ("u", "v", "w_t", "w_x", "w_y", "w_xx", "w_yy", "w")
+    ndim: ClassVar[int] = 2
+
+    def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        damping, mean = self._damping(k, params), (params["mean_u"], params["mean_v"])
+        if any(isinstance(m, Tensor) or m != 0 for m in mean):
+            return (damping - 1j * (k[0] * mean[0] + k[1] * mean[1]),)
+        return (damping,)
+
+    def synthesis(self, k: Wavenumbers, params: Values) -> Table:
+        inverse = inverse_square(k)
+        return (1j * k[1] * inverse,), (-1j * k[0] * inverse,)
+
+    def constraint(self, k: Wavenumbers) -> None:
+        return None
+
+    def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+        u, v = fields
+        return torch.mul(u, v, out=out[0]), torch.mul(v - u, v + u, out=out[1])
+
+    def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        (u, v), (a, b) = fields, grad
+        out = fields.flip(0).mul_(a)
+        out[0].addcmul_(b, u, value=-2)
+        out[1].addcmul_(b, v, value=2)
+        return out, {}
+
+    def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        return ((k[0] ** 2 - k[1] ** 2, k[0] * k[1]),)
+
+    def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
+        """curl f = -A n cos(n y), half of it in each of the two modes +-n of y; the half spectrum stores +n."""
+        if not self._is_forced(params):
+            return {}
+        n = self.forcing_mode
+        wavenumber = k[1][..., n : n + 1]
+        return {0: {(0, n): -0.5 * params["forcing_amplitude"] * wavenumber}}
+
+    def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
+        """w_t + (U + u) w_x + (V + v) w_y - nu (w_xx + w_yy) + drag w - curl f, zero on a solution; hyperviscosity must be zero."""
+        own = {name: getattr(self, name) for name in self.parameters if hasattr(self, name)}
+        d, p = partials, {**own, "forcing": 0.0, **(params or {})}
+        carried = (d["u"] + p["mean_u"]) * d["w_x"] + (d["v"] + p["mean_v"]) * d["w_y"]
+        return d["w_t"] + carried - p["viscosity"] * (d["w_xx"] + d["w_yy"]) + p["drag"] * d["w"] - p["forcing"]
+
+
+@dataclass(frozen=True)
+class NavierStokesVelocity(_NavierStokes):
+    """Incompressible flow in two or three dimensions by its velocity, kept free of divergence by the Leray projection P.
+
+        u_t = P [-(u . grad) u + f] + nu lap u - drag u - nu_h (-lap)^p u,   div u = 0;   f = (A sin(n 2 pi y / L_y), 0, 0)
+        P u_hat = u_hat - k (k . u_hat) / k^2                                      Canuto et al. 2007, sec. 3.2
+    Products are those of the traceless tensor u_i u_j - u_d u_d delta_ij, whose missing part is a pressure. State: `dimension` channels [m/s];
+    the mean flow is part of it. Parameters as in the vorticity form, "forcing" a field f [m/s^2]. Its divergence is projected out.
+    """
+
+    dimension: int = 2
+
+    name: ClassVar[str] = "navier-stokes-velocity"
+    parameters: ClassVar[Mapping[str, str]] = {**_PARAMETERS, "forcing": "m/s^2"}
+    needs: ClassVar[tuple[str, ...]] = ("u", "v", "u_t", "v_t", "u_x", "u_y", "v_x", "v_y", "u_xx", "u_yy", "v_xx", "v_yy", "p_x", "p_y")
+
+    def __post_init__(self) -> None:
+        if self.dimension not in (2, 3):
+            raise ValueError(f"NavierStokesVelocity: dimension must be 2 or 3, got {self.dimension}")
+
+    @property
+    def ndim(self) -> int:
+        return self.dimension
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return ("velocity_x", "velocity_y", "velocity_z")[: self.dimension]
+
+    @property
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Components of the traceless tensor: the diagonal without its last, then the upper triangle."""
+        d = self.dimension
+        return [(i, i) for i in range(d - 1)] + [(i, j) for i in range(d) for j in range(i + 1, d)]
+
+    def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        return (self._damping(k, params),)
+
+    def synthesis(self, k: Wavenumbers, params: Values) -> None:
+        return None
+
+    def constraint(self, k: Wavenumbers) -> Table:
+        """The Leray projection."""
+        return leray_table(k)
+
+    def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+        last = fields[-1]
+        return tuple(
+            torch.mul(fields[i] - last, fields[i] + last, out=place) if i == j else torch.mul(fields[i], fields[j], out=place)
+            for (i, j), place in zip(self._pairs, out)
+        )
+
+    def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        out = torch.zeros_like(fields)
+        for g, (i, j) in zip(grad, self._pairs):
+            if i == j:
+                out[i].addcmul_(g, fields[i], value=2)
+                out[-1].addcmul_(g, fields[-1], value=-2)
+            else:
+                out[i].addcmul_(g, fields[j])
+                out[j].addcmul_(g, fields[i])
+        return out, {}
+
+    def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        """-P_ci i k_j for the product u_i u_j, both orders of a pair."""
+        rows: list[list[Tensor]] = []
+        for c in range(self.dimension):
+            row = []
+            for i, j in self._pairs:
+                divergence = projected(c, i, k) * k[j]
+                if i != j:
+                    divergence = divergence + projected(c, j, k) * k[i]
+                row.append(-1j * divergence)
+            rows.append(row)
+        return rows
+
+    def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
+        """A sin(n y): mode +n of y has amplitude A / 2i. In three dimensions both signs of it stand in the half spectrum."""
+        if not self._is_forced(params):
+            return {}
+        n, half = self.forcing_mode, -0.5j * params["forcing_amplitude"]
+        return {0: {(0, n): half} if self.dimension == 2 else {(0, n, 0): half, (0, -n, 0): -half}}
+
+    def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
+        """Both components of u_t + (u . grad) u + grad p - nu lap u + drag u - f in two dimensions, stacked; zero on a solution."""
+        own = {name: getattr(self, name) for name in self.parameters if hasattr(self, name)}
+        d, p = partials, {**own, "forcing": (0.0, 0.0), **(params or {})}
+        forcing: Sequence[Tensor | float] = p["forcing"]
+        rows = []
+        for c, name in enumerate(("u", "v")):
+            carried = d["u"] * d[f"{name}_x"] + d["v"] * d[f"{name}_y"]
+            damped = p["viscosity"] * (d[f"{name}_xx"] + d[f"{name}_yy"]) - p["drag"] * d[name]
+            rows.append(d[f"{name}_t"] + carried + d["p_x" if c == 0 else "p_y"] - damped - forcing[c])
+        return torch.stack(rows)

@@ -1,0 +1,53 @@
+"""Implicit-explicit Runge-Kutta steppers: Crank-Nicolson for the linear part, low-storage Runge-Kutta for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.schemes.program import LowStorage
+from eddygrad.solver.schemes.scheme import SpectralScheme
+
+# (alpha, beta, gamma) of the explicit part: times of the stages, memory, and weight of the terms.
+_TABLES = {
+    2: ((0.0, 1.0, 1.0), (0.0, -1.0), (1.0, 0.5)),
+    3: ((0.0, 1 / 3, 3 / 4, 1.0), (0.0, -5 / 9, -153 / 128), (1 / 3, 15 / 16, 8 / 15)),
+    4: (
+        (0.0, 0.1496590219993, 0.3704009573644, 0.6222557631345, 0.9582821306748, 1.0),
+        (0.0, -0.4178904745, -1.192151694643, -1.697784692471, -1.514183444257),
+        (0.1496590219993, 0.3792103129999, 0.8229550293869, 0.6994504559488, 0.1530572479681),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class CrankNicolsonRK(SpectralScheme):
+    """Crank-Nicolson for L, an explicit Runge-Kutta method in low-storage form for N, interleaved stage by stage.
+
+        g <- N(u) + beta_k g,   (1 - mu_k L) u <- (1 + mu_k L) u + gamma_k h g,   mu_k = h (alpha_{k+1} - alpha_k) / 2
+        Canuto et al. 2007, app. D.3; order 2 Heun, 3 Williamson 1980, 4 Carpenter and Kennedy 1994 (five stages)
+    As a whole the method has order 2: the explicit part alone has its own. Stable for any L <= 0, with modes of large h |L| damped slowly.
+
+    Args: equation, grid, dt, substeps, dealias, gradient: see `SpectralScheme`. explicit: 2, 3 or 4, order of the explicit part.
+    Raises: ValueError for another order.
+    """
+
+    explicit: int = 4
+
+    def __post_init__(self) -> None:
+        if self.explicit not in _TABLES:
+            raise ValueError(f"CrankNicolsonRK: explicit must be 2, 3 or 4, got {self.explicit}")
+        super().__post_init__()
+
+    def program(self, symbol: Tensor, dtype: torch.dtype) -> LowStorage:
+        alpha, beta, gamma = _TABLES[self.explicit]
+        h = self.substep
+        mu = [0.5 * h * (b - a) for a, b in pairwise(alpha)]
+        return LowStorage(
+            beta,
+            tuple(((1 + m * symbol) / (1 - m * symbol)).to(dtype) for m in mu),
+            tuple((g * h / (1 - m * symbol)).to(dtype) for m, g in zip(mu, gamma)),
+        )

@@ -1,0 +1,252 @@
+"""What the spectral schemes share: how they are bound to parameters, with coefficients kept per distinct value."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.equations.equation import SpectralEquation
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.memory import ordinary_tensors
+from eddygrad.solver.schemes.band import Band
+from eddygrad.solver.schemes.program import Program
+from eddygrad.solver.schemes.spectral import Bound, SpectralStep
+from eddygrad.solver.schemes.term import LinearMap, NonlinearTerm
+from eddygrad.solver.step import Observer, Params, Step
+from eddygrad.solver.transforms import dealias_mask
+
+Values = Mapping[str, Tensor | float]
+
+
+@dataclass(frozen=True)
+class SpectralScheme(abc.ABC):
+    """A time stepping method for du/dt = L u + N(u) + f on a periodic grid.
+
+    Args:
+        equation: what is stepped.
+        grid:     where; params["length"] replaces its length, per sample (B, 1, *1) if wished, with a gradient if it requires one.
+        dt:       time between returned states [s].
+        substeps: inner steps per dt.
+        dealias:  fraction of modes that state and nonlinear term keep, |m| < fraction N/2 on every axis; None keeps all and their aliases;
+                  "auto" is what the equation's highest product needs.
+        gradient: "adjoint" is written by hand, once differentiable, by state and parameters; "autograd" is the readable reference, slower.
+    """
+
+    equation: SpectralEquation
+    grid: Grid
+    dt: float
+    substeps: int = 1
+    dealias: float | Literal["auto"] | None = "auto"
+    gradient: Literal["adjoint", "autograd"] = "adjoint"
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if not self.dt > 0 or self.substeps < 1:
+            raise ValueError(f"{name}: dt must be positive and substeps at least 1, got dt={self.dt}, substeps={self.substeps}")
+        if self.grid.ndim != self.equation.ndim:
+            raise ValueError(f"{name}: {self.equation.name} lives in {self.equation.ndim}-D, got a grid of shape {self.grid.shape}")
+        if self.gradient not in ("adjoint", "autograd"):
+            raise ValueError(f"{name}: gradient must be 'adjoint' or 'autograd', got {self.gradient!r}")
+        if isinstance(self.dealias, str) and self.dealias != "auto":
+            raise ValueError(f"{name}: dealias must be a fraction, None or 'auto', got {self.dealias!r}")
+        if self.band.dealias is not None:
+            dealias_mask(self.grid, self.band.dealias)
+
+    @property
+    def differentiable(self) -> bool:
+        return True
+
+    @property
+    def substep(self) -> float:
+        """h = dt / substeps [s]."""
+        return self.dt / self.substeps
+
+    @property
+    def band(self) -> Band:
+        """The modes that the state holds."""
+        return Band(self.grid, self.equation.dealias if self.dealias == "auto" else self.dealias)
+
+    @abc.abstractmethod
+    def program(self, symbol: Tensor, dtype: torch.dtype) -> Program:
+        """The substep's factors from the linear symbol L (1 or B, 1 or C, *band), float64 or complex128, cast to the complex `dtype` last."""
+
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
+        """Bind to `params`: the step for states like `like` (B, C, *grid). Those left out have the equation's own values.
+
+        Names that the equation does not have may stand beside its own, for networks and other solvers see the same mapping; "t0" always may.
+        "forcing" (1 or B, C, *grid) is a force that is constant in time [unit of the state / s], beside the equation's own.
+        Raises: ValueError for an unknown name that nearly is a known one ("Length"), for any unknown name where none of the equation's own
+                is given ({"L": 99} would run on the grid's length), and for values that are neither numbers nor one per sample.
+        """
+        self.grid.check(like)
+        if like.shape[-self.grid.ndim - 1] != len(self.equation.channels):
+            raise ValueError(f"state: {self.equation.name} has the channels {list(self.equation.channels)}, got {like.shape[-self.grid.ndim - 1]}")
+        check_names(params, self.equation)
+        given = {name: params[name] for name in self.equation.parameters if name in params and name != "forcing"}
+        values = {name: per_sample(name, value, self.grid.ndim) for name, value in given.items()}
+        force = self._force(params["forcing"], like) if "forcing" in params and "forcing" in self.equation.parameters else None
+        if any(v.requires_grad for v in values.values()):
+            return self._step(values, like.dtype, like.device, force)
+        distinct, index = _distinct(values)
+        bound = _table(self, tuple(values), distinct, like.dtype, like.device)
+        if len(distinct) > 1:
+            with ordinary_tensors():
+                bound = bound.mapped(lambda t: t[index] if t.shape[0] > 1 else t)
+        if force is None and len(distinct) == 1:
+            return _shared(self, tuple(values), distinct, like.dtype, like.device)
+        return self._spectral(bound, force)
+
+    def _step(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, force: Tensor | None = None) -> Step:
+        """The step for these values, built anew: they may carry a graph."""
+        return self._spectral(self.bind(values, dtype, device), force, plain="length" in values and values["length"].requires_grad)
+
+    def _spectral(self, bound: Bound, force: Tensor | None = None, plain: bool = False) -> Step:
+        if force is not None:
+            own = bound.term.force
+            bound = Bound(bound.program, replace(bound.term, force=force if own is None else own + force))
+        like = bound.program.tensors[0]
+        return SpectralStep(bound, self.band, self.substeps, self._constraint(like.dtype, like.device), plain or self.gradient == "autograd")
+
+    def _constraint(self, dtype: torch.dtype, device: torch.device) -> LinearMap | None:
+        """Directions do not depend on the domain length, which is one for all axes where it is given per sample."""
+        table = self.equation.constraint(self.band.wavenumbers(device=device))
+        return None if table is None else _map(table, lambda e: _rows(e, self.band)[0].to(dtype))
+
+    def bind(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str) -> Bound:
+        """All coefficients for parameters (rows, *1) in float64: computed so, cast last."""
+        band, equation = self.band, self.equation
+        k = band.wavenumbers(values.get("length"), device)
+        params = self._values(values)
+        directed = band.directed(device)
+        complex_dtype = torch.complex64 if dtype == torch.float32 else torch.complex128
+
+        def entry(e: Tensor) -> Tensor:
+            return _rows((e * directed).to(complex_dtype), band)
+
+        symbols = [_rows(s, band) for s in equation.symbol(k, params)]
+        symbol = torch.stack(torch.broadcast_tensors(*symbols), 1)
+        table = equation.synthesis(k, params)
+        inside = {name: torch.as_tensor(params[name], dtype=torch.float64, device=device) for name in equation.inside}
+        term = NonlinearTerm(
+            equation,
+            band,
+            None if table is None else _map(table, entry),
+            _map(equation.analysis(k, params), entry),
+            {name: value.reshape(-1, *[1] * self.grid.ndim).to(dtype) for name, value in inside.items()},
+            self._own_force(k, params, complex_dtype, device),
+        )
+        return Bound(self.program(symbol, complex_dtype), term)
+
+    def _values(self, values: Mapping[str, Tensor]) -> dict[str, Tensor | float]:
+        own = {name: getattr(self.equation, name) for name in self.equation.parameters if hasattr(self.equation, name)}
+        return {**own, **values}
+
+    def _own_force(self, k: tuple[Tensor, ...], params: Values, dtype: torch.dtype, device: torch.device | str) -> Tensor | None:
+        """The equation's forcing on the band: an amplitude of e^(i k.x) is N^ndim times it in a transform of norm "backward"."""
+        modes = self.equation.forcing(k, params)
+        if not modes:
+            return None
+        band, channels, directed = self.band, len(self.equation.channels), self.band.directed()
+        amplitudes = [torch.as_tensor(a, device=device).reshape(-1) for own in modes.values() for a in own.values()]
+        force = torch.zeros(max(len(a) for a in amplitudes), channels, *band.shape, dtype=torch.complex128, device=device)
+        for channel, own in modes.items():
+            for mode, amplitude in own.items():
+                if abs(mode[-1]) >= band.columns or any(2 * abs(m) >= n for m, n in zip(mode, self.grid.shape)) or not directed[mode]:
+                    raise ValueError(f"forcing: mode {mode} is not among those that the grid {self.grid.shape} keeps; refine it")
+                place = torch.zeros(band.shape, dtype=torch.complex128, device=device)
+                place[mode] = band.points
+                value = torch.as_tensor(amplitude, device=device).to(torch.complex128).reshape(-1, *[1] * self.grid.ndim)
+                only = torch.zeros(channels, *[1] * self.grid.ndim, dtype=torch.complex128, device=device)
+                only[channel] = 1
+                force = force + only * (value * place).unsqueeze(1)
+        return force.to(dtype)
+
+    def _force(self, forcing: Tensor | float, like: Tensor) -> Tensor:
+        """The transform of a force that is given as a field."""
+        shape = like.shape[-self.grid.ndim - 1 :]
+        if not isinstance(forcing, Tensor) or forcing.shape[-self.grid.ndim - 1 :] != shape or forcing.ndim > like.ndim + 1:
+            got = tuple(forcing.shape) if isinstance(forcing, Tensor) else forcing
+            raise ValueError(f"params: 'forcing' must be a field ([batch,] {', '.join(map(str, shape))}), got {got}")
+        h = self.band.fft(forcing.to(like.device, like.dtype).reshape(-1, *shape))
+        mask, constraint = self.band.mask(like.device), self._constraint(h.dtype, like.device)
+        h = h if mask is None else h * mask.to(h.dtype)
+        return h if constraint is None else constraint(h.unbind(1), 1)
+
+
+def _map(table: Sequence[Sequence[Tensor | None]], entry: Callable[[Tensor], Tensor]) -> LinearMap:
+    return LinearMap(tuple(tuple(None if e is None else entry(e) for e in row) for row in table))
+
+
+def _rows(t: Tensor, band: Band) -> Tensor:
+    """(1 or B, *band)"""
+    t = t if t.ndim > band.grid.ndim else t.unsqueeze(0)
+    return t.expand(t.shape[0], *band.shape).contiguous()
+
+
+def check_names(params: Params, equation: SpectralEquation) -> None:
+    own = set(equation.parameters)
+    known = sorted(own | {"length", "t0"})
+    unknown = sorted(set(params) - set(known))
+    for name in unknown:
+        near = get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.8)
+        if near:
+            raise ValueError(f"params: {equation.name} has no {name!r}, got {sorted(params)}; did you mean {near[0]!r}?")
+    if unknown and own and own.isdisjoint(params):
+        raise ValueError(
+            f"params: {equation.name} has {sorted(own)}, got {unknown}; rename it, or give {sorted(own)[0]!r} too if others need {unknown[0]!r}"
+        )
+
+
+def per_sample(name: str, value: Tensor | float, ndim: int) -> Tensor:
+    """(1 or B, *1) in float64: a number for all, or (batch, 1, *1), with stacked seeds (seeds, batch, 1, *1).
+
+    Raises: ValueError for any other shape.
+    """
+    if not isinstance(value, Tensor):
+        return torch.tensor(float(value), dtype=torch.float64).reshape(1, *[1] * ndim)
+    if value.numel() == 1:
+        return value.to(torch.float64).reshape(1, *[1] * ndim)
+    if value.ndim < ndim + 2 or any(n != 1 for n in value.shape[-ndim - 1 :]):
+        raise ValueError(f"params: {name!r} must be a number or (batch, {', '.join(['1'] * (ndim + 1))}), got {tuple(value.shape)}")
+    return value.to(torch.float64).reshape(-1, *[1] * ndim)
+
+
+def _distinct(values: Mapping[str, Tensor]) -> tuple[tuple[tuple[float, ...], ...], Tensor]:
+    """The different rows of parameter values, and which of them each sample has."""
+    if not values:
+        return ((),), torch.zeros(1, dtype=torch.long)
+    columns = [v.detach().reshape(-1) for v in values.values()]
+    count = max(len(c) for c in columns)
+    for name, column in zip(values, columns):
+        if len(column) not in (1, count):
+            raise ValueError(f"params: {name!r} has {len(column)} samples, others {count}; give a number or one value per sample")
+    if count == 1:
+        return (tuple(float(c) for c in columns),), torch.zeros(1, dtype=torch.long)
+    with ordinary_tensors():
+        rows = torch.stack([c.expand(count) for c in columns], 1)
+        distinct, index = torch.unique(rows, dim=0, return_inverse=True)
+        return tuple(map(tuple, distinct.tolist())), index
+
+
+@lru_cache(maxsize=64)
+def _table(scheme: SpectralScheme, names: tuple[str, ...], rows: tuple[tuple[float, ...], ...], dtype: torch.dtype, device: torch.device) -> Bound:
+    """Coefficients of the distinct rows of values."""
+    with ordinary_tensors():
+        shape = (-1,) + (1,) * scheme.grid.ndim
+        columns = torch.tensor(rows, dtype=torch.float64, device=device).reshape(len(rows), len(names))
+        return scheme.bind({name: columns[:, i].reshape(shape) for i, name in enumerate(names)}, dtype, device)
+
+
+@lru_cache(maxsize=256)
+def _shared(scheme: SpectralScheme, names: tuple[str, ...], rows: tuple[tuple[float, ...], ...], dtype: torch.dtype, device: torch.device) -> Step:
+    """The step for one row of values: kept whole, with what it has prepared."""
+    with ordinary_tensors():
+        values = {name: torch.tensor(v, dtype=torch.float64, device=device).reshape(1, *[1] * scheme.grid.ndim) for name, v in zip(names, rows[0])}
+        return scheme._step(values, dtype, device)
