@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from eddygrad.solver.step import SpectralStep, Step
 
 Cut = Callable[[int], bool]
+Keep = int | Literal["all", "sqrt"]
 
 
 class Window(NamedTuple):
@@ -55,29 +57,75 @@ def first(w: int) -> Cut:
     return lambda k: 0 < k <= w
 
 
-def unroll(step: Step, u: Tensor, n: int, cut: Cut = never) -> Iterator[Tensor]:
-    """Yield u_1 .. u_n with u_{k+1} = step(u_k), where `cut(k)` detaches the input of step k. The first state is never cut."""
-    for k in range(n):
-        u = step(u.detach() if k and cut(k) else u, k)
-        yield u
+def unroll(step: Step, u: Tensor, n: int, cut: Cut = never, keep: Keep = "all") -> Iterator[Tensor]:
+    """Yield u_1 .. u_n with u_{k+1} = step(u_k), where `cut(k)` detaches the input of step k. The first state is never cut.
+
+    Args: keep: of how many states the backward pass starts: "all" keeps the graph of every step; a number, or "sqrt" for sqrt(n), runs the steps
+          between kept states again when their gradient is asked for. It changes memory and time, never the gradient.
+    """
+    for span in _spans(n, keep):
+
+        def frames(u: Tensor, span: range = span) -> tuple[Tensor, ...]:
+            out = []
+            for k in span:
+                u = step(u.detach() if k and cut(k) else u, k)
+                out.append(u)
+            return tuple(out)
+
+        for u in frames(u) if len(span) == 1 and keep == "all" else _again(frames, u):  # noqa: B020
+            yield u
 
 
-def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False) -> Tensor:
+def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: Keep = "all") -> Tensor:
     """The state n steps later, by the shortest way: a step that offers enter/inner/leave stays inside.
 
     Args:    k: index of the first step. grad: keep the graph; without it nothing is recorded and buffers are reused.
+             keep: how many states the backward pass starts from, as in `unroll`; "sqrt" needs memory for about 2 sqrt(n) steps instead of n.
     Returns: (B, C, *grid), equal to n calls of `step` up to round-off.
     """
     inside = n > 0 and hasattr(step, "inner")  # a SpectralStep; asking the protocol itself costs more than a small step
-    if inside and not grad:
+    if not grad:
+        return _without_gradient(step, u, n, k, inside)
+    state = step.enter(u) if inside else u  # type: ignore[attr-defined]
+    one = step.inner if inside else step  # type: ignore[attr-defined]
+    for span in _spans(n, keep):
+
+        def run(state: Tensor, span: range = span) -> Tensor:
+            for i in span:
+                state = one(state, k + i)
+            return state
+
+        state = run(state) if keep == "all" else _again(run, state)
+    return step.leave(state) if inside else state  # type: ignore[attr-defined]
+
+
+def _spans(n: int, keep: Keep) -> list[range]:
+    """Steps 0 .. n-1 in as many spans as states are kept.
+
+    Raises: ValueError for a number below one.
+    """
+    if keep == "all":
+        return [range(k, k + 1) for k in range(n)]
+    count = math.isqrt(max(n - 1, 0)) + 1 if keep == "sqrt" else keep
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"keep: expected 'all', 'sqrt' or a number of states of at least 1, got {keep!r}")
+    length = math.ceil(n / min(count, n)) if n else 1
+    return [range(a, min(a + length, n)) for a in range(0, n, length)]
+
+
+def _again(fn: Callable[[Tensor], Any], state: Tensor) -> Any:
+    """fn(state), run a second time in the backward pass instead of keeping its graph. A step is a function, so no random state is kept."""
+    return checkpoint(fn, state, use_reentrant=False, preserve_rng_state=False)
+
+
+def _without_gradient(step: Step, u: Tensor, n: int, k: int, inside: bool) -> Tensor:
+    if inside:
         # Inference mode spares version counters; `leave` runs outside it, so that what returns is an ordinary tensor.
         with torch.inference_mode():
             state = _inside(step, u, n, k)  # type: ignore[arg-type]
         with torch.no_grad():
             return step.leave(state)  # type: ignore[attr-defined]
-    if inside:
-        return step.leave(_inside(step, u, n, k))  # type: ignore[arg-type, attr-defined]
-    with nullcontext() if grad else torch.no_grad():
+    with torch.no_grad():
         for i in range(k, k + n):
             u = step(u, i)
         return u

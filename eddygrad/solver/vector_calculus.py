@@ -1,4 +1,4 @@
-"""Spectral vector calculus on a periodic box: curl, divergence, velocity of a vorticity, Leray projection."""
+"""Spectral vector calculus on a periodic box: curl, divergence, velocity of a vorticity, Leray projection, pressure."""
 
 from __future__ import annotations
 
@@ -86,6 +86,26 @@ def velocity(w: Tensor, grid: Grid, mean: Sequence[float | Tensor] = (0.0, 0.0))
     u = torch.stack([ifft(1j * k[1] * psi, grid), ifft(-1j * k[0] * psi, grid)], -3).to(w.dtype)
     shift = torch.stack([torch.as_tensor(m, dtype=w.dtype, device=w.device).expand(w.shape[:-3]) for m in mean], -1)
     return u + shift[..., None, None]
+
+
+def pressure(u: Tensor, grid: Grid, advection: float | Tensor = 1.0, cubic: float | Tensor = 0.0) -> Tensor:
+    """The pressure of a divergence-free velocity, with zero mean; kinematic, that is per density.
+
+        lap p = div(-lambda (u . grad) u - beta |u|^2 u)        lambda = 1, beta = 0 for Navier-Stokes; Maddu et al. 2021 for active turbulence
+    Args:    u: (..., D, *grid) [m/s]. advection: lambda. cubic: beta [s/m^2]; numbers or tensors that broadcast to (..., *grid).
+    Returns: (..., 1, *grid) [m^2/s^2]. Products are taken on the grid: give a state that the grid resolves.
+    Raises:  ValueError if the channel count is not the grid's dimension.
+    """
+    _check_vector(u, grid, "pressure")
+    k, parts = _directed(grid, grid.wavenumbers(device=u.device)), u.unbind(-grid.ndim - 1)
+    inverse, speed2 = inverse_square(k), u.square().sum(-grid.ndim - 1)
+    p_hat: Tensor | float = 0.0
+    for i, a in enumerate(parts):
+        p_hat = p_hat + 1j * k[i] * inverse * fft(cubic * speed2 * a, grid)
+        for j, b in enumerate(parts):
+            p_hat = p_hat - k[i] * k[j] * inverse * fft(advection * a * b, grid)
+    assert isinstance(p_hat, Tensor)
+    return ifft(p_hat, grid).to(u.dtype).unsqueeze(-grid.ndim - 1)
 
 
 def _check_vector(u: Tensor, grid: Grid, name: str) -> None:

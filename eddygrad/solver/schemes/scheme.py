@@ -154,15 +154,14 @@ class SpectralScheme(abc.ABC):
         if not modes:
             return None
         band, channels, directed = self.band, len(self.equation.channels), self.band.directed()
-        amplitudes = [torch.as_tensor(a, device=device).reshape(-1) for own in modes.values() for a in own.values()]
-        force = torch.zeros(max(len(a) for a in amplitudes), channels, *band.shape, dtype=torch.complex128, device=device)
+        force = torch.zeros(1, channels, *band.shape, dtype=torch.complex128, device=device)
         for channel, own in modes.items():
             for mode, amplitude in own.items():
                 if abs(mode[-1]) >= band.columns or any(2 * abs(m) >= n for m, n in zip(mode, self.grid.shape)) or not directed[mode]:
                     raise ValueError(f"forcing: mode {mode} is not among those that the grid {self.grid.shape} keeps; refine it")
                 place = torch.zeros(band.shape, dtype=torch.complex128, device=device)
                 place[mode] = band.points
-                value = torch.as_tensor(amplitude, device=device).to(torch.complex128).reshape(-1, *[1] * self.grid.ndim)
+                value = torch.as_tensor(amplitude, dtype=torch.complex128, device=device).reshape(-1, *[1] * self.grid.ndim)
                 only = torch.zeros(channels, *[1] * self.grid.ndim, dtype=torch.complex128, device=device)
                 only[channel] = 1
                 force = force + only * (value * place).unsqueeze(1)

@@ -1,0 +1,103 @@
+"""As many substeps as the flow's speed asks for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.equations.equation import SpectralEquation
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.schemes.scheme import SpectralScheme
+from eddygrad.solver.schemes.spectral import SpectralStep
+from eddygrad.solver.step import Observer, Params
+
+
+@dataclass(frozen=True)
+class AdaptiveSubsteps:
+    """A spectral scheme whose substeps follow the Courant number; for making data.
+
+        substeps = ceil(dt max_x sum_i |u_i| / dx_i / courant)              Courant, Friedrichs and Lewy 1928
+    One number for the batch, chosen at every step from the state at its beginning. It is told to the observer as "substeps", and "courant" is the
+    number that it leads to. A gradient takes the choice as given.
+
+    Args:   scheme: the stepper; its own substeps are the fewest. courant: largest Courant number. most: substeps at most.
+    Raises: ValueError for a Courant number that is not positive; at a step, if more than `most` would be needed or the state is not finite.
+    """
+
+    scheme: SpectralScheme
+    courant: float = 0.5
+    most: int = 4096
+
+    def __post_init__(self) -> None:
+        if not self.courant > 0 or self.most < self.scheme.substeps:
+            raise ValueError(f"AdaptiveSubsteps: courant must be positive and most at least {self.scheme.substeps}, got {self.courant}, {self.most}")
+
+    @property
+    def dt(self) -> float:
+        return self.scheme.dt
+
+    @property
+    def grid(self) -> Grid:
+        return self.scheme.grid
+
+    @property
+    def equation(self) -> SpectralEquation:
+        return self.scheme.equation
+
+    @property
+    def differentiable(self) -> bool:
+        return True
+
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> AdaptiveStep:
+        return AdaptiveStep(self, params, like, observe)
+
+
+class AdaptiveStep:
+    """The bound step: one bound step of the scheme per number of substeps."""
+
+    def __init__(self, plan: AdaptiveSubsteps, params: Params, like: Tensor, observe: Observer | None) -> None:
+        self.plan, self.params, self.like, self.observe = plan, params, like, observe
+        self._steps: dict[int, SpectralStep] = {}
+        self._first = self._step(plan.scheme.substeps)
+
+    def __call__(self, u: Tensor, k: int = 0) -> Tensor:
+        return self.leave(self.inner(self.enter(u), k))
+
+    def enter(self, u: Tensor) -> Tensor:
+        return self._first.enter(u)
+
+    def inner(self, state: Tensor, k: int = 0) -> Tensor:
+        speed = self._speed(state)
+        if not math.isfinite(speed):
+            raise ValueError(f"AdaptiveSubsteps: the state is not finite at step {k}; take a smaller courant number")
+        count = max(self.plan.scheme.substeps, math.ceil(self.plan.dt * speed / self.plan.courant))
+        if count > self.plan.most:
+            raise ValueError(f"AdaptiveSubsteps: step {k} would need {count} substeps, most is {self.plan.most}; raise it, or the flow blows up")
+        if self.observe is not None:
+            self.observe("substeps", torch.tensor(count))
+            self.observe("courant", torch.tensor(self.plan.dt * speed / count))
+        return self._step(count).inner(state, k)
+
+    def leave(self, state: Tensor) -> Tensor:
+        return self._first.leave(state)
+
+    def _step(self, substeps: int) -> SpectralStep:
+        if substeps not in self._steps:
+            step = replace(self.plan.scheme, substeps=substeps).at(self.params, self.like)
+            if not isinstance(step, SpectralStep):
+                raise ValueError("AdaptiveSubsteps: needs a step that transforms; build the scheme with realisation='spectral'")
+            self._steps[substeps] = step
+        return self._steps[substeps]
+
+    @torch.no_grad()
+    def _speed(self, state: Tensor) -> float:
+        """max_x sum_i |u_i| / dx_i [1/s]: the first fields of an equation are the velocity that carries."""
+        grid, term = self.plan.grid, self._first.bound.term
+        fields = term.fields(state.reshape(-1, *state.shape[-grid.ndim - 1 :]))
+        rate = sum(fields[i].abs() / dx for i, dx in enumerate(grid.spacing))
+        assert isinstance(rate, Tensor)
+        factor = term.coefficients.get("lambda_0")
+        return float((rate if factor is None else rate * factor.abs().max()).amax())
