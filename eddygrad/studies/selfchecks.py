@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,47 +18,8 @@ from eddygrad.solver.initial import draw_test_amplitudes, kuramoto_sivashinsky_t
 from eddygrad.solver.randomness import generator
 from eddygrad.solver.rollout import Cut, always, never, repeat, trajectory, unroll
 from eddygrad.solver.schemes.etdrk import ETDRK
-
-
-class Finding(NamedTuple):
-    """What a check measures: the absolute tolerance stands beside the expected value."""
-
-    quantity: str
-    expected: float
-    got: float
-    tolerance: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """A finding with its verdict and the seconds it took. A NaN fails."""
-
-    quantity: str
-    expected: float
-    got: float
-    tolerance: float
-    seconds: float
-
-    @property
-    def passed(self) -> bool:
-        return abs(self.got - self.expected) <= self.tolerance
-
-    @property
-    def verdict(self) -> str:
-        return "pass" if self.passed else "FAIL"
-
-
-@dataclass(frozen=True)
-class Check:
-    """A named self-check: `measure(seed)` yields its findings one by one."""
-
-    name: str
-    measure: Callable[[int], Iterator[Finding]]
-
-    @property
-    def summary(self) -> str:
-        """First line of what it says about itself."""
-        return (self.measure.__doc__ or self.name).strip().splitlines()[0]
+from eddygrad.studies import flowchecks
+from eddygrad.studies.findings import Check, Finding, Row
 
 
 def checks() -> list[Check]:
@@ -73,6 +33,14 @@ def checks() -> list[Check]:
         Check("nog", no_temporal_gradients),
         Check("lyapunov", lyapunov_at_22),
         Check("probes", paper_probes),
+        Check("flow-order", flowchecks.flow_orders),
+        Check("taylor-green", flowchecks.taylor_green),
+        Check("kolmogorov", flowchecks.laminar_kolmogorov),
+        Check("invariants", flowchecks.invariants),
+        Check("balances", flowchecks.balances),
+        Check("forms", flowchecks.two_forms),
+        Check("active-growth", flowchecks.active_growth),
+        Check("active-turbulence", flowchecks.active_statistics),
     ]
 
 
