@@ -6,12 +6,10 @@ import fcntl
 import json
 import os
 import shutil
-import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,55 +17,18 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from eddygrad.correctors.compose import Corrected, correct, predict
-from eddygrad.correctors.resnet import ResNet
-from eddygrad.datasets.dataset import Dataset, Split
-from eddygrad.solver.memory import keep_freed_memory
-from eddygrad.solver.step import Stepper
 from eddygrad.studies import report, results
+from eddygrad.studies.bench import Bench, baseline_names
 from eddygrad.studies.configuration import TASKS, Configuration, describe
 from eddygrad.studies.configuration import preset as preset_fields
-from eddygrad.studies.evaluate import Persistence, evaluate
-from eddygrad.studies.experiment import fit, prepare, saved_megabytes
+from eddygrad.studies.estimate import Estimate, Estimates, estimate
+from eddygrad.studies.evaluate import evaluate
+from eddygrad.studies.experiment import fit
 from eddygrad.studies.records import BASELINE, environment, slug, write_pictures, write_run
-from eddygrad.studies.settings import Setting, setting
+from eddygrad.studies.workers import leave_with_parent, set_up_process
 from eddygrad.training import metrics
 from eddygrad.training.checkpoint import write_atomically
-from eddygrad.training.loop import Loop
 from eddygrad.training.schedule import schedule
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a run will cost, from a few updates measured now."""
-
-    run: str
-    updates: int
-    seconds_per_update: float
-    megabytes: float
-
-    @property
-    def hours(self) -> float:
-        return self.updates * self.seconds_per_update / 3600
-
-
-class Estimates(list[Estimate]):
-    """Estimates of the missing runs; `print` shows a table."""
-
-    @property
-    def hours(self) -> float:
-        """Of all runs, one after the other."""
-        return sum(row.hours for row in self)
-
-    def __str__(self) -> str:
-        if not self:
-            return "nothing is missing"
-        width = max(len(row.run) for row in self)
-        lines = [
-            f"{row.run:{width}}  {row.updates:>9,}  {1e3 * row.seconds_per_update:>9.1f}  {row.hours:>7.3f}  {row.megabytes:>8.1f}" for row in self
-        ]
-        head = f"{'run':{width}}  {'updates':>9}  {'ms/update':>9}  {'hours':>7}  {'graph MB':>8}"
-        return "\n".join([head, *lines, f"{'together':{width}}  {'':9}  {'':9}  {self.hours:>7.3f}"])
 
 
 class Study:
@@ -89,27 +50,10 @@ class Study:
     def pending(self) -> list[tuple[str, str]]:
         return [pair for pair in self.pairs() if not (self.folder / "runs" / f"{self.run_name(*pair)}.json").exists()]
 
-    def estimate(self, updates: int = 5, threads: int | None = None) -> Estimates:
-        """Hours and graph memory of the missing runs, tuning included, from `updates` measured ones."""
-        if not self.pending():
-            return Estimates()
-        set_up_process(threads)
-        bench = Bench(self.configuration)
-        rows = Estimates()
-        for task, unroll in self.pending():
-            recipe = self.configuration.recipe_of(unroll, *self.configuration.candidates[0])
-            stepper = bench.stepper(task, tuple(range(self.configuration.seeds)))
-            objective, batch_at, training = prepare(stepper, bench.data, recipe)
-            megabytes = saved_megabytes(stepper, objective, batch_at, training.horizon_at(0))
-            loop = Loop(stepper, objective, batch_at, training)
-            loop.update()
-            begin = time.perf_counter()
-            for _ in range(updates):
-                loop.update()
-            c = self.configuration
-            tuning = len(c.candidates) * c.tune_steps * c.tune_seeds / c.seeds if len(c.candidates) > 1 else 0
-            rows.append(Estimate(self.run_name(task, unroll), round(c.steps + tuning), (time.perf_counter() - begin) / updates, megabytes))
-        return rows
+    def estimate(self, updates: int = 5, threads: int | None = None, jobs: int = 1) -> Estimates:
+        """Hours and graph memory of the missing runs, tuning, tests and baselines included, from `updates` measured ones, `jobs` side by side."""
+        missing = {self.run_name(*pair): pair for pair in self.pending()}
+        return estimate(self.configuration, missing, updates, threads, jobs)
 
     def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True) -> Study:
         """Do the missing runs; killed at any moment, a second call goes on.
@@ -120,13 +64,14 @@ class Study:
         threads = threads or max(1, torch.get_num_threads() // jobs)
         self._baselines(threads)
         pending = self.pending()
+        together = min(jobs, len(pending))
         if jobs == 1:
             for task, unroll in pending:
-                _run(self.configuration, self.folder, task, unroll, threads, progress)
+                _run(self.configuration, self.folder, task, unroll, threads, 1, progress)
         elif pending:
             # Processes start clean: a fork would inherit torch's thread pool.
-            with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_with_parent, initargs=(os.getpid(),)) as pool:
-                work = [pool.submit(_run, self.configuration, self.folder, task, unroll, threads, False) for task, unroll in pending]
+            with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
+                work = [pool.submit(_run, self.configuration, self.folder, task, unroll, threads, together, False) for task, unroll in pending]
                 for future in tqdm(work, desc=self.configuration.name, unit="run", disable=not progress):
                     future.result()
         return self
@@ -157,40 +102,19 @@ class Study:
         write_atomically(self.folder / "work" / ".gitignore", b"*\n")
 
     def _baselines(self, threads: int) -> None:
-        names = ["persistence", *setting(self.configuration.recipe).baselines]
-        missing = [n for n in names if not (self.folder / "runs" / f"baseline-{slug(n)}.json").exists()]
+        paths = {name: self.folder / "runs" / f"baseline-{slug(name)}.json" for name in baseline_names(self.configuration)}
+        missing = [name for name, path in paths.items() if not path.exists()]
         if not missing:
             return
         set_up_process(threads)
         bench = Bench(self.configuration)
-        steppers: dict[str, Stepper] = {"persistence": Persistence(bench.setting.coarse.dt), **bench.setting.baselines}
         for name in missing:
-            score = evaluate(steppers[name], bench.test, self.configuration.horizon, bench.setting.reference, self.configuration.long_horizon)
-            write_run(self.folder / "runs" / f"baseline-{slug(name)}.json", {"name": name, **BASELINE}, self.configuration.recipe, score)
+            score = evaluate(bench.baselines[name], bench.test, self.configuration.horizon, bench.setting.reference, self.configuration.long_horizon)
+            write_run(paths[name], {"name": name, **BASELINE}, self.configuration.recipe, score)
 
 
-class Bench:
-    """Data and solvers of a configuration, made once per process; `data` replaces the recipe's training data."""
-
-    def __init__(self, c: Configuration, data: Dataset | None = None) -> None:
-        self.configuration = c
-        self.setting: Setting = setting(c.recipe)
-        dtype = getattr(torch, c.dtype)
-        split = (self.setting.training(c.frames) if data is None else data).split(val=c.val, test=0)
-        self.data = Split(*(part.to(c.device, dtype) if part.samples else part for part in (split.train, split.val, split.test)))
-        self.test: Dataset = self.setting.testing(c.starts, c.long_horizon, c.test_seed).to(c.device, dtype)
-
-    def stepper(self, task: str, seeds: Sequence[int]) -> Corrected:
-        c, s = self.configuration, self.setting
-        cin = s.state_channels + s.features.extra_channels
-        network = ResNet(c.width, c.depth, cin, s.state_channels, s.ndim, tuple(seeds)).to(c.device, getattr(torch, c.dtype))
-        if task == "correct":
-            return correct(s.coarse, network, s.mode, features=s.features)
-        return predict(network, s.coarse.dt, features=s.features)
-
-
-def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, progress: bool) -> None:
-    """One run: choose the learning rate, train all seeds, score them, write RUN.nc and RUN.json."""
+def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, together: int, progress: bool) -> None:
+    """One run, of `together` side by side: choose the learning rate, train all seeds, score them, write RUN.nc and RUN.json."""
     set_up_process(threads)
     name = Study(c, folder).run_name(task, unroll)
     work = folder / "work" / name
@@ -209,7 +133,7 @@ def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, p
             record["tuning_note"] = f"the best learning rate, {best['lr']:g}, is an end of the list: one beyond it was not tried"
         alone = evaluate(bench.setting.coarse, bench.test, c.horizon, long_horizon=c.long_horizon).prediction[0]
         write_pictures(folder / "runs" / f"{name}.nc", score, alone)
-        write_run(folder / "runs" / f"{name}.json", {**record, **trained.as_json()}, c.recipe, score)
+        write_run(folder / "runs" / f"{name}.json", {**record, **trained.as_json()}, c.recipe, score, side_by_side=together)
         shutil.rmtree(work / "tune", ignore_errors=True)
 
 
@@ -228,13 +152,6 @@ def _tune(bench: Bench, task: str, unroll: str, work: Path, progress: bool) -> l
     return rows
 
 
-def set_up_process(threads: int | None = None) -> None:
-    """Threads of this process, and memory that it keeps: a worker of the comparison's own."""
-    if threads:
-        torch.set_num_threads(threads)
-    keep_freed_memory()
-
-
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One process per run: the lock goes with the process, however it ends."""
@@ -245,17 +162,6 @@ def _locked(folder: Path) -> Iterator[None]:
         except OSError:
             raise ValueError(f"compare: another process works on {folder}; wait for it, or stop it") from None
         yield
-
-
-def _leave_with_parent(parent: int) -> None:
-    """A worker whose parent was killed must not go on beside the run that resumes it."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def compare(folder: str | Path | None = None, preset: str | None = None, **options: Any) -> Study:
@@ -276,4 +182,4 @@ def compare(folder: str | Path | None = None, preset: str | None = None, **optio
     return Study(configuration, folder or Path("runs") / configuration.name)
 
 
-__all__ = ["TASKS", "Configuration", "Estimate", "Estimates", "Study", "compare", "describe", "environment", "set_up_process"]
+__all__ = ["TASKS", "Bench", "Configuration", "Estimate", "Estimates", "Study", "compare", "describe", "environment", "set_up_process"]

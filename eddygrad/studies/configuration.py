@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,21 @@ def describe(c: Configuration) -> dict[str, Any]:
         "comparison": "ratio, paired by seed on the log scale, 95 % t-interval, Holm in each family",
     }
     return {**values, "endpoint": endpoint, "seeds_used": list(range(c.seeds)), "frames_per_update": c.batch * c.budget}
+
+
+def command(config: Mapping[str, Any], folder: Path) -> str | None:
+    """The `eddygrad compare ...` that makes the study of this `study.json` again: a preset and what differs from it; None if it is no comparison."""
+    if not {"name", "tasks", "unroll"} <= set(config):
+        return None
+    name = str(config["name"])
+    given = name in preset_names()
+    default = describe(Configuration(**preset(name)) if given else Configuration())
+    words = ["eddygrad", "compare", *(["--preset", name] if given else [])]
+    for field in Configuration.__dataclass_fields__:
+        value = config.get(field, default[field])
+        if value != default[field]:
+            words += [f"--{field.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words if folder == Path("runs") / name else [*words, "--folder", str(folder)])
 
 
 def preset_names() -> list[str]:

@@ -14,8 +14,9 @@ from typing import Any
 from tqdm import tqdm
 
 from eddygrad.solver.step import Stepper
-from eddygrad.studies.compare import Bench, Study
-from eddygrad.studies.evaluate import Persistence, seconds_per_frame
+from eddygrad.studies.bench import Bench
+from eddygrad.studies.compare import Study
+from eddygrad.studies.evaluate import seconds_per_frame
 from eddygrad.studies.experiment import prepare
 from eddygrad.studies.records import slug, write_record
 from eddygrad.training.loop import Loop
@@ -93,8 +94,7 @@ def _status(key: str) -> float:
 
 def _runs(study: Study, bench: Bench) -> list[_Timed]:
     c, folder = study.configuration, study.folder / "runs"
-    steppers: dict[str, Stepper] = {"persistence": Persistence(bench.setting.coarse.dt), **bench.setting.baselines}
-    found = [_Timed(folder / f"baseline-{slug(name)}.json", None, stepper) for name, stepper in steppers.items()]
+    found = [_Timed(folder / f"baseline-{slug(name)}.json", None, stepper) for name, stepper in bench.baselines.items()]
     for task, unroll in study.pairs():
         stepper = bench.stepper(task, range(c.seeds))
         loop = Loop(stepper, *prepare(stepper, bench.data, c.recipe_of(unroll, *c.candidates[0])))

@@ -45,6 +45,7 @@ class Evaluation:
                          finite, and "dropped_frames" (S,), those that were not.
         prediction, reference: (S, samples, T, C, *grid) and (samples, T, C, *grid), the frames of the long window, for pictures.
         diverged:        per seed, trajectories of the long window that became non-finite or larger than 1000 times the reference.
+        lengths:         of the domain, per sample; on a line.
     """
 
     metrics: dict[str, Tensor]
@@ -57,6 +58,7 @@ class Evaluation:
     batch: int
     sets: Sequence[dict[str, Any]] = field(default_factory=list)
     dt: float = 1.0
+    lengths: Sequence[float] = ()
 
     def charging(self, diverged: Sequence[bool]) -> Evaluation:
         """Seeds whose training diverged, scored with their last finite weights until here, count as diverged throughout.
@@ -137,6 +139,7 @@ def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper |
         batch=len(like),
         sets=_sets(data),
         dt=data.dt,
+        lengths=_lengths(data),
     )
 
 
@@ -187,6 +190,14 @@ def _sets(data: Dataset) -> list[dict[str, Any]]:
     sets = data.attrs.get("sets", [])
     whole = [{"name": "test", "kind": "test", "params": {}, "samples": data.samples}]
     return list(sets) if sum(s["samples"] for s in sets) == data.samples else whole
+
+
+def _lengths(data: Dataset) -> list[float]:
+    """A parameter of that name replaces the grid's own."""
+    if data.grid.ndim > 1:
+        return []
+    given = data.params.get("length")
+    return [data.grid.lengths[0]] * data.samples if given is None else given.flatten().tolist()
 
 
 def _divergence_time(whole: Tensor, reference: Stepper, params: Params, like: Tensor) -> Tensor:

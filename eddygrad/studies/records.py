@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import tempfile
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ _PICTURE_FRAMES = 100
 BASELINE = {"kind": "baseline", "task": None, "unroll": None, "network": None, "seeds": [None], "training": None, "curve": None}
 
 
-def write_run(path: Path, record: dict[str, Any], recipe: str, score: Evaluation) -> None:
-    """RUN.json."""
-    full = {"schema": "eddygrad-run/1", "recipe": recipe, **record, "test": score.as_json(), "environment": environment()}
+def write_run(path: Path, record: dict[str, Any], recipe: str, score: Evaluation, **circumstances: Any) -> None:
+    """RUN.json. `circumstances` of the measurement stand in its environment beside the date, e.g. side_by_side=2 for two runs at a time."""
+    measured = {**environment(), "finished": date.today().isoformat(), **circumstances}
+    full = {"schema": "eddygrad-run/1", "recipe": recipe, **record, "test": score.as_json(), "environment": measured}
     write_record(path, full)
 
 
@@ -67,8 +69,9 @@ def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = N
     if uncorrected is not None:
         fields["uncorrected"] = uncorrected[firsts]
     count = min(_PICTURE_FRAMES, score.reference.shape[1])
+    lengths = {"length": ("set", [score.lengths[i] for i in firsts])} if score.lengths else {}
     content = xr.Dataset(
-        {n: (("set", "time", "x"), v[:, :count, 0].cpu().float().numpy(), {"units": "1"}) for n, v in fields.items()},
+        {n: (("set", "time", "x"), v[:, :count, 0].cpu().float().numpy(), {"units": "1"}) for n, v in fields.items()} | lengths,
         coords={"time": torch.arange(count).double().numpy() * score.dt, "set": [s["name"] for s in score.sets]},
         attrs={"seed_index": median},
     )

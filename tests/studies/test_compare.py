@@ -3,17 +3,20 @@
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 import xarray as xr
 
-from eddygrad.studies import compare
-from eddygrad.studies.compare import Configuration, Study
+from eddygrad.cli import parse
+from eddygrad.studies import compare, configuration, estimate
+from eddygrad.studies.compare import Configuration, Estimate, Estimates, Study, describe
 from eddygrad.studies.evaluate import evaluate
 
 TINY = Configuration(
@@ -63,7 +66,7 @@ def finished(tmp_path_factory):
 def test_every_pair_and_every_baseline_is_scored(finished):
     found = results(finished)
     models = {name: run for name, run in found.items() if run["kind"] == "model"}
-    assert sorted(models) == RUNS and len(found) - 4 == 1 + len(compare.setting(TINY.recipe).baselines)
+    assert sorted(models) == RUNS and len(found) - 4 == 1 + len(configuration.setting(TINY.recipe).baselines)
     for run in models.values():
         assert run["seeds"] == [0, 1] and run["training"]["batch"] == (4 if run["unroll"] == "one" else 2)
         assert len(run["test"]["metrics"]["rellinf"]) == 2 and len(run["test"]["metrics"]["rellinf"][0]) == 4
@@ -74,6 +77,7 @@ def test_every_pair_and_every_baseline_is_scored(finished):
     # The reference steps float32 states whose truth was computed in float64 and rounded.
     assert max(reference["test"]["metrics"]["rellinf"][0]) < 1e-9
     assert not Study(TINY, finished).pending()
+    assert all(run["environment"]["side_by_side"] == 1 for run in (json.loads((finished / "runs" / f"{n}.json").read_text()) for n in RUNS))
     with xr.open_dataset(finished / "runs" / f"{RUNS[0]}.nc", engine="h5netcdf") as pictures:
         assert pictures["prediction"].shape == (4, 6, 48)
         assert (pictures["prediction"][:, 0] == pictures["reference"][:, 0]).all()
@@ -98,6 +102,7 @@ def test_two_jobs_give_what_one_gives(finished, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     Study(TINY, tmp_path).run(jobs=2, threads=1, progress=False)
     assert results(tmp_path) == results(finished) and weights(tmp_path) == weights(finished)
+    assert json.loads((tmp_path / "runs" / f"{RUNS[0]}.json").read_text())["environment"]["side_by_side"] == 2
 
 
 @pytest.mark.parametrize("field,value", [("steps", 7), ("lr", (1e-3,)), ("unroll", ("nog:2",)), ("test_seed", 1), ("dtype", "float64")])
@@ -130,8 +135,35 @@ def test_estimate_is_positive_and_writes_nothing(tmp_path):
     assert sorted(row.run for row in rows) == RUNS and not (tmp_path / "none").exists()
     for row in rows:
         # Six updates, and two candidates of two updates for one seed instead of two.
-        assert row.updates == 8 and row.seconds_per_update > 0 and row.megabytes > 0
-        assert row.hours == pytest.approx(8 * row.seconds_per_update / 3600)
+        assert row.updates == 8 and row.seconds_per_update > 0 and row.megabytes > 0 and row.other_seconds > 0
+        assert row.hours == pytest.approx((8 * row.seconds_per_update + row.other_seconds) / 3600)
+    assert rows.baselines > 0 and "with 1 at a time, if nothing else runs" in str(rows)
+
+
+def test_estimate_of_two_jobs_comes_from_copies_that_meet_and_takes_their_mean(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    c = dataclasses.replace(TINY, tasks=("predict",))
+    rows = Study(c, tmp_path / "none").estimate(updates=2, threads=1, jobs=2)
+    assert sorted(row.run for row in rows) == RUNS[2:] and rows.jobs == 2 and all(row.seconds_per_update > 0 for row in rows)
+    assert "with 2 at a time, if nothing else runs" in str(rows)
+
+
+def test_an_estimate_counts_baselines_and_fills_the_jobs():
+    """Runs of 3, 1, 1 and 1 hours after half an hour of baselines: two jobs take 3.5 hours, one takes 6.5."""
+    runs = [Estimate(str(i), updates, 36.0, 1.0, other) for i, (updates, other) in enumerate([(250, 1800), (100, 0), (50, 1800), (100, 0)])]
+    assert Estimates(runs, 1800.0, 2).elapsed_hours == pytest.approx(3.5)
+    assert Estimates(runs, 1800.0, 1).elapsed_hours == Estimates(runs, 1800.0, 1).hours == pytest.approx(6.5)
+
+
+def test_a_test_of_many_frames_is_estimated_on_a_line_through_two_short_ones(monkeypatch):
+    """A clock in which a test takes 2 s, and .25 s more a frame: over 100 frames 27 s."""
+    now = [0.0]
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(estimate, "evaluate", lambda stepper, data, horizon, reference, frames: now.__setitem__(0, now[0] + 2 + 0.25 * frames))
+    bench = compare.Bench(dataclasses.replace(TINY, long_horizon=100))
+    assert estimate._testing(bench, bench.setting.coarse) == 27
+    bench = compare.Bench(dataclasses.replace(TINY, long_horizon=8))
+    assert estimate._testing(bench, bench.setting.coarse) == 4
 
 
 @pytest.mark.parametrize(
@@ -157,10 +189,10 @@ PARENT = """
 import os, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from eddygrad.studies.compare import _leave_with_parent
+from eddygrad.studies.workers import leave_with_parent
 
 if __name__ == "__main__":
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_leave_with_parent, initargs=(os.getpid(),)) as pool:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
         print(pool.submit(os.getpid).result(), flush=True)
         pool.submit(time.sleep, 600).result()
 """
@@ -196,6 +228,24 @@ def test_a_run_whose_every_seed_diverges_is_counted_and_does_not_end_the_study(t
     run = results(tmp_path)[RUNS[2]]
     assert all(run["training"]["diverged"]) and all(e == 30 for seed in run["test"]["error_over_time"] for e in seed[1:])
     assert run["training"]["updates"] < wild.steps
+
+
+@pytest.mark.parametrize(
+    "c,words",
+    [
+        (Configuration(**configuration.preset("demo")), "--preset demo"),
+        (Configuration(**{**configuration.preset("ks-26x8"), "seeds": 2, "clip": 0.5}), "--preset ks-26x8 --seeds 2 --clip 0.5"),
+        (TINY, "--name tiny --unroll one nog:2 --width 2"),
+        (dataclasses.replace(TINY, name="two words"), "--name 'two words'"),
+    ],
+)
+def test_the_command_of_a_study_makes_its_configuration(c, words, tmp_path):
+    config = json.loads(json.dumps(describe(c)))
+    command = configuration.command(config, Path("runs") / c.name)
+    assert command.startswith(f"eddygrad compare {words}") and "--folder" not in command
+    assert parse("compare", shlex.split(command)[2:]).study == c
+    assert parse("compare", shlex.split(configuration.command(config, tmp_path))[2:]).folder == tmp_path
+    assert configuration.command({"name": "a network", "endpoint": {}}, tmp_path) is None
 
 
 def test_every_modality_sees_equally_many_frames_an_update():
