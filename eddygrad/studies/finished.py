@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import xarray as xr
@@ -43,6 +44,21 @@ class Study:
     def baselines(self) -> tuple[Run, ...]:
         return tuple(r for r in self.runs if r.kind == "baseline")
 
+    @property
+    def recipe(self) -> str:
+        return str(self.config.get("recipe") or "")
+
+    @property
+    def finished(self) -> str:
+        """Date of the last run, empty where none was written down."""
+        return max((str(r.environment.get("finished", "")) for r in self.runs), default="")
+
+    @property
+    def side_by_side(self) -> int | None:
+        """How many runs shared the machine while costs were measured: 0 if they were timed alone, None if nobody wrote it down."""
+        counts = [0 if "costs" in r.environment else r.environment.get("side_by_side") for r in self.models]
+        return None if None in counts else max((int(n) for n in counts if n is not None), default=0)
+
     def exact(self, baseline: Run) -> bool:
         """Does it compute the reference itself, up to round-off: an error a million times below every model's?"""
         return baseline.typical(self.metric) < 1e-6 * min((r.typical(self.metric) for r in self.models), default=1.0)
@@ -73,9 +89,23 @@ def load(folder: str | Path) -> Study:
             if key in seen:
                 raise ValueError(f"{run.path}: same {what} as {seen[key].path.name}: {key}; give one of them a 'group' of its own or remove it")
             seen[key] = run
-    study = Study(folder, config, tuple(sorted(runs, key=_rank)))
+    study = Study(folder, config, tuple(sorted(_pooled(runs), key=_rank)))
     _check_tests(study)
     return study
+
+
+def _pooled(runs: Sequence[Run]) -> list[Run]:
+    """Models of one task and architecture cost the same at inference: each gets the median of their times, which differ by noise only."""
+    times: dict[tuple[Any, ...], list[float]] = {}
+    for run in runs:
+        times.setdefault(_architecture(run), []).append(run.test.seconds_per_frame)
+    return [replace(r, test=replace(r.test, seconds_per_frame=median(times[_architecture(r)]))) for r in runs]
+
+
+def _architecture(run: Run) -> tuple[Any, ...]:
+    if run.kind == "baseline":
+        return (run.name,)
+    return run.task, json.dumps(run.network, sort_keys=True), run.test.batch, run.environment.get("threads")
 
 
 def _check_tests(study: Study) -> None:

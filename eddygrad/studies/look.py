@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
+from html import escape
 from math import floor, log10
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, Formatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 P = ParamSpec("P")
 Drawn = TypeVar("Drawn", Figure, Figure | None)
@@ -106,10 +107,27 @@ def _power(exponent: int) -> str:
     return str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def _tick(value: float, _: int | None = None) -> str:
+class _Ticks(Formatter):
+    """0.01, 0.1, 1 where every tick in sight can be written so, else 10⁻⁴, 10⁻³, 10⁻² for all of them."""
+
+    def __call__(self, value: float, pos: int | None = None) -> str:
+        return _tick(value, _plain(value))
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        assert self.axis is not None
+        low, high = self.axis.get_view_interval()
+        plain = all(_plain(t) for t in values if low <= t <= high)
+        return [_tick(t, plain) for t in values]
+
+
+def _plain(value: float) -> bool:
+    return 1e-3 * (1 - 1e-9) <= value < 1e4
+
+
+def _tick(value: float, plain: bool) -> str:
     if value <= 0:
         return ""
-    if 1e-3 * (1 - 1e-9) <= value < 1e4:
+    if plain:
         return f"{value:.10g}"
     exponent = floor(log10(value) + 1e-9)
     mantissa = f"{value / 10.0**exponent:.3g}"
@@ -117,7 +135,7 @@ def _tick(value: float, _: int | None = None) -> str:
 
 
 def log_axis(axes: Axes, which: str = "y") -> None:
-    """A logarithmic axis whose ticks read 0.1, 1, 10⁻⁴, with 2 and 5 between where there is less than two decades."""
+    """A logarithmic axis whose ticks read 0.1, 1, 10 or 10⁻⁴, 10⁻³, 10⁻², with 2 and 5 between where there is less than two decades."""
     axes.set_yscale("log") if which == "y" else axes.set_xscale("log")
     axis = axes.yaxis if which == "y" else axes.xaxis
     low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
@@ -128,16 +146,31 @@ def log_axis(axes: Axes, which: str = "y") -> None:
         axis.set_major_locator(FixedLocator(ticks))
     else:
         axis.set_major_locator(LogLocator(10, subs=subs, numticks=12))
-    axis.set_major_formatter(FuncFormatter(_tick))
+    axis.set_major_formatter(_Ticks())
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
 
 
+_REM_PER_INCH = 7  # 63 rem is the width of the page's column
 _THEMED = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 
 
-def svg(figure: Figure, prefix: str) -> str:
-    """A figure as inline SVG: ink, muted ink and rules become the page's CSS variables; `prefix` keeps ids apart on one page."""
+def describe(figure: Figure, title: str) -> str:
+    """A figure in words, for those who do not see it: its title, its panels and what their axes mean."""
+    panels = [text for axes in figure.axes if (text := axes.get_title(loc="left") or axes.get_title())]
+    labels = [list(dict.fromkeys(text for axes in figure.axes if (text := of(axes)))) for of in (Axes.get_xlabel, Axes.get_ylabel)]
+    parts = [("panels", panels), ("horizontally", labels[0]), ("vertically", labels[1])]
+    told = "; ".join(f"{what}: {', '.join(texts)}" for what, texts in parts if texts)
+    return " ".join(f"{title}. {told}".split()) + "."
+
+
+def svg(figure: Figure, prefix: str, alternative: str = "") -> str:
+    """A figure as inline SVG: ink, muted ink and rules become the page's CSS variables.
+
+    Its letters have one size on the page: a figure of 9 inches fills its width, smaller ones a part of it.
+
+    Args: prefix: keeps ids apart on one page. alternative: what is read out in place of the figure.
+    """
     buffer = io.StringIO()
     settings: Any = {**_STYLE, "svg.hashsalt": prefix}
     with mpl.rc_context(settings):
@@ -147,6 +180,8 @@ def svg(figure: Figure, prefix: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text, count=1)
+    shown = f'role="img" aria-label="{escape(alternative)}" style="max-width: {_REM_PER_INCH * figure.get_figwidth():.2f}rem"'
+    text = text.replace("<svg", f"<svg {shown}", 1)
     for fixed, variable in _THEMED.items():
         text = text.replace(fixed, variable)
     text = re.sub(r'\bid="', f'id="{prefix}-', text)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from html import escape
 from math import isfinite
 from typing import Any
 
+from eddygrad.studies import configuration
 from eddygrad.studies.finished import Study
 from eddygrad.studies.look import number
 from eddygrad.studies.page import table
@@ -22,33 +24,46 @@ _METHOD = (
 
 def setup(study: Study, command: str | None) -> str:
     """Method, configuration, training, environment and the command that repeats it."""
-    command = command or str(study.config.get("command") or f"eddygrad report {study.folder}")
-    environments = list(dict.fromkeys(json.dumps(r.environment, sort_keys=True) for r in study.runs))
+    environments = list(dict.fromkeys(json.dumps(_machine(r.environment), sort_keys=True) for r in study.runs))
     machine = "".join(_pairs(json.loads(e)) for e in environments)
     config = _pairs({k: v for k, v in study.config.items() if k not in ("command", "title")}) or "<p>No study.json in the folder.</p>"
     return (
         f'<section id="setup"><h2>How this was done</h2><p>{_METHOD}</p><h3>Configuration, fixed beforehand</h3>{config}'
-        f"<h3>Training</h3>{_training(study)}<h3>Environment</h3>{machine}<h3>Reproduce</h3><pre>{escape(command)}</pre></section>"
+        f"<h3>Training</h3>{_training(study)}<h3>Environment</h3>{machine}{_again(study, command)}</section>"
     )
+
+
+def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what belongs to a run and not to the machine."""
+    return {k: v for k, v in environment.items() if k not in ("finished", "side_by_side")}
+
+
+def _again(study: Study, command: str | None) -> str:
+    """How to make the study anew; where only its scores are known, how to draw this page from them."""
+    command = command or study.config.get("command") or configuration.command(study.config, study.folder)
+    draw = shlex.join(["eddygrad", "report", str(study.folder)])
+    if command is None or command.startswith("eddygrad report"):
+        return f"<h3>Draw this page again</h3><pre>{escape(command or draw)}</pre>"
+    note = "In an empty folder (--folder) this trains and scores everything anew; where runs are finished, it does what is missing. "
+    note += f"From the finished runs alone, {escape(draw)} draws this page again."
+    return f'<h3>Reproduce</h3><pre>{escape(command)}</pre><p class="note">{note}</p>'
 
 
 def _training(study: Study) -> str:
     keys = ("updates", "batch", "learning_rate", "schedule", "solver_calls_per_update")
-    head = ["", "seeds", "updates", "batch", "rate", "schedule", "solver<br>calls", "skipped", "minutes"]
+    head = ["", "seeds", "updates", "batch", "rate", "schedule", "solver<br>calls", "skipped", "minutes", "peak<br>MB"]
     models = [r for r in study.models if r.training]
-    measured = any(r.training and isfinite(r.training.peak_resident_mb) for r in models)
     body = []
     for run in models:
         assert run.training is not None
         details = [_value(run.training.details.get(k, "")) for k in keys]
         minutes = f"{'≈ ' if run.training.estimated else ''}{run.training.seconds / 60:.1f}"
-        peak = [number(run.training.peak_resident_mb) if isfinite(run.training.peak_resident_mb) else ""] if measured else []
-        body.append([escape(run.name), str(len(run.seeds)), *map(escape, details), str(sum(run.training.skipped)), minutes, *peak])
+        peak = number(run.training.peak_resident_mb) if isfinite(run.training.peak_resident_mb) else ""
+        body.append([escape(run.name), str(len(run.seeds)), *map(escape, details), str(sum(run.training.skipped)), minutes, peak])
     note = "Solver calls are per update and seed; skipped updates are summed over seeds."
     note += " ≈: time of an update, measured later, times the updates." if any(r.training and r.training.estimated for r in models) else ""
-    note += " Peak MB: the most resident memory in an update above what was there before it." if measured else ""
-    text = table([*head, *(["peak<br>MB"] if measured else [])], body)
-    return f'<div class="wraps">{text}</div><p class="note">{note}</p>'
+    note += " Peak MB: the most resident memory in an update above what was there before it." if any(row[-1] for row in body) else ""
+    return f'<div class="wraps">{table(head, body)}</div><p class="note">{note}</p>'
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ HEAD = """<!doctype html>
     --accent: #6fb0e6; --yes: #8fd6ab; --yes-back: #1d3a2a;
     --no: #b0b8c1; --no-back: #2b323a; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 60rem; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 66rem; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
 header { margin-bottom: 2rem; }
 .kicker { margin: 0; color: var(--accent); font-size: .8rem; font-weight: 600; letter-spacing: .08em; text-transform: uppercase; }
@@ -34,7 +34,7 @@ h3 { margin: 1.6rem 0 .4rem; font-size: 1.02rem; }
 .yes { color: var(--yes); background: var(--yes-back); }
 .no { color: var(--no); background: var(--no-back); }
 figure { margin: 1.2rem 0 0; }
-figure svg { display: block; width: 100%; height: auto; }
+figure svg { display: block; width: 100%; height: auto; margin: 0 auto; }
 figure svg text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif !important; }
 figcaption, .note { margin-top: .6rem; color: var(--muted); font-size: .87rem; }
 .scroll { overflow-x: auto; }
@@ -51,7 +51,7 @@ dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .
 dt { color: var(--muted); }
 dd { margin: 0; overflow-wrap: anywhere; }
 pre { padding: .8rem 1rem; overflow-x: auto; background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; font-size: .88rem; }
-@media screen and (max-width: 62rem) { table { font-size: .84rem; } th, td { padding: .38rem .4rem; } }
+@media screen and (max-width: 68rem) { table { font-size: .84rem; } th, td { padding: .38rem .4rem; } }
 @media print { body { max-width: none; padding: 0; font-size: 10.5pt; } h2 { break-after: avoid; margin-top: 1.6rem; }
   figure, .card, tr { break-inside: avoid; } .scroll { overflow: visible; } th, td { padding: .25rem .35rem; } }
 </style></head><body><main>
@@ -61,7 +61,9 @@ TAIL = "</main></body></html>\n"
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Rows with one cell are headings of what follows."""
+    """Rows with one cell are headings of what follows; columns that are empty in every row are left out."""
+    kept = [i for i in range(len(head)) if i == 0 or any(row[i] for row in body if len(row) > 1)]
+    head, body = [head[i] for i in kept], [row if len(row) == 1 else [row[i] for i in kept] for row in body]
     lines = ["<tr>" + "".join(f"<th>{h}</th>" for h in head) + "</tr>"]
     for row in body:
         if len(row) == 1:

@@ -10,8 +10,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from eddygrad.studies import figures
-from eddygrad.studies.look import colour, factor, number, svg
+from eddygrad.studies import figures, notes
+from eddygrad.studies.look import colour, describe, factor, number, svg
 from eddygrad.studies.method import setup
 from eddygrad.studies.page import HEAD, TAIL, table
 from eddygrad.studies.results import Comparison, Study, comparisons, fields, load, rows, write_text
@@ -48,10 +48,24 @@ def html(study: Study, command: str | None = None) -> str:
         *_pictures(study),
         setup(study, command),
     ]
+    kicker, summary = " · ".join(["eddygrad study", *_when(study)]), _summary(study)
+    head = f'<header><p class="kicker">{escape(kicker)}</p><h1>{escape(title)}</h1><p class="lead">{escape(summary)}</p></header>'
+    return HEAD.replace("TITLE", escape(" · ".join([title, *_when(study)]))) + head + "\n".join(s for s in sections if s) + TAIL
+
+
+def _when(study: Study) -> list[str]:
+    """Recipe and date, as far as they are known."""
+    return [part for part in (study.recipe, study.finished) if part]
+
+
+def _summary(study: Study) -> str:
     seeds = max((len(r.seeds) for r in study.models), default=0)
-    summary = f"{len(study.models)} models · up to {seeds} seeds each · {len(study.baselines)} baselines · endpoint {study.metric}"
-    head = f'<header><p class="kicker">eddygrad study</p><h1>{escape(title)}</h1><p class="lead">{escape(summary)}</p></header>'
-    return HEAD.replace("TITLE", escape(title)) + head + "\n".join(s for s in sections if s) + TAIL
+    each = f"{'up to ' if len({len(r.seeds) for r in study.models}) > 1 else ''}{_count(seeds, 'seed')}{' each' if len(study.models) > 1 else ''}"
+    return f"{_count(len(study.models), 'model')} · {each} · {_count(len(study.baselines), 'baseline')} · endpoint {study.metric}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" + ("" if n == 1 else "s")
 
 
 def _answers(study: Study, found: Sequence[Comparison]) -> str:
@@ -64,8 +78,9 @@ def _answers(study: Study, found: Sequence[Comparison]) -> str:
     forest = ""
     if shown:
         caption = "Ratios of errors with 95 % intervals over seeds. Filled: significant after Holm's correction. Black tick: the paper's value."
-        forest = _figure(figures.ratios(shown), "ratios", caption)
-    return f'<section id="answer"><h2>Which modality is best here?</h2><div class="cards">{"".join(cards)}</div>{forest}</section>'
+        forest = _figure(figures.ratios(shown), "ratios", "Ratios of errors", caption)
+    question = "Which modality is best here?" if shown else "What came of it"
+    return f'<section id="answer"><h2>{question}</h2><div class="cards">{"".join(cards)}</div>{forest}</section>'
 
 
 def _results(study: Study) -> str:
@@ -82,8 +97,10 @@ def _results(study: Study) -> str:
         body += [_result(run, by_name[run.name], False) for run in study.baselines]
     note = f"Error: {escape(study.metric)}, geometric mean over seeds; the lowest of each block is bold. Median: over seeds. Median state: over "
     note += "test states in place of their mean, which few hard ones can decide. Cost per update is that of the whole stack of seeds; graph MB: "
-    note += "what an update keeps for its backward pass; inference is per frame of all test trajectories at once."
+    note += "what an update keeps for its backward pass; inference is per frame of all test trajectories at once, the median over networks of one "
+    note += f"architecture. {notes.costs(study)}"
     note += " Diverged tests: trajectories that diverge anywhere in the long window."
+    note += f" {escape(notes.reference(study))}"
     return f'<section id="results"><h2>Results</h2>{table(head, body)}<p class="note">{note}</p></section>'
 
 
@@ -221,18 +238,20 @@ def _pictures(study: Study) -> list[str]:
             "pareto",
             "Error against inference cost",
             figures.pareto(study),
-            "Down and left is better; the grey staircase joins the best trade-offs. Filled: correction, hollow: prediction.",
+            f"Down and left is better; the grey staircase joins the best trade-offs. Filled: correction, hollow: prediction. {notes.costs(study)}",
         ),
         (
             "cost",
             "Cost of training",
             figures.cost(study),
-            "Of one update of the whole stack of seeds; memory: what its graph keeps for the backward pass.",
+            f"Of one update of the whole stack of seeds; memory: what its graph keeps for the backward pass. {notes.costs(study)}",
         ),
         ("training", "Training", figures.training(study), f"Validation error: {band[0].lower()}{band[1:]} Thin: training loss, median."),
     ]
     return [
-        f'<section id="{key}"><h2>{escape(title)}</h2>{_figure(fig, key, caption)}</section>' for key, title, fig, caption in plan if fig is not None
+        f'<section id="{key}"><h2>{escape(title)}</h2>{_figure(fig, key, title, caption)}</section>'
+        for key, title, fig, caption in plan
+        if fig is not None
     ]
 
 
@@ -248,5 +267,5 @@ def _shown(study: Study) -> list[tuple[str, Run, Any]]:
     return chosen
 
 
-def _figure(figure: Figure, prefix: str, caption: str) -> str:
-    return f'<figure role="img" aria-label="{escape(caption)}">{svg(figure, prefix)}<figcaption>{escape(caption)}</figcaption></figure>'
+def _figure(figure: Figure, prefix: str, title: str, caption: str) -> str:
+    return f"<figure>{svg(figure, prefix, describe(figure, title))}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -149,6 +149,9 @@ def _p(c: Comparison) -> list[str]:
 
 
 def _align(head: list[str], body: list[list[str]]) -> str:
+    """Columns under each other; those that are empty in every row are left out."""
+    kept = [i for i in range(len(head)) if i == 0 or any(row[i] for row in body)]
+    head, body = [head[i] for i in kept], [[row[i] for i in kept] for row in body]
     widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
     lines = [[*head], ["-" * w for w in widths], *body]
     return "\n".join(

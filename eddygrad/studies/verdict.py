@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
@@ -12,6 +12,8 @@ from eddygrad.studies.look import factor, number
 from eddygrad.studies.results import Comparison, Study
 from eddygrad.studies.runs import TASKS, Run
 from eddygrad.studies.statistics import Ratio
+
+_ENOUGH = 4  # seeds, below which an interval is too wide to tell much: with 3 it is exp(+- 2.5 sd) on the log scale
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def _modality(study: Study, group: str, task: str, runs: Sequence[Run], found: S
     rivals = [(r, c) for r in runs if r is not best and (c := _between(best, r, found))]
     basis = f"{best.modality} reaches {study.metric} {number(best.typical(study.metric))}, the geometric mean over {_count(len(best.seeds), 'seed')}."
     if not rivals:
-        return Verdict(topic, f"Only {_name(best)} was run: nothing to compare.", "", (basis, *_sets(best, [], study.metric)))
+        return Verdict(topic, f"Only {_name(best)} was run: nothing to compare.", "", (basis, *_sets(best, study.metric)))
     beaten = [_name(r) for r, c in rivals if c.significant]
     open_ = [r for r, c in rivals if not c.significant]
     others = _and([_name(r) for r in open_]) if open_ else ""
@@ -47,8 +49,10 @@ def _modality(study: Study, group: str, task: str, runs: Sequence[Run], found: S
     elif beaten:
         mark, headline = "partly significant", f"{_name(best)} is lowest: better than {_and(beaten)}, but not shown to differ from {others}."
     else:
-        mark, headline = "not significant", f"No significant winner: {_name(best)} is lowest, but not shown to differ from {others}."
-    sentences = [basis, *(_evidence(best, r, c) for r, c in rivals), *_sets(best, rivals, study.metric), *_cost(best, runs), *_cheapest(best, rivals)]
+        few = min(len(r.seeds) for r in runs)
+        why = f"; {_count(few, 'seed')} {'is' if few == 1 else 'are'} too few to tell" if few < _ENOUGH else ""
+        mark, headline = "not significant", f"No significant winner: {_name(best)} is lowest, but not shown to differ from {others}{why}."
+    sentences = [basis, *(_evidence(best, r, c) for r, c in rivals), *_sets(best, study.metric), *_cost(study, best, runs), *_cheapest(best, rivals)]
     return Verdict(topic, headline, mark, (*sentences, *_rest(best, runs, found), *_diverged(runs)))
 
 
@@ -74,14 +78,15 @@ def _evidence(best: Run, rival: Run, c: Comparison) -> str:
     return text + ("." if c.significant else ": not significant.")
 
 
-def _cost(best: Run, runs: Sequence[Run]) -> list[str]:
+def _cost(study: Study, best: Run, runs: Sequence[Run]) -> list[str]:
     base = min((r for r in runs if r.training), key=lambda r: r.training.seconds_per_update if r.training else 0.0)
     if base is best or not (best.training and base.training):
         return [f"{_name(best)} is also the cheapest to train per update."]
     time = best.training.seconds_per_update / base.training.seconds_per_update if base.training.seconds_per_update else float("nan")
     memory = best.training.graph_memory_mb / base.training.graph_memory_mb if base.training.graph_memory_mb else float("nan")
     parts = [f"{factor(v)} times the {what}" for v, what in ((time, "time per update"), (memory, "graph memory")) if isfinite(v)]
-    return [f"It costs {_and(parts)} of {_name(base)}, the cheapest to train."] if parts else []
+    shared = f", measured while {study.side_by_side} runs shared the machine" if (study.side_by_side or 0) > 1 else ""
+    return [f"It costs {_and(parts)} of {_name(base)}, the cheapest to train{shared}."] if parts else []
 
 
 def _cheapest(best: Run, rivals: Sequence[tuple[Run, Comparison]]) -> list[str]:
@@ -96,19 +101,13 @@ def _cheapest(best: Run, rivals: Sequence[tuple[Run, Comparison]]) -> list[str]:
     return [f"Of those not shown to differ from the best, {_name(pick)} is the cheapest to train; {_name(best)} / {_name(pick)}: {left}."]
 
 
-def _sets(best: Run, rivals: Sequence[tuple[Run, Comparison]], metric: str) -> list[str]:
-    """Which test set decides, where one makes more than half of the endpoint, and what holds inside the others."""
+def _sets(best: Run, metric: str) -> list[str]:
+    """Which test set decides, where one makes more than half of the endpoint."""
     shares = {name: float(np.mean(share)) for name, share in best.test.shares(metric).items()}
     largest = max(shares, key=lambda name: shares[name])
     if len(shares) < 2 or not shares[largest] > 0.5:
         return []
-    told = f"One test set, {largest}, makes {100 * shares[largest]:.0f}\u00a0% of this error"
-    inside = [f"{_name(best)} / {_name(r)} by set: " + _listed({n: factor(x.ratio) for n, x in c.by_set.items()}) for r, c in rivals if c.by_set]
-    return [told + (". " + "; ".join(inside) if inside else "") + "."]
-
-
-def _listed(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{value} at {name}" for name, value in values.items())
+    return [f"One test set, {largest}, makes {100 * shares[largest]:.0f}\u00a0% of this error; the others are under By test set."]
 
 
 def _ends(r: Ratio) -> str:
@@ -133,7 +132,7 @@ def _tasks(c: Comparison) -> Verdict:
     r = c.ratio
     interval = f", 95 % interval {factor(r.low)} to {factor(r.high)}, {_p('Holm p', c.p_holm)}" if isfinite(r.low) else "; one seed gives no interval"
     told = f"Prediction with WIG has {factor(r.ratio)} times the error of correction with NOG."
-    headline = told if c.significant else "Prediction with WIG and correction with NOG are not shown to differ."
+    headline = told if c.significant else f"{told.removesuffix('.')} in the mean, {_open(r)}."
     where = "above" if isfinite(r.low) and c.paper and r.low > c.paper else "below" if isfinite(r.low) and c.paper and r.high < c.paper else "inside"
     agreement = {"inside": "lies inside the interval", "above": "lies below the interval", "below": "lies above the interval"}[where]
     paper = (
@@ -164,7 +163,8 @@ def _solver(study: Study, found: Sequence[Comparison]) -> Verdict | None:
     if against and least >= error:
         return Verdict(topic, *_gain(against), tuple([*text, *_chosen(study)]))
     if against and not against.significant:
-        told = f"The plain solver {rival.name} is no slower, and the best network is not shown to differ from it."
+        told = f"The plain solver {rival.name} is no slower; the best network has {factor(against.ratio.ratio)} times its error in the mean, "
+        told += f"{_open(against.ratio)}."
         return Verdict(topic, told, "not significant", (*text, f"Network / solver = {factor(against.ratio.ratio)}{_interval(against.ratio)}."))
     if against:
         text.append(f"Network / solver = {factor(against.ratio.ratio)}{_interval(against.ratio)}.")
@@ -178,6 +178,13 @@ def _solver(study: Study, found: Sequence[Comparison]) -> Verdict | None:
     return Verdict(topic, f"The plain solver wins here: {rival.name} is more accurate and no slower.", "", tuple(text))
 
 
+def _open(r: Ratio) -> str:
+    """Why a difference is not claimed."""
+    seeds = min(n for n in r.sizes if n > 1) if max(r.sizes) > 1 else 1
+    few = f"but {_count(seeds, 'seed')} {'is' if seeds == 1 else 'are'} too few to tell"
+    return few if seeds < _ENOUGH else "which is not shown to differ from 1"
+
+
 def _interval(r: Ratio) -> str:
     return f", 95 % interval {_ends(r)}" if isfinite(r.low) else "; one seed gives no interval"
 
@@ -188,7 +195,7 @@ def _gain(c: Comparison) -> tuple[str, str]:
     ends = f"95 % interval over seeds {factor(1 / r.high)} to {factor(1 / r.low)}" if isfinite(r.low) else "one seed gives no interval"
     if not c.significant:
         return (
-            f"The best network is not shown to be more accurate than the best baseline of its cost: {factor(1 / r.ratio)} times, {ends}.",
+            f"The best network is {factor(1 / r.ratio)} times more accurate in the mean than the best baseline of its cost, {_open(r)} ({ends}).",
             "not significant",
         )
     return f"The best network is {factor(1 / r.ratio)} times more accurate than the best baseline of its cost ({ends}).", "significant"
