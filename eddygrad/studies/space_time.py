@@ -12,12 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike, NDArray
 
 from eddygrad.studies.look import MUTED, styled
 from eddygrad.studies.runs import TASKS, Run
 
 ERROR = "error"  # fields whose name starts so are shown as sizes, on their own scale
+_MARGIN = 0.12  # inches
 
 
 @styled
@@ -48,7 +50,7 @@ def space_time(
 def trajectories(run: Run, data: xr.Dataset, per_kind: int = 1) -> Figure:
     """Reference, uncorrected, predicted and error of a run, one row per test set: the first `per_kind` sets of each kind.
 
-    Args: data: variables `reference`, `prediction` and, if there, `uncorrected`, (set, time, x).
+    Args: data: variables `reference`, `prediction` and, if there, `uncorrected`, (set, time, x), and `length` (set).
     """
     chosen: list[int] = []
     for kind in dict.fromkeys(s.kind for s in run.test.sets):
@@ -62,7 +64,8 @@ def trajectories(run: Run, data: xr.Dataset, per_kind: int = 1) -> Figure:
         named[f"{TASKS.get(run.task or '', 'prediction')}, {run.modality}"] = prediction
         named["error of it"] = prediction - reference
         part = run.test.sets[i]
-        rows.append((named, part.params.get("length"), f"{part.name}, {part.kind}"))
+        length = float(data["length"][i]) if "length" in data else part.params.get("length")
+        rows.append((named, length, ", ".join(dict.fromkeys((part.name, part.kind)))))
     return _draw(rows, run.test.dt, "u", "", "")
 
 
@@ -71,7 +74,8 @@ Row = tuple[Mapping[str, NDArray[np.float64]], float | None, str]
 
 def _draw(rows: Sequence[Row], dt: float, quantity: str, time_unit: str, length_unit: str) -> Figure:
     columns = max(len(named) for named, _, _ in rows)
-    figure = Figure(figsize=(9.0 if columns > 1 else 6.5, 0.9 + (1.7 if columns > 1 else 2.6) * len(rows)), layout="constrained")
+    size = (9.0 if columns > 1 else 6.5, 0.9 + (1.7 if columns > 1 else 2.6) * len(rows))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=_MARGIN, h_pad=_MARGIN))
     grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey="row")
     scale = _size([next(iter(named.values())) for named, _, _ in rows])
     wrong = _size([v for named, _, _ in rows for k, v in named.items() if k.startswith(ERROR)], limit=2 * scale)
@@ -87,6 +91,8 @@ def _draw(rows: Sequence[Row], dt: float, quantity: str, time_unit: str, length_
         unit = f" [{length_unit}]" if length_unit else "" if length else " [points]"
         line[0].set_ylabel((f"{title}\n" if title and columns > 1 else "") + "x" + unit)
     for axes in grid[-1]:
+        if all(field.shape[0] == 1 for named, _, _ in rows for field in named.values()):
+            axes.set_xticks([0.0])
         axes.set_xlabel(f"time [{time_unit}]" if time_unit else "time")
     signed = [axes for line in grid for axes, name in zip(line, rows[0][0], strict=False) if not name.startswith(ERROR)]
     _bar(figure, value, signed, quantity, "both", aspect=16.0 * columns)
@@ -109,9 +115,12 @@ def _heat(axes: Axes, field: NDArray[np.float64], dt: float, length: float | Non
 
 
 def _size(arrays: Sequence[NDArray[np.float64]], limit: float = np.inf) -> float:
-    """A colour limit that a few extreme values do not move: the 99.5 % quantile of the sizes, at most `limit`."""
-    finite = np.concatenate([abs(a[np.isfinite(a)]) for a in arrays]) if arrays else np.ones(1)
-    return float(min(max(np.quantile(finite, 0.995), 1e-12), limit)) if finite.size else 1.0
+    """A colour limit that a few extreme values do not move: the 99.5 % quantile of the sizes, at most `limit`; a constant stands half way to it."""
+    values = np.concatenate([a[np.isfinite(a)] for a in arrays]) if arrays else np.ones(1)
+    if not values.any():
+        return 1.0
+    room = 2.0 if np.ptp(values) <= 1e-12 * abs(values).max() else 1.0
+    return float(min(max(room * np.quantile(abs(values), 0.995), 1e-12), limit))
 
 
 def _field(name: str, value: ArrayLike) -> NDArray[np.float64]:
