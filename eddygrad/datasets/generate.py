@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from eddygrad.datasets.dataset import Dataset, default_channels, header, open, sample_params
 from eddygrad.datasets.format import MANIFEST, Header, Shard, canonical, read_contents, sha256_of_arrays, write_shard
 from eddygrad.datasets.manifest import Manifest, source
 from eddygrad.datasets.normalise import pool, sample_moments
+from eddygrad.progress import Bar, bar
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import frames_of, repeat
 from eddygrad.solver.step import Step, Stepper
@@ -68,13 +68,12 @@ def generate(
     job = _plan(stepper, initial, params, frames, stride, warmup, samples, shard_samples, compute_dtype, store_dtype, grid, device)
     names = tuple(channels) if channels is not None else _channels(stepper, job)
     header = _header(job, seed, names, units, attrs, in_file=path is not None)
-    bar = tqdm(total=job.samples * frames, desc="generate", unit="frame", disable=not progress, leave=False, mininterval=0.5)
-    with bar:
+    with bar("generate", job.samples * frames, unit="frame", keep=False, show=progress) as shown:
         if path is None:
-            return _in_memory(job.run_all(bar), job, header, units)
+            return _in_memory(job.run_all(shown), job, header, units)
         if Path(path).suffix == ".nc":
-            return _one_file(Path(path), job, header, bar)
-        return _folder(Path(path), job, header, bar)
+            return _one_file(Path(path), job, header, shown)
+        return _folder(Path(path), job, header, shown)
 
 
 @dataclass(frozen=True)
@@ -104,11 +103,11 @@ class _Job:
             raise ValueError(f"generate: initial: expected ({len(span)}, channel, {', '.join(map(str, self.grid.shape))}), got {tuple(u.shape)}")
         return u
 
-    def run_all(self, bar: tqdm) -> Tensor:
+    def run_all(self, shown: Bar) -> Tensor:
         """All samples, batched as the shards would be."""
-        return torch.cat([self.run(span, bar) for span in self.spans])
+        return torch.cat([self.run(span, shown) for span in self.spans])
 
-    def run(self, span: range, bar: tqdm) -> Tensor:
+    def run(self, span: range, shown: Bar) -> Tensor:
         """Trajectories (len(span), T, C, *grid) in the stored type, on the CPU."""
         u = self.states(span).to(self.device, self.compute_dtype)
         params = {name: value[span.start : span.stop].to(self.device) for name, value in self.params.items()}
@@ -122,7 +121,7 @@ class _Job:
             if not bool(torch.isfinite(out[:, j].sum())) and not bool(torch.isfinite(out[:, j]).all()):
                 raise ValueError(_where_not_finite(step, last, done, steps, span.start, self.store_dtype))
             last, done = frame, steps
-            bar.update(len(span))
+            shown.update(len(span))
         return out
 
 
@@ -202,12 +201,12 @@ def _same_configuration(path: Path, found: Header, wanted: Header) -> None:
         )
 
 
-def _one_file(path: Path, job: _Job, header: Header, bar: tqdm) -> Dataset:
+def _one_file(path: Path, job: _Job, header: Header, shown: Bar) -> Dataset:
     if path.exists():
         _same_configuration(path, read_contents(path).header, header)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, job, range(job.samples), job.run_all(bar), header)
+        _write(path, job, range(job.samples), job.run_all(shown), header)
     return open(path)
 
 
@@ -217,7 +216,7 @@ def _write(path: Path, job: _Job, span: range, u: Tensor, header: Header) -> Sha
     return write_shard(path, u.numpy(), columns, mean.numpy(), variance.numpy(), header, span.start)
 
 
-def _folder(folder: Path, job: _Job, header: Header, bar: tqdm) -> Dataset:
+def _folder(folder: Path, job: _Job, header: Header, shown: Bar) -> Dataset:
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / MANIFEST).exists():
         manifest = Manifest.read(folder)
@@ -228,9 +227,9 @@ def _folder(folder: Path, job: _Job, header: Header, bar: tqdm) -> Dataset:
     have = {shard.start: shard for shard in manifest.shards if (folder / shard.file).is_file()}
     for number, span in enumerate(job.spans):
         if span.start in have:
-            bar.update(len(span) * job.frames)
+            shown.update(len(span) * job.frames)
             continue
-        shard = _write(folder / f"shard-{number:05d}.nc", job, span, job.run(span, bar), header)
+        shard = _write(folder / f"shard-{number:05d}.nc", job, span, job.run(span, shown), header)
         have[span.start] = shard
         manifest = replace(manifest, shards=tuple(have[start] for start in sorted(have)), normalisation=None)
         manifest.write(folder)
