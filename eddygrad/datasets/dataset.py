@@ -117,6 +117,14 @@ class Dataset:
     def __len__(self) -> int:
         return self.samples
 
+    def __getitem__(self, sample: int) -> Tensor:
+        """One trajectory: (frames, C, *grid). Raises TypeError for a slice or a list, IndexError behind the last sample."""
+        if isinstance(sample, bool) or not hasattr(sample, "__index__"):
+            raise TypeError(f"data[i] is trajectory i, got {type(sample).__name__}; take select([...]) for several, all() for every one as a tensor")
+        if not -self.samples <= sample < self.samples:
+            raise IndexError(f"data[i]: i must be in {-self.samples} .. {self.samples - 1}, got {sample}")
+        return self.frames_at(int(sample) % self.samples, torch.arange(self.frames))
+
     def __repr__(self) -> str:
         size = " x ".join(map(str, (self.samples, self.frames, len(self.channels), *self.grid.shape)))
         return (

@@ -13,11 +13,11 @@ from typing import Any
 
 import h5netcdf
 import numpy as np
-import xarray as xr
 
 SCHEMA = "eddygrad-dataset/1"
 MANIFEST = "manifest.json"
 FIX = "delete it and call generate again"
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of every NetCDF-4 file
 RESERVED = ("u", "sample", "time", "channel", "x", "y", "z", "sample_mean", "sample_variance")
 # Every file says these; a header may say more (digests of the configuration, the sets of a recipe).
 REQUIRED = (
@@ -154,6 +154,8 @@ def write_shard(
     }
     attrs["json"] = canonical([key for key, value in header.items() if not isinstance(value, (str, int, float)) or isinstance(value, bool)])
     attrs["sha256"] = checksum.hexdigest()
+    import xarray as xr  # slow to import, and only writing needs it
+
     data = xr.Dataset(variables, coords, attrs)
     encoding = {name: {"_FillValue": None} for name in [*variables, "time", *dims[3:]]}
     write_atomically(path, lambda temporary: data.to_netcdf(temporary, engine="h5netcdf", format="NETCDF4", encoding=encoding))
@@ -173,7 +175,10 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         text = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-        raise DataError(f"{path}: expected a whole {SCHEMA} file, got one that cannot be read ({text}); it is truncated or damaged: {FIX}") from None
+        raise DataError(
+            f"{path}: expected a whole {SCHEMA} file, got one that cannot be read ({text}); it is truncated or damaged: "
+            "if generate wrote it, delete it and call generate again"
+        ) from None
 
 
 def open_file(path: Path) -> h5netcdf.File:
@@ -183,6 +188,13 @@ def open_file(path: Path) -> h5netcdf.File:
     """
     if not path.is_file():
         raise DataError(f"{path}: expected a NetCDF-4 file, got nothing there; generate it or correct the path")
+    with path.open("rb") as file:
+        start = file.read(len(_SIGNATURE))
+    if start != _SIGNATURE:
+        raise DataError(
+            f"{path}: expected an eddygrad data set (NetCDF-4), got a file that begins with {start!r}; "
+            "correct the path, or write it with generate or Dataset.save"
+        )
     with reading(path):
         return h5netcdf.File(path, "r")
 

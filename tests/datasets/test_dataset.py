@@ -68,6 +68,18 @@ def test_compressed_files_and_many_shards_are_read_lazily_too(tmp_path, monkeypa
         assert torch.equal(lazy.all(), whole.all())
 
 
+def test_an_index_is_a_trajectory_and_a_loop_visits_each():
+    data = random_data().select([7, 2, 5])
+    assert torch.equal(data[0], data.all()[0]) and torch.equal(data[-1], data.all()[2])
+    assert torch.equal(torch.stack(list(data)), data.all())
+    for wrong in (3, -4):
+        with pytest.raises(IndexError, match=rf"i must be in -3 .. 2, got {wrong}"):
+            data[wrong]
+    for wrong in (slice(0, 2), [0, 1], True, "u"):
+        with pytest.raises(TypeError, match=r"data\[i\] is trajectory i, got .*; take select"):
+            data[wrong]
+
+
 def test_frames_at_broadcasts_samples_against_times():
     data = random_data()
     s, t = torch.tensor([[3], [0]]), torch.tensor([8, 1, 1])

@@ -228,8 +228,11 @@ def test_damaged_manifest(folder, change):
 def test_nothing_there(tmp_path):
     refused(tmp_path, "manifest.json")
     refused(tmp_path / "absent.nc", "nothing there")
-    (tmp_path / "text.nc").write_text("hello")
-    refused(tmp_path / "text.nc", "cannot be read")
+    for content in ("hello", ""):
+        (tmp_path / "text.nc").write_text(content)
+        assert "delete" not in refused(
+            tmp_path / "text.nc", f"expected an eddygrad data set (NetCDF-4), got a file that begins with {content.encode()!r}"
+        )
 
 
 def test_states_are_read_sample_by_sample(whole):
