@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +15,8 @@ from torch import Tensor
 class Guard:
     """Per-seed freezing, outlier skipping and clipping, in that order.
 
-    freeze:  a seed whose loss or gradient is not finite is frozen for good; the others go on untouched. A single run raises instead.
+    freeze:  a seed whose loss or gradient is not finite is frozen for good, with a warning; the others go on untouched. A single run raises
+             instead, and so does a stack that loses every seed before any of them was updated.
     outlier: an update whose gradient norm exceeds the cutoff, `outlier` times its moving average (decay `decay`, after `settle` updates), is
              skipped. The average takes it as if it were as long as the cutoff, so that a rise that lasts is let through after some updates:
              a_{k+1} = decay a_k + (1 - decay) min(|g_k|, outlier a_k).
@@ -52,23 +54,24 @@ class Guard:
         """Which seeds are updated; scales `grad` (S, P) in place where clipped.
 
         Args:   culprit: finds the sample of the window that made a single run diverge; asked only then.
-        Raises: FloatingPointError for a single run (seeds None) whose loss or gradient is not finite.
+        Raises: FloatingPointError for a single run (seeds None) whose loss or gradient is not finite, and for a stack frozen as a whole at update 0.
         """
         norms = torch.linalg.vector_norm(grad, dim=1)
         finite = (torch.isfinite(loss.reshape(-1)) & torch.isfinite(norms)).tolist()
         lengths = norms.tolist()
-        active = self.alive
+        active, lost = self.alive, {}
         for i, ok in enumerate(finite):
             if not active[i]:
                 continue
             if not ok:
                 self.frozen_at[i], active[i] = step, False
+                value = loss.reshape(-1)[i].item()
+                lost[i] = f"loss {value}" + " with a gradient that is not finite" * math.isfinite(value)
                 if seeds is None:
-                    value, sample = loss.reshape(-1)[i].item(), culprit()
-                    what = f"loss {value}" + " with a gradient that is not finite" * math.isfinite(value)
+                    sample = culprit()
                     where = f"update {step}" + (f", sample {sample} of its window" if sample is not None else "")
                     raise FloatingPointError(
-                        f"fit: the run has diverged: {what} at {where}; lower the learning rate, clip gradients or shorten the horizon"
+                        f"fit: the run has diverged: {lost[i]} at {where}; lower the learning rate, clip gradients or shorten the horizon"
                     )
             elif self._is_outlier(i, lengths[i]):
                 self.skipped[i] += 1
@@ -76,7 +79,19 @@ class Guard:
             elif self.clip is not None and lengths[i] > self.clip:
                 grad[i] *= self.clip / lengths[i]
                 self.clipped[i] += 1
+        if lost and seeds is not None:
+            self._tell(lost, step, seeds)
         return active
+
+    def _tell(self, lost: dict[int, str], step: int, seeds: tuple[int, ...]) -> None:
+        """Warn of the seeds that were frozen at this update; raise if that is all of them and none was ever updated."""
+        named = ", ".join(f"seed {seeds[i]} ({why})" for i, why in lost.items())
+        if all(at == 0 for at in self.frozen_at):
+            raise FloatingPointError(
+                f"fit: no seed can be trained, at update 0 there is {named}; look for NaN in the solver's states, the data and the weights"
+            )
+        left = f"the other {sum(self.alive)} go on" if any(self.alive) else "none is left, training ends here"
+        warnings.warn(f"fit: frozen at update {step}: {named}; {left}", RuntimeWarning, stacklevel=2)
 
     def _is_outlier(self, i: int, norm: float) -> bool:
         if self.outlier is None:

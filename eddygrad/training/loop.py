@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,8 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
+from eddygrad.progress import Bar, bar
 from eddygrad.solver.rollout import BatchAt, Window
 from eddygrad.training.checkpoint import MetricsLog, digest, load_state, save_state, save_weights
 from eddygrad.training.gradients import gradients
@@ -213,7 +215,8 @@ def fit(
              final weights go; a checkpoint there is resumed. description: configuration kept with it; a folder that holds another is refused,
              and so is one whose run began from other weights, in another dtype or on another kind of device. title: of the progress bar.
     Returns: curve, counters, seconds of training (validation excluded).
-    Raises:  ValueError for a folder of another run; FloatingPointError for a single run that diverges; a stack whose last seed is lost ends early.
+    Raises:  ValueError for a folder of another run; FloatingPointError for a single run that diverges, or a stack none of whose seeds can be
+             updated; a stack whose last seed is lost later ends early. Each seed that is lost is a RuntimeWarning.
     """
     loop = Loop(module, objective, batch_at, training)
     log, keep = None, 0
@@ -221,16 +224,16 @@ def fit(
         folder = Path(folder)
         keep = _resume(loop, folder, description or {})
         log = MetricsLog(folder / "metrics.jsonl", keep)
-    bar = tqdm(total=training.steps, initial=loop.step, desc=title, disable=not progress, mininterval=0.5)
+    shown = bar(title, training.steps, loop.step, show=progress)
     try:
         while not loop.over:
-            _stretch(loop, log, bar)
+            _stretch(loop, log, shown)
             if folder is not None and log is not None and (loop.step % training.checkpoint_every == 0 or loop.over):
                 save_state(
                     folder / "checkpoint.pt", {**loop.state(), "log": log.position(), "description": json.dumps(description or {}, sort_keys=True)}
                 )
     finally:
-        bar.close()
+        shown.close()
         if log is not None:
             log.close()
     if folder is not None:
@@ -239,7 +242,7 @@ def fit(
     return Fit(module, loop.step, loop.curve, loop.seconds, list(guard.skipped), list(guard.clipped), list(guard.frozen_at))
 
 
-def _stretch(loop: Loop, log: MetricsLog | None, bar: tqdm) -> None:
+def _stretch(loop: Loop, log: MetricsLog | None, shown: Bar) -> None:
     """Updates up to the next moment at which something is written, then the writing."""
     plan = loop.training
     start, begin = time.perf_counter(), loop.step
@@ -248,13 +251,13 @@ def _stretch(loop: Loop, log: MetricsLog | None, bar: tqdm) -> None:
         if loop.over or any(loop.step % every == 0 for every in (plan.log_every, plan.validate_every, plan.checkpoint_every)):
             break
     loop.seconds += time.perf_counter() - start
-    bar.update(loop.step - begin)
+    shown.update(loop.step - begin)
     last = loop.over
     record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist()}
     if plan.validate is not None and (last or loop.step % plan.validate_every == 0):
         record["validation"] = loop.validate()
         loop.curve.append(record)
-        bar.set_postfix(validation=f"{sorted(record['validation'])[len(record['validation']) // 2]:.3g}")
+        shown.set_postfix(validation=f"{statistics.median(record['validation']):.3g}", refresh=False)
     if log is not None and (last or "validation" in record or loop.step % plan.log_every == 0):
         lost = {"diverged": loop.lost} if loop.lost else {}
         log.write(**record, lr=loop.optimizer.param_groups[0]["lr"], seconds=round(loop.seconds, 3), skipped=sum(loop.guard.skipped), **lost)
@@ -268,6 +271,23 @@ def _resume(loop: Loop, folder: Path, description: dict[str, Any]) -> int:
     if not {"description", "buffer", "optimizer", "log"} <= set(state):
         raise ValueError(f"checkpoint: {path} holds {sorted(state)[:5]}, not the state of a run; delete it to start this run anew")
     if state["description"] != json.dumps(description, sort_keys=True):
-        raise ValueError(f"fit: {folder} holds a run of another configuration ({state['description'][:200]}); choose another folder or delete it")
+        was, got = _difference(json.loads(state["description"]), json.loads(json.dumps(description)))
+        raise ValueError(f"fit: {folder} holds a run of another configuration: {was}, got {got}; choose another folder or delete it")
     loop.load(state)
     return int(state["log"])
+
+
+def _difference(found: dict[str, Any], given: dict[str, Any]) -> tuple[str, str]:
+    """The first entry in which two descriptions differ, as text; of two representations alike the first field that differs."""
+    name = next(key for key in {**given, **found} if found.get(key) != given.get(key))
+    pair = [str(description.get(name)) for description in (found, given)]
+    fields = [_fields(text) for text in pair]
+    if len(fields[0]) == len(fields[1]) > 1:
+        pair = next(([a, b] for a, b in zip(*fields) if a != b), pair)
+    return f"{name} {pair[0]}", pair[1]
+
+
+def _fields(text: str) -> list[str]:
+    """`Name(a=1, b=Other(c=2))` -> Name, a=1, b=Other, c=2."""
+    pieces = re.split(r"(?:\(|, )(?=\w+=)", text)
+    return [piece[: len(piece) - max(0, piece.count(")") - piece.count("("))] for piece in pieces]

@@ -173,8 +173,18 @@ def small(folder, stepper=None, data=None, **options):
     return experiment.fit(stepper or corrected((0, 1)), data, folder=folder, **options)
 
 
-@pytest.mark.parametrize("change", [{"steps": 5}, {"lr": 2e-3}, {"unroll": "wig:2"}, {"stepper": "wider"}, {"stepper": "sequential"}, {"seeds": 3}])
-def test_a_folder_of_another_configuration_is_refused(tmp_path, change):
+@pytest.mark.parametrize(
+    "change,told",
+    [
+        ({"steps": 5}, "recipe steps=4, got steps=5;"),
+        ({"lr": 2e-3}, "recipe lr=0.001, got lr=0.002;"),
+        ({"unroll": "wig:2"}, "recipe unroll='nog:2', got unroll='wig:2';"),
+        ({"stepper": "wider"}, "stepper width=4, got width=5;"),
+        ({"stepper": "sequential"}, "stepper sees=state, got sees=solver;"),
+        ({"seeds": 3}, "seeds [0, 1], got [0, 1, 2];"),
+    ],
+)
+def test_a_folder_of_another_configuration_is_refused(tmp_path, change, told):
     small(tmp_path)
     before = {f.name: f.read_bytes() for f in tmp_path.iterdir()}
     other = {"wider": corrected((0, 1), width=5), "sequential": corrected((0, 1), "sequential")}
@@ -182,6 +192,7 @@ def test_a_folder_of_another_configuration_is_refused(tmp_path, change):
     with pytest.raises(ValueError, match=r"another configuration.*choose another folder or delete it") as caught:
         small(tmp_path, **options)
     assert "\n" not in str(caught.value) and before == {f.name: f.read_bytes() for f in tmp_path.iterdir()}
+    assert told in str(caught.value), str(caught.value)
 
 
 @pytest.mark.parametrize("change", ["dtype", "initial weights"])

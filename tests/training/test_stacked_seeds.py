@@ -62,7 +62,8 @@ class Poisoned(Unrolled):
 def test_a_nan_in_one_seed_leaves_the_others_bitwise_unchanged(tmp_path):
     data = dataset()
     clean, _ = stacked(data)
-    sick, result = stacked(data, objective=Poisoned, folder=tmp_path)
+    with pytest.warns(RuntimeWarning, match=r"fit: frozen at update 7: seed 3 \(loss nan\); the other 2 go on"):
+        sick, result = stacked(data, objective=Poisoned, folder=tmp_path)
     until, _ = stacked(data, steps=7)
     assert result.diverged == [False, True, False] and result.frozen_at == [-1, 7, -1]
     for index in (0, 2):
@@ -84,11 +85,13 @@ def test_nan_in_the_data_or_weights_of_one_seed_leaves_the_others_bitwise_unchan
         return w
 
     ill = corrected(SEEDS)
-    result = run(ill, spoiled, unroll="nog:2")
+    with pytest.warns(RuntimeWarning, match="frozen at update 4: seed 3"):
+        result = run(ill, spoiled, unroll="nog:2")
     with_nan = corrected(SEEDS)
     with torch.no_grad():
         with_nan.network.layers[1].weight[1, 0, 0, 0] = float("nan")
-    other = run(with_nan, batches, unroll="nog:2")
+    with pytest.warns(RuntimeWarning, match="frozen at update 0: seed 3"):
+        other = run(with_nan, batches, unroll="nog:2")
     assert result.frozen_at == [-1, 4, -1] and other.frozen_at == [-1, 0, -1]
     for index in (0, 2):
         assert torch.equal(weights(ill, index), weights(clean, index)) and torch.equal(weights(with_nan, index), weights(clean, index))
@@ -104,8 +107,25 @@ def test_a_single_run_stops_at_a_nan_and_a_stack_ends_with_its_last_seed():
         single(data, 3, objective=Single)
     assert "\n" not in str(caught.value)
     stepper = corrected((4,))
-    result = run(stepper, data.batches(3, (4,)), objective=Single)
+    with pytest.warns(RuntimeWarning, match="none is left, training ends here"):
+        result = run(stepper, data.batches(3, (4,)), objective=Single)
     assert result.frozen_at == [7] and result.diverged == [True] and result.steps == 8
+
+
+def test_a_stack_that_is_lost_before_its_first_update_is_an_error(tmp_path):
+    """A solver that knows only NaN: nothing was trained, and no folder may say so."""
+    data = dataset()
+    batches = data.batches(3, SEEDS)
+
+    def nothing(step, horizon):
+        w = batches(step, horizon)
+        return w._replace(u=w.u * float("nan"))
+
+    with pytest.raises(
+        FloatingPointError, match=r"no seed can be trained, at update 0 there is seed 0 \(loss nan\), seed 3 .* look for NaN in"
+    ) as caught:
+        run(corrected(SEEDS), nothing, folder=tmp_path)
+    assert "\n" not in str(caught.value) and not (tmp_path / "checkpoint.pt").exists() and not (tmp_path / "weights.safetensors").exists()
 
 
 @pytest.mark.parametrize("rule", [{"clip": 0.02}, {"outlier": 1.1, "settle": 3, "decay": 0.9}, {"clip": 0.05, "outlier": 1.2, "settle": 2}])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from eddygrad.solver.rollout import Cut, Window, always, every, first, never, unroll
 from eddygrad.solver.step import Stepper
 
-_FORMS = "'one', 'nog:M', 'wig:M', 'wig:M/J' (cut every J steps) or 'push:M/W' (W warm-up steps without loss)"
+_FORMS = "'one', 'nog:M', 'wig:M', 'wig:M/J' (cut every J < M steps) or 'push:M/W' (W < M warm-up steps without loss)"
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Unrolling:
 
     def __post_init__(self) -> None:
         if self.horizon < 1 or (self.policy == "first" and not 0 <= self.argument < self.horizon) or (self.policy == "every" and self.argument < 1):
-            raise ValueError(f"Unrolling: expected a horizon >= 1, cuts >= 1 apart and a warm-up shorter than the horizon, got {self}")
+            raise ValueError(f"unroll: expected a horizon >= 1, cuts >= 1 apart and a warm-up shorter than the horizon, got {self.name!r}")
 
     @staticmethod
     def parse(text: str | Unrolling) -> Unrolling:
-        """`one`, `nog:4`, `wig:4`, `wig:8/2`, `push:4/2` -> Unrolling. Raises ValueError for anything else."""
+        """`one`, `nog:4`, `wig:4`, `wig:8/2`, `push:4/2` -> Unrolling. Raises ValueError for anything else, and for a cut that never comes."""
         if isinstance(text, Unrolling):
             return text
         match = re.fullmatch(r"(one|nog|wig|push)(?::(\d+))?(?:/(\d+))?", text.strip().lower())
@@ -46,6 +46,11 @@ class Unrolling:
                 return Unrolling(1)
             if kind == "nog" and horizon and argument is None:
                 return Unrolling(horizon, "always")
+            if kind == "wig" and horizon and argument is not None and argument >= horizon:
+                raise ValueError(
+                    f"unroll: {text!r} unrolls {horizon} steps and would cut after {argument}, that is never; "
+                    f"expected 'wig:{horizon}/J' with J < {horizon}, or 'wig:{horizon}' without a cut"
+                )
             if kind == "wig" and horizon:
                 return Unrolling(horizon) if argument is None else Unrolling(horizon, "every", argument)
             if kind == "push" and horizon and argument is not None:
