@@ -2,7 +2,7 @@
 
     import eddygrad as eg
 
-    coarse = eg.wrap(my_solver_step, dt=0.1)                                    # any program is a solver
+    coarse = eg.wrap(my_solver_step, dt=0.1)                                    # any program is a solver; array="numpy" for numpy
     data   = eg.open("runs.nc").split(val=0.1, test=0.2)                        # of frames .1 apart
     run    = eg.fit(eg.correct(coarse, eg.nets.ResNet(26, 8)), data, unroll="nog:4", seeds=16)
     run.test(baselines=["persistence", "coarse"]).report("report.html")

@@ -40,6 +40,11 @@ def test_the_import_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "False"]
 
 
+def test_training_loads_nothing_that_draws_or_tests() -> None:
+    code = "import sys, eddygrad; eddygrad.fit; print([name for name in ('matplotlib', 'scipy.stats', 'xarray') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
 def test_the_preset_is_the_paper_solver() -> None:
     ks = eg.recipes.kuramoto_sivashinsky
     assert eg.presets.kuramoto_sivashinsky() == ks.reference()

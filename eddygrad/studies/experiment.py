@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,9 @@ from eddygrad.training.loop import fit as train
 from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
 from eddygrad.training.schedule import Schedule, schedule
 
+# Where a solver is tested, one of numpy that blows up is counted; its warnings would come by the thousand.
+_counted_not_warned_of = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -40,7 +45,8 @@ class Recipe:
                         of nog:m; set it where modalities are compared (`eg.compare` does). `frames_per_update` tells.
         lr, schedule:   base learning rate and its course: 'constant', 'exponential', 'cosine', 'plateau', or a Schedule.
         clip, outlier:  gradient norm at which an update is scaled, and the multiple of its moving average at which it is skipped, per seed.
-        validate_every: updates between validations; validation_horizon: frames that are compared there, fewer where the data hold fewer.
+        validate_every: updates between validations; by default 1000, or fewer so that a short training has five.
+        validation_horizon: frames that are compared there, fewer where the data hold fewer.
     """
 
     unroll: str = "nog:3"
@@ -51,13 +57,18 @@ class Recipe:
     schedule: str | Schedule = "cosine"
     clip: float | None = None
     outlier: float | None = None
-    validate_every: int = 1000
+    validate_every: int | None = None
     validation_horizon: int = 12
     checkpoint_every: int = 1000
 
     @property
     def unrolling(self) -> Unrolling:
         return Unrolling.parse(self.unroll)
+
+    @property
+    def validation_interval(self) -> int:
+        """Updates between validations."""
+        return validation_interval(self.steps, 1000) if self.validate_every is None else self.validate_every
 
     @property
     def windows_per_update(self) -> int:
@@ -74,6 +85,11 @@ class Recipe:
         return self.windows_per_update * self.unrolling.horizon
 
 
+def validation_interval(steps: int, longest: int) -> int:
+    """Updates between validations: `longest`, or fewer so that there are five of them."""
+    return min(longest, max(1, steps // 5))
+
+
 @dataclass
 class Validation:
     """The paper's metric on trajectories kept from training: (S,), the mean over windows spread over each of them."""
@@ -84,6 +100,7 @@ class Validation:
     _window: Any = field(default=None, repr=False)
 
     @torch.no_grad()
+    @_counted_not_warned_of
     def __call__(self, module: nn.Module) -> Tensor:
         if self._window is None:
             room = self.data.frames - self.horizon - 1
@@ -107,7 +124,9 @@ class Trained:
     data: Split
     megabytes: float
     seconds: float
+    threads: int
 
+    @_counted_not_warned_of
     def test(self, data: Dataset | None = None, horizon: int = 12, baselines: Sequence[str] | Mapping[str, Stepper] = ()) -> Tested:
         """Score every seed on the test part of the data, or on other data, over `horizon` frames.
 
@@ -152,7 +171,7 @@ class Trained:
                 "seconds_per_update": self.fit.seconds / self.fit.steps,
                 "peak_memory_mb": self.megabytes,
                 "solver_calls_per_update": calls,
-                "threads": torch.get_num_threads(),
+                "threads": self.threads,
                 "diverged": self.fit.diverged,
                 "skipped_updates": self.fit.skipped,
             },
@@ -182,7 +201,7 @@ def prepare(stepper: Corrected, data: Split, recipe: Recipe) -> tuple[Unrolled, 
         horizon=unrolling.horizon,
         guard=Guard(clip=recipe.clip, outlier=recipe.outlier),
         validate=Validation(data.val, min(recipe.validation_horizon, data.val.frames - 2)) if data.val.samples else None,
-        validate_every=recipe.validate_every,
+        validate_every=recipe.validation_interval,
         checkpoint_every=recipe.checkpoint_every,
     )
     own = getattr(stepper.network, "seeds", (0,))
@@ -196,6 +215,7 @@ def fit(
     *,
     seeds: int | Sequence[int] | None = None,
     folder: str | Path | None = None,
+    threads: int | None = 1,
     progress: bool = True,
     **options: Any,
 ) -> Trained:
@@ -207,11 +227,13 @@ def fit(
         recipe: or its fields by name as `options`.
         seeds:  16 draws and trains seeds 0 .. 15, a sequence those; None trains the network as it is, from the weights that it has.
         folder: where checkpoints go; a run there that was killed goes on.
+        threads: that torch uses meanwhile. One is best for small networks: several mostly wait for each other, the more so when another process
+                has a core. A large network or a big stack: threads=4, say. None leaves torch's number; afterwards it is as it was.
     A network made without `cin`, `cout` or `ndim` gets them from the data here. An update sees `recipe.frames_per_update` frames per seed, which
     without `budget` grow with the horizon: ONE sees 1/m of the frames of nog:m, no fair comparison at equal updates.
 
     Raises: ValueError for an unknown option, an impossible horizon, data that do not fit the stepper, seeds that would throw learned weights away,
-            a solver without a gradient where one is needed.
+            a solver without a gradient where one is needed. FloatingPointError if a single run diverges, or no seed can be updated at all.
     """
     unknown = set(options) - set(Recipe.__dataclass_fields__)
     if unknown:
@@ -221,13 +243,28 @@ def fit(
     stepper = _sized(stepper, split.train)
     if seeds is not None:
         stepper = _with_seeds(stepper, tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds))
-    objective, batch_at, training = prepare(stepper, split, recipe)
-    megabytes = saved_megabytes(stepper, objective, batch_at, training.horizon_at(0))
-    begin = time.perf_counter()
-    description = {"recipe": repr(recipe), "stepper": repr(stepper), "data": split.train.fingerprint, "seeds": stepper.seeds}
-    title = f"fit {recipe.unrolling.name}, {recipe.frames_per_update} frames per update"
-    result = train(stepper, objective, batch_at, training, folder, progress=progress, title=title, description=description)
-    return Trained(stepper, result, recipe, split, megabytes, time.perf_counter() - begin)
+    with _threads(threads) as used:
+        objective, batch_at, training = prepare(stepper, split, recipe)
+        megabytes = saved_megabytes(stepper, objective, batch_at, training.horizon_at(0))
+        begin = time.perf_counter()
+        description = {"recipe": repr(recipe), "seeds": stepper.seeds, "stepper": repr(stepper), "data": split.train.fingerprint}
+        title = f"fit {recipe.unrolling.name}, {recipe.frames_per_update} frames per update"
+        result = train(stepper, objective, batch_at, training, folder, progress=progress, title=title, description=description)
+    return Trained(stepper, result, recipe, split, megabytes, time.perf_counter() - begin, used)
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[int]:
+    """Torch's number of threads inside; None leaves it. Raises ValueError below one."""
+    before = torch.get_num_threads()
+    if count is not None:
+        if count < 1:
+            raise ValueError(f"fit: threads must be at least 1, got {count}; None leaves torch's number")
+        torch.set_num_threads(count)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 def _sized(stepper: Corrected, data: Dataset) -> Corrected:
@@ -274,4 +311,4 @@ def saved_megabytes(stepper: Corrected, objective: Unrolled, batch_at: Any, hori
     return sum(sizes.values()) / 1e6
 
 
-__all__ = ["Loop", "Recipe", "Trained", "Validation", "fit", "prepare", "saved_megabytes"]
+__all__ = ["Loop", "Recipe", "Trained", "Validation", "fit", "prepare", "saved_megabytes", "validation_interval"]

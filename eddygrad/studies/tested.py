@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
@@ -13,9 +14,7 @@ import torch
 
 from eddygrad.correctors.compose import Corrected
 from eddygrad.solver.step import Stepper
-from eddygrad.studies import report, results
 from eddygrad.studies.evaluate import Evaluation, Persistence
-from eddygrad.studies.records import BASELINE, slug, write_pictures, write_run
 from eddygrad.training.checkpoint import write_atomically
 
 
@@ -40,12 +39,19 @@ class Tested:
 
     def table(self) -> str:
         """Errors and costs as text."""
+        from eddygrad.studies import results
+
         with tempfile.TemporaryDirectory() as folder:
             self.write(folder)
             return results.table(results.load(folder))
 
     def report(self, path: str | Path = "report.html") -> Path:
-        """Write the report; its numbers go into a study folder beside it, `report/` for `report.html`."""
+        """Write the report. Beside it, `report/` for `report.html`, stays a folder with its numbers, from which `eddygrad report` draws it anew.
+
+        Returns: the path of the report, absolute.
+        """
+        from eddygrad.studies import report
+
         path = Path(path).resolve()
         folder = path.with_suffix("")
         self.write(folder)
@@ -53,6 +59,8 @@ class Tested:
 
     def write(self, folder: str | Path) -> None:
         """A study folder of one run and its baselines."""
+        from eddygrad.studies.records import BASELINE, slug, write_pictures, write_run
+
         folder, name = Path(folder), self.record["name"]
         runs, alone = folder / "runs", self.baselines.get("coarse")
         study = {
@@ -68,18 +76,23 @@ class Tested:
         write_run(runs / f"{name}.json", dict(self.record), "", self.model)
 
 
+def is_baseline(name: str) -> bool:
+    """Whether `baseline` knows this name."""
+    return re.fullmatch(r"persistence|coarse(:dt/([2-9]|[1-9]\d+))?", name) is not None
+
+
 def baseline(name: str, solver: Any, dt: float) -> Stepper:
     """`persistence`; `coarse`, the solver without its network; `coarse:dt/N`, that solver with N times the substeps.
 
     Raises: ValueError for another name, or a solver that cannot be refined.
     """
+    if not is_baseline(name):
+        raise ValueError(f"test: baselines are 'persistence', 'coarse' and 'coarse:dt/N', got {name!r}; pass others as a dict name -> stepper")
     if name == "persistence":
         return Persistence(dt)
-    word, _, factor = name.partition(":dt/")
-    if word != "coarse" or (name != "coarse" and not (factor.isdigit() and int(factor) > 1)):
-        raise ValueError(f"test: baselines are 'persistence', 'coarse' and 'coarse:dt/N', got {name!r}; pass others as a dict name -> stepper")
     if solver is None:
         raise ValueError(f"test: {name!r} is the solver alone, but this network replaces the solver; pass baselines={{'solver': your_stepper}}")
+    factor = name.partition(":dt/")[2]
     if not factor:
         return solver
     if not (is_dataclass(solver) and hasattr(solver, "substeps")):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ from eddygrad.correctors.stacked import stack
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.step import wrap
-from eddygrad.studies.experiment import fit
+from eddygrad.studies.experiment import Recipe, fit
 from eddygrad.studies.fits import check_fits
 
 OPTIONS = {"unroll": "nog:2", "steps": 4, "batch": 2, "validate_every": 4, "validation_horizon": 3, "progress": False}
@@ -43,6 +45,48 @@ def test_a_single_network_sees_the_windows_of_its_own_seed() -> None:
     for whole, one in zip(stack.parameters(), single.parameters()):
         assert (whole[1] - one[0]).abs().max() < 1e-13  # a product over two seeds adds in another order
     assert (whole[0] - one[0]).abs().max() > 1e-3
+
+
+def test_training_takes_its_threads_and_gives_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, seen = torch.get_num_threads(), []
+
+    def at(u: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return 0.5 * u
+
+    try:
+        torch.set_num_threads(2)
+        for options, threads in (({}, 1), ({"threads": 3}, 3), ({"threads": None}, 2)):
+            seen.clear()
+            trained = fit(correct(wrap(at, dt=1.0), network(0)), data(), **OPTIONS, **options)  # type: ignore[arg-type]
+            assert set(seen) == {threads} and torch.get_num_threads() == 2
+            assert trained.as_json()["training"]["threads"] == threads
+        assert "threads must be at least 1, got 0" in refusal(lambda: fit(predict(network(0), 1.0), data(), threads=0, **OPTIONS))
+        with pytest.raises(FloatingPointError):  # also given back after an error
+            fit(correct(wrap(lambda u: u * float("nan"), dt=1.0), network((0, 1))), data(), **OPTIONS)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(own)
+
+
+def test_a_short_training_is_validated_five_times_and_a_long_one_every_thousand() -> None:
+    assert [Recipe(steps=steps).validation_interval for steps in (1, 4, 10, 500, 5000, 20_000)] == [1, 1, 2, 100, 1000, 1000]
+    assert Recipe(steps=10, validate_every=7).validation_interval == 7
+    curve = fit(predict(network(0), 1.0), data(), unroll="one", steps=10, batch=2, progress=False).fit.curve
+    assert [record["step"] for record in curve] == [2, 4, 6, 8, 10]
+
+
+def test_a_numpy_solver_that_blows_up_is_counted_without_warnings() -> None:
+    def blow(u: np.ndarray) -> np.ndarray:
+        return 1e3 * (u * u)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = fit(correct(wrap(blow, dt=1.0, array="numpy"), network(0)), data(), unroll="one", steps=1, batch=2, progress=False)
+        test = run.test(horizon=11, baselines=["coarse"])
+        assert test.baselines["coarse"].diverged == [1]
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        blow(np.array(1e200))
 
 
 def refusal(call: Callable[[], object]) -> str:
