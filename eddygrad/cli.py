@@ -41,6 +41,8 @@ Answers for machines: --json. Where errors come from: EDDYGRAD_DEBUG=1."""
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 a check failed, 2 an error of the user, 130 interrupted."""
     args = list(sys.argv[1:] if args is None else args)
+    if len(args) > 1 and args[0] == "help":
+        args = [args[1], "--help"]
     if not args or args[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
@@ -132,7 +134,7 @@ def _early(args: Sequence[str], option: str) -> str | None:
 def _help() -> str:
     lines = [f"  {name:10}{summary}" for name, summary in COMMANDS.items()]
     head = "eddygrad: a differentiable flow solver, with networks that correct it or replace it\n\nusage: eddygrad SUBCOMMAND [options]"
-    return "\n".join([head, "", *lines, "", _EXAMPLES, "", "eddygrad SUBCOMMAND --help tells the options of each."])
+    return "\n".join([head, "", *lines, "", _EXAMPLES, "", "eddygrad SUBCOMMAND --help, or eddygrad help SUBCOMMAND, tells the options of each."])
 
 
 def _answer(command: Command, outcome: Outcome) -> int:

@@ -15,9 +15,10 @@ import pytest
 
 import eddygrad as eg
 from eddygrad.cli import COMMANDS, main, parse
-from eddygrad.solver.schemes import etdrk
+from eddygrad.solver.schemes import scheme
 
 TINY = ["--width", "4", "--depth", "1", "--seeds", "2", "--frames", "30"]
+DEVICES = [("simulate", []), ("generate", ["--out", "none.nc"]), ("train", []), ("evaluate", []), ("compare", ["--estimate"])]
 TINY_TRAIN = [*TINY, "--steps", "20", "--validate-every", "10", "--unroll", "nog:2"]
 
 
@@ -47,6 +48,17 @@ def test_help_names_every_command_and_each_has_an_example(capsys: pytest.Capture
         assert end.value.code == 0
         text = capsys.readouterr().out
         assert f"example: eddygrad {name} " in text and "--config" in text and "--json" in text
+
+
+def test_help_of_a_command_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = []
+    for args in (["help", "validate"], ["validate", "--help"]):
+        with pytest.raises(SystemExit) as end:
+            main(args)
+        assert end.value.code == 0
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1] and sum(line.startswith("example: eddygrad validate ") for line in texts[0].splitlines()) == 2
+    assert "expected one of generate, " in complaint(capsys, "help", "fly")
 
 
 def test_the_examples_in_the_help_parse() -> None:
@@ -82,7 +94,9 @@ def test_simulate_draws_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture
     found = answer(capsys, "simulate", "--frames", "20", "--domain", "0.85", "--out", str(picture), "--data", str(out))
     assert picture.read_bytes().startswith(b"\x89PNG") and eg.open(out).frames == 20
     assert 1.0 < found["rms"] < 1.7 and abs(found["mean"]) < 0.1  # the attractor's rms is 1.31
-    assert "expected a name that ends in" in complaint(capsys, "simulate", "--frames", "2", "--out", str(tmp_path / "ks.doc"))
+    # Refused before a frame is computed: this many would take days.
+    told = complaint(capsys, "simulate", "--frames", "1000000000", "--out", str(tmp_path / "ks.bmp"))
+    assert "expected a name that ends in one of .png, .pdf, .svg, got " in told
     blown = complaint(capsys, "simulate", "--order", "1", "--frames", "200", "--out", str(picture))
     assert "expected finite states, got NaN or Inf after step" in blown
 
@@ -192,11 +206,17 @@ def test_a_bad_file_is_one_line(text: str, said: str, tmp_path: Path, capsys: py
         (["compare", "--tasks", "corect"], "compare: tasks: expected some of correct, predict, got 'corect'"),
         (["train", "--steps", "many"], "invalid literal for int() with base 10: 'many'"),
         (["train", "soup"], "recipe: expected one of ['kuramoto-sivashinsky'], got 'soup'"),
-        (["train", "--unroll", "nog:50", "--frames", "20"], "horizon 50 needs 51 frames, got frames=20"),
+        (["train", "--unroll", "nog:50", "--frames", "20"], "train: --unroll nog:50 needs 51 frames, got --frames 20; take more or unroll less"),
+        (["train", "--unroll", "wig:3/5"], "'wig:3/5' unrolls 3 steps and would cut after 5, that is never"),
+        *(([name, *more, "--device", "cuda:99"], "device: expected one of cpu") for name, more in DEVICES),
+        *(([name, *more, "--device", "gpu"], "got 'gpu'") for name, more in DEVICES),
         (["train", "--data", "nowhere.nc"], "nowhere.nc"),
         (["generate"], "Missing from eddygrad generate: --out"),
         (["evaluate", "nowhere"], "expected a folder of eddygrad train, got nowhere, which does not exist"),
-        (["evaluate", "--baselines", "corse"], "got 'corse'"),
+        (
+            ["evaluate", "--baselines", "corse"],
+            "evaluate: expected baselines among persistence, coarse, coarse:dt/N (N > 1) and reference, got 'corse'",
+        ),
         (["report", "nowhere"], "expected finished runs as runs/NAME.json, got none"),
         (["validate", "nowhere"], "expected a data set or a study, got nowhere"),
         (["validate", "--checks", "vibes"], "no check is called ['vibes']"),
@@ -211,12 +231,12 @@ def test_validate_checks_physics_and_fails_when_it_is_wrong(capsys: pytest.Captu
     found = answer(capsys, "validate", "--checks", "linear", "mean")
     assert [row["check"] for row in found["checks"]] == ["linear", "mean"] and found["failed"] == 0
     # The wrong sign of the second derivative: linear modes no longer grow as they should.
-    monkeypatch.setattr(eg.KuramotoSivashinsky, "symbol", lambda self, k: -(k[0] ** 2) - k[0] ** 4)
-    etdrk._shared.cache_clear()
+    monkeypatch.setattr(eg.KuramotoSivashinsky, "symbol", lambda self, k, params: (-(k[0] ** 2) - k[0] ** 4,))
+    scheme._shared.cache_clear()
     try:
         assert main(["validate", "--checks", "linear"]) == 1
     finally:
-        etdrk._shared.cache_clear()
+        scheme._shared.cache_clear()
     assert "FAIL" in capsys.readouterr().out
 
 

@@ -36,12 +36,12 @@ class Command(abc.ABC):
         """Do it; `say` prints a line for people and is silent with --json."""
 
 
-def set_up_process(count: int | None) -> int:
+def set_up_process(count: int | None, device: str | None = None) -> int:
     """Set the threads of this process, and let it keep freed memory; returns the threads.
 
     None is OMP_NUM_THREADS, else one: on small kernels several threads mostly wait for each other.
 
-    Raises: ValueError below one.
+    Raises: ValueError below one, and for a device that is not here.
     """
     import torch
 
@@ -51,6 +51,23 @@ def set_up_process(count: int | None) -> int:
     number = (int(asked) if asked.isdigit() else 1) if count is None else count
     if number < 1:
         raise ValueError(f"threads: expected at least one, got {number}")
+    if device is not None:
+        check_device(device)
     torch.set_num_threads(number)
     keep_freed_memory()
     return number
+
+
+def devices() -> list[str]:
+    """Devices of this machine on which torch can compute."""
+    import torch
+
+    kind = torch.accelerator.current_accelerator(check_available=True)
+    return ["cpu", *(f"{kind.type}:{i}" for i in range(torch.accelerator.device_count()) if kind is not None)]
+
+
+def check_device(name: str) -> None:
+    """Raise ValueError, one line, for a device that is not here; cuda is the first one."""
+    here = devices()
+    if name not in {*here, *(device.partition(":")[0] for device in here)}:
+        raise ValueError(f"device: expected one of {', '.join(here)}, got {name!r}; torch sees no other on this machine")

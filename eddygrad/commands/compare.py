@@ -48,7 +48,7 @@ class Compare(Command):
 
         if self.jobs < 1:
             raise ValueError(f"compare: jobs must be at least one, got {self.jobs}")
-        count = set_up_process(self.threads)
+        count = set_up_process(self.threads, self.study.device)
         study = Study(self.study, self.folder or Path("runs") / self.study.name)
         if not self.estimate:
             study.claim()

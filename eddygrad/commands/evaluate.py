@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from eddygrad.commands.command import Command, Outcome, Say, set_up_process
+from eddygrad.commands.command import Command, Outcome, Say, check_device, set_up_process
 
 if TYPE_CHECKING:
     from eddygrad.datasets.dataset import Dataset
@@ -49,8 +49,12 @@ class Evaluate(Command):
 
     def run(self, say: Say) -> Outcome:
         from eddygrad.studies.settings import setting
+        from eddygrad.studies.tested import is_baseline
 
-        set_up_process(self.threads)
+        for name in self.baselines:
+            if name != "reference" and not is_baseline(name):
+                raise ValueError(f"evaluate: expected baselines among persistence, coarse, coarse:dt/N (N > 1) and reference, got {name!r}")
+        set_up_process(self.threads, self.device)
         if self.folder is not None and not self.folder.is_dir():
             raise ValueError(f"evaluate: expected a folder of eddygrad train, got {self.folder}, which does not exist")
         if self.folder is None:
@@ -61,6 +65,7 @@ class Evaluate(Command):
 
         options, record = load(self.folder)
         options = replace(options, dtype=self.dtype or options.dtype, device=self.device or options.device)
+        check_device(options.device)
         stepper = options.bench().stepper(options.task, record["seeds"])
         stepper.load_state_dict(load_file(self.folder / "weights.safetensors"))
         return self._score(setting(options.recipe), stepper, record, self.folder, options.dtype, options.device, say)

@@ -48,7 +48,7 @@ class Generate(Command):
 
         from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
 
-        set_up_process(self.threads)
+        set_up_process(self.threads, self.device)
         warmup: dict[str, Any] = {} if self.warmup is None else {"warmup": self.warmup}
         if self.recipe != "kuramoto-sivashinsky/testing":
             recipe = ks.training(5000 if self.frames is None else self.frames, self.domains or ks.TRAINING_DOMAINS, **warmup)

@@ -7,7 +7,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from eddygrad.commands.command import Command, Outcome, Say
+from eddygrad.commands.command import Command, Outcome, Say, devices
 
 
 @dataclass(kw_only=True)
@@ -28,11 +28,11 @@ class Info(Command):
         from eddygrad.studies.settings import SETTINGS
 
         packages = {name: version(name) for name in ("numpy", "scipy", "xarray", "h5netcdf", "matplotlib", "tyro")}
-        devices = ["cpu", *(f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count()))]
+        found = [f"{name} ({torch.cuda.get_device_name(name)})" if name.startswith("cuda") else name for name in devices()]
         presets = {name: _summary(preset(name)) for name in preset_names()}
         here = environment()
         say(f"eddygrad {here['eddygrad']}, torch {here['torch']}, python {here['python']}, " + ", ".join(f"{k} {v}" for k, v in packages.items()))
-        say(f"machine   {here['cpu']}, {os.cpu_count()} cores, {here['threads']} threads, {platform.system()}; devices: {', '.join(devices)}")
+        say(f"machine   {here['cpu']}, {os.cpu_count()} cores, {here['threads']} threads, {platform.system()}; devices: {', '.join(found)}")
         say(f"package   {Path(eddygrad.__file__).parent}")
         say(f"presets   {PRESETS}")
         say(f"recipes   {', '.join(sorted(SETTINGS))} (generate: /training, /testing)")
@@ -40,7 +40,7 @@ class Info(Command):
         for name, summary in presets.items():
             say(f"  {name:14}{summary}")
         places = {"package": str(Path(eddygrad.__file__).parent), "presets": str(PRESETS)}
-        return Outcome({"environment": here, "packages": packages, "devices": devices, "recipes": sorted(SETTINGS), "comparisons": presets, **places})
+        return Outcome({"environment": here, "packages": packages, "devices": found, "recipes": sorted(SETTINGS), "comparisons": presets, **places})
 
 
 def _summary(values: dict[str, object]) -> str:

@@ -13,12 +13,18 @@ from matplotlib.figure import Figure
 from eddygrad.studies.look import COLOURS, log_axis, styled
 from eddygrad.training.checkpoint import write_atomically
 
+KINDS = (".png", ".pdf", ".svg")
+
+
+def check(path: Path) -> None:
+    """Raise ValueError for a kind of file that cannot be drawn."""
+    if path.suffix not in KINDS:
+        raise ValueError(f"picture: expected a name that ends in one of {', '.join(KINDS)}, got {path}")
+
 
 def save(figure: Figure, path: Path) -> None:
     """Write whole or not at all. Raises ValueError for a kind of file that cannot be drawn."""
-    kinds = sorted(figure.canvas.get_supported_filetypes())
-    if path.suffix.lstrip(".") not in kinds:
-        raise ValueError(f"picture: expected a name that ends in one of {', '.join('.' + k for k in kinds)}, got {path}")
+    check(path)
     content = io.BytesIO()
     figure.savefig(content, dpi=150, format=path.suffix.lstrip("."))
     write_atomically(path, content.getvalue())

@@ -49,13 +49,14 @@ class Simulate(Command):
         import torch
 
         from eddygrad import presets
-        from eddygrad.commands.pictures import save
+        from eddygrad.commands.pictures import check, save
         from eddygrad.datasets.generate import generate
         from eddygrad.solver.initial import draw_test_amplitudes, kuramoto_sivashinsky_test
         from eddygrad.solver.randomness import generator
         from eddygrad.studies.space_time import space_time
 
-        set_up_process(self.threads)
+        set_up_process(self.threads, self.device)
+        check(self.out)
         if self.data is not None and self.data.suffix != ".nc":
             raise ValueError(f"simulate: --data expects a name that ends in .nc, got {self.data}")
         D = 8 * self.domain

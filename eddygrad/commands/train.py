@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,7 +37,7 @@ class Train(Command):
     task: Literal["correct", "predict"] = "correct"
     """correct: the network corrects the solver. predict: it replaces it."""
     unroll: str = "nog:3"
-    """one, nog:M, wig:M, wig:M/J (cut every J frames) or push:M/W (W frames of warm-up); M in frames."""
+    """one, nog:M, wig:M, wig:M/J (cut every J < M frames) or push:M/W (W < M frames of warm-up); M in frames."""
     width: int = 16
     """Channels of the residual network."""
     depth: int = 4
@@ -61,8 +62,8 @@ class Train(Command):
     """Training frames per trajectory."""
     val: float = 0.12
     """Share of the trajectories kept for validation."""
-    validate_every: int = 250
-    """Updates between validations."""
+    validate_every: int | None = None
+    """Updates between validations; by default 250, or fewer so that a short training has five."""
     validation_horizon: int = 12
     """Frames that are compared there."""
     checkpoint_every: int = 250
@@ -79,8 +80,8 @@ class Train(Command):
         from eddygrad.studies.experiment import fit, prepare
         from eddygrad.training.checkpoint import write_atomically
 
-        set_up_process(self.threads)
         self._check()
+        set_up_process(self.threads, self.device)
         recipe = self.trained_by()
         folder = self.out or Path("runs") / f"{self.task}-{self.unroll.replace(':', '').replace('/', '-')}"
         bench, seeds = self.bench(), range(self.seed, self.seed + self.seeds)
@@ -90,13 +91,13 @@ class Train(Command):
         options = (json.dumps(values, indent=1) + "\n").encode()
         if not (folder / "checkpoint.pt").exists():  # else `fit` says first whether this is the run that lies there
             write_atomically(folder / OPTIONS, options)
-        trained = fit(stepper, bench.data, recipe, folder=folder, progress=not self.json)
+        trained = fit(stepper, bench.data, recipe, folder=folder, threads=None, progress=not self.json)
         write_atomically(folder / OPTIONS, options)
         write_atomically(folder / RECORD, (json.dumps({**trained.describe(), **trained.as_json()}) + "\n").encode())
         final = trained.fit.curve[-1]["validation"] if trained.fit.curve else []
         if trained.fit.curve:
             save(curves(trained.fit.curve, trained.recipe.unrolling.name.partition(":")[0].upper()), folder / "curve.png")
-            say(f"validation error (rellinf) of {self.seeds} seeds: median {sorted(final)[len(final) // 2]:.3g}, best {min(final):.3g}")
+            say(f"validation error (rellinf) of {self.seeds} seeds: median {statistics.median(final):.3g}, best {min(final):.3g}")
         elif self.val == 0:
             say("no validation error and no curve: --val 0 keeps no trajectories for them")
         lost = [seed for seed, diverged in zip(seeds, trained.fit.diverged) if diverged]
@@ -108,8 +109,9 @@ class Train(Command):
     def _check(self) -> None:
         """Raise ValueError, one line, for a number out of range that would show late or in other words."""
         for name in ("seeds", "steps", "batch", "frames", "validate_every", "validation_horizon", "checkpoint_every"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"train: --{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
+        self._check_unroll()
         if not self.lr > 0:
             raise ValueError(f"train: --lr must be positive, got {self.lr:g}")
         for name, least in (("clip", 0), ("outlier", 1)):
@@ -122,6 +124,13 @@ class Train(Command):
         if self.val == 0 and self.schedule == "plateau":
             raise ValueError("train: --schedule plateau watches the validation error, got --val 0; keep a share, or take another schedule")
 
+    def _check_unroll(self) -> None:
+        from eddygrad.training.objectives.unrolled import Unrolling
+
+        horizon = Unrolling.parse(self.unroll).horizon
+        if horizon + 1 > self.frames:
+            raise ValueError(f"train: --unroll {self.unroll} needs {horizon + 1} frames, got --frames {self.frames}; take more or unroll less")
+
     def trained_by(self) -> Recipe:
         """How the network is trained."""
         recipe = self.configuration().recipe_of(self.unroll, self.lr, self.schedule)
@@ -130,8 +139,11 @@ class Train(Command):
     def configuration(self) -> Configuration:
         """The comparison of which this is one run."""
         from eddygrad.studies.configuration import Configuration
+        from eddygrad.studies.experiment import validation_interval
 
         shared = {k: getattr(self, k) for k in _SHARED}
+        if self.validate_every is None:
+            shared["validate_every"] = validation_interval(self.steps, 250)
         return Configuration(tasks=(self.task,), unroll=(self.unroll,), lr=(self.lr,), schedule=(self.schedule,), **shared)
 
     def bench(self) -> Bench:

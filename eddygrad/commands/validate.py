@@ -18,6 +18,7 @@ class Validate(Command):
     Exit code 1 if a check fails, 2 if a file is bad.
 
     example: eddygrad validate --checks order lyapunov
+
     example: eddygrad validate data/ks
     """
 

@@ -47,6 +47,16 @@ def test_the_options_are_there_from_the_start_and_stay_those_of_the_run(tmp_path
     assert (tmp_path / "train.json").read_bytes() == kept and load(tmp_path)[0].lr == 2e-3
 
 
+def test_a_short_training_is_validated_five_times_and_the_median_is_of_the_middle_two(tmp_path: Path) -> None:
+    said: list[str] = []
+    options = {**TINY, "steps": 10, "validate_every": None}
+    outcome = Train(**options, json=True, out=tmp_path).run(said.append)
+    assert load(tmp_path)[1]["curve"]["step"] == [2, 4, 6, 8, 10]
+    a, b = outcome.data["validation"]
+    assert f"median {(a + b) / 2:.3g}, best {min(a, b):.3g}" in said[0] and a != b
+    assert Train().configuration().validate_every == 250 and Train(validate_every=7).configuration().validate_every == 7
+
+
 def test_without_validation_there_is_a_run_and_no_curve(tmp_path: Path) -> None:
     said: list[str] = []
     outcome = Train(**TINY, json=True, out=tmp_path, val=0).run(said.append)
