@@ -1,4 +1,5 @@
-"""The machine's limit for a workload: its matrix products alone, or its operations at the highest rate this machine shows. One JSON line."""
+"""The machine's limit for a workload: its matrix products alone, its transforms and least memory traffic, or its operations at the highest rate
+this machine shows. One JSON line."""
 
 from __future__ import annotations
 
@@ -10,18 +11,23 @@ import torch
 from kuramoto_sivashinsky_step import bind
 from timing import arguments, emit, measure
 from torch import Tensor
-from workload import BATCH, DEPTH, HORIZON, POINTS, WIDTH, update_flops
+from workload import BATCH, DEPTH, HORIZON, POINTS, STAGES, WIDTH, update_flops
 
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.memory import keep_freed_memory
+from eddygrad.solver.schemes.band import Band
 from eddygrad.solver.schemes.dense import DenseStep
 
 
 def options() -> argparse.Namespace:
     parser = arguments(__doc__)
-    parser.add_argument("kind", choices=["step-products", "update-products", "update-peak"])
+    parser.add_argument("kind", choices=["step-products", "update-products", "update-peak", "flow-stage"])
     parser.add_argument("--batch", type=int, default=1, help="of the step")
     parser.add_argument("--order", type=int, default=2)
     parser.add_argument("--grad", default="wig", choices=["wig", "nog"])
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--n", type=int, default=64, help="points per axis, of flow-stage")
+    parser.add_argument("--scheme", default="rk4cn", choices=[*STAGES], help="of flow-stage")
     return parser.parse_args()
 
 
@@ -81,9 +87,67 @@ def peak_rate(n: int = 1536, repetitions: int = 9) -> float:
     return 2 * n**3 / best
 
 
+def stage_transforms(n: int, batch: int, together: int) -> Callable[[], None]:
+    """The four transforms of a stage on the band that 2/3 keeps, `together` samples at a time: two fields there, two products back."""
+    band = Band(Grid((n, n)), 2 / 3)
+    spectra = torch.randn(batch // together, 2, together, *band.shape, dtype=torch.complex64)
+    fields = torch.randn(batch // together, 2, together, n, n)
+
+    def run() -> None:
+        for h, x in zip(spectra, fields):
+            band.ifft(h)
+            band.fft(x)
+
+    return run
+
+
+def stage_traffic(n: int, batch: int, together: int) -> Callable[[], None]:
+    """What a stage must read and write between its transforms, copied: seven spectra on the band and four fields of every sample.
+
+    The state is read and two spectra written; two fields read and two products written; two spectra and the state read, the new state written.
+    Coefficients and the sums of earlier stages are left out: the limit errs on the low side.
+    """
+    spectrum = Band(Grid((n, n)), 2 / 3)
+    numbers = together * (7 * 2 * n * spectrum.columns + 4 * n * n)
+    read, written = torch.randn(batch // together, numbers // 2), torch.empty(batch // together, numbers // 2)
+
+    def run() -> None:
+        for source, target in zip(read, written):
+            target.copy_(source)
+
+    return run
+
+
+def flow_stage(args: argparse.Namespace) -> None:
+    """The fastest transforms and the fastest copies over all ways to part the batch, times the stages of a step."""
+    keep_freed_memory()
+    stages, steps = STAGES[args.scheme], max(3, int(4e6 / (args.n**2 * args.batch)))
+    ways = [together for together in (1, 2, 4, 8, 16) if args.batch % together == 0]
+    best: dict[str, dict[str, float]] = {}
+    with torch.inference_mode():
+        for name, make in (("transforms", stage_transforms), ("traffic", stage_traffic)):
+            for together in ways:
+                run = make(args.n, args.batch, together)
+
+                def block(run: Callable[[], None] = run) -> None:
+                    for _ in range(steps):
+                        run()
+
+                result = measure(block, steps, args.repetitions, args.max_seconds / (2 * len(ways)))
+                if name not in best or result["seconds"] < best[name]["seconds"]:
+                    best[name] = {**result, "together": together}
+    seconds = {key: stages * sum(part[key] for part in best.values()) for key in ("seconds", "seconds_min", "seconds_max")}
+    parts = {f"{name}_{key}": part[key] for name, part in best.items() for key in ("seconds", "together")}
+    settings = {"n": args.n, "batch": args.batch, "scheme": args.scheme, "threads": args.threads}
+    emit("ns-step", "limit: transforms, least traffic", seconds, **settings, stage_seconds=seconds["seconds"] / stages, **parts)
+
+
 def main() -> None:
     args = options()
     torch.set_num_threads(args.threads)
+    if args.kind == "flow-stage":
+        flow_stage(args)
+        return
     if args.kind == "update-peak":
         rate, flops = peak_rate(), update_flops(args.grad)
         seconds = {"seconds": flops / rate, "seconds_min": flops / rate, "seconds_max": flops / rate}

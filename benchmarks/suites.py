@@ -34,7 +34,8 @@ class Programs:
     def job(self, case: str, role: Role, label: str, script: str, options: str, threads: int | None = None) -> Job:
         interpreter = sys.executable
         if script.startswith("peers/"):
-            interpreter = str(self.peers / ("jax" if "exponax" in script else "torch") / "bin" / "python")
+            jax = any(name in script for name in ("exponax", "jax"))
+            interpreter = str(self.peers / ("jax" if jax else "torch") / "bin" / "python")
         return Job(case, role, label, (interpreter, str(HERE / script), *options.split(), "--threads", str(threads or self.threads)))
 
 
@@ -101,4 +102,49 @@ def ks_train(programs: Programs) -> list[Job]:
     return jobs
 
 
-SUITES = {"ks-step": ks_step, "ks-train": ks_train}
+FLOW_SIZES = ((64, 1), (64, 8), (256, 1), (256, 8), (512, 1), (512, 8))
+SCHEMES = {"rk4cn": "RK4-CN", "etdrk2": "ETDRK2", "etdrk4": "ETDRK4"}
+# label, script, options; exponax has no implicit-explicit scheme, the others have no exponential one
+_RK4CN_PEERS = (("torch-cfd", "peers/ns_torchcfd.py", ""), ("jax-cfd", "peers/ns_jaxcfd.py", ""))
+_ETDRK_PEERS = (("exponax repeat", "peers/ns_exponax.py", ""), ("exponax in Fourier space", "peers/ns_exponax.py", "--mode fourier"))
+
+
+def ns_step(programs: Programs) -> list[Job]:
+    """Two-dimensional Kolmogorov flow, float32: three schemes at six sizes."""
+    jobs = []
+    for scheme, name in SCHEMES.items():
+        for n, batch in FLOW_SIZES:
+            case, size = f"step {name} {n}^2 batch {batch}", f"--n {n} --batch {batch} --scheme {scheme}"
+            peers = _RK4CN_PEERS if scheme == "rk4cn" else _ETDRK_PEERS
+            ours = "navier_stokes_step.py"
+            jobs.append(programs.job(case, "ours", "eddygrad repeat", ours, size))
+            jobs += [programs.job(case, "peer", label, script, f"{size} {way}") for label, script, way in peers]
+            if n == 64:  # a second thread does not pay for everyone here; the summary takes everyone's better number
+                jobs.append(programs.job(case, "variant", "eddygrad repeat, one thread", ours, size, threads=1))
+                jobs += [programs.job(case, "peer", f"{label}, one thread", script, f"{size} {way}", threads=1) for label, script, way in peers]
+            jobs.append(programs.job(case, "variant", "eddygrad plain step", ours, f"{size} --mode call"))
+            if scheme == "rk4cn":
+                jobs.append(programs.job(case, "variant", "eddygrad repeat, freed memory returned", ours, f"{size} --freed-memory return"))
+            jobs.append(programs.job(case, "limit", "limit: transforms, least traffic", "limits.py", f"flow-stage {size}"))
+    return jobs
+
+
+def ns_gradient(programs: Programs) -> list[Job]:
+    """Gradients through K steps of the same flow, 128^2 and batch 4: time per step and extra memory."""
+    jobs = []
+    for scheme, name in SCHEMES.items():
+        for k in (8, 32):
+            case, way = f"gradient {name} 128^2 batch 4 K={k}", f"--scheme {scheme} --k {k}"
+            ours, jax = "navier_stokes_gradient.py", "peers/ns_gradient_jax.py"
+            peers = [("torch-cfd", "peers/ns_gradient_torchcfd.py"), ("jax-cfd", jax)] if scheme == "rk4cn" else [("exponax", jax)]
+            jobs.append(programs.job(case, "ours", "eddygrad keep all", ours, way))
+            jobs += [programs.job(case, "peer", label, script, way) for label, script in peers]
+            jobs.append(programs.job(case, "variant", "eddygrad keep sqrt", ours, f"{way} --keep sqrt"))
+            jobs += [programs.job(case, "peer", f"{label} checkpointed", script, f"{way} --checkpoint") for label, script in peers]
+        case, way = f"gradient {name} 128^2 batch 4 K=512", f"--scheme {scheme} --k 512"
+        jobs.append(programs.job(case, "ours", "eddygrad keep sqrt", ours, f"{way} --keep sqrt"))
+        jobs.append(programs.job(case, "variant", "eddygrad keep all", ours, way))
+    return jobs
+
+
+SUITES = {"ks-step": ks_step, "ks-train": ks_train, "ns-step": ns_step, "ns-gradient": ns_gradient}

@@ -13,6 +13,12 @@ FRAME_DT, SUBSTEPS = 1.0, 2  # the training benchmark: a frame is two ETD1 subst
 WIDTH, DEPTH, HORIZON, BATCH = 26, 8, 3, 16  # the paper's Kuramoto-Sivashinsky training: 33,125 parameters
 PROBE_STEPS = 50
 
+# Kolmogorov flow on [0, 2 pi]^2: w_t + (u . grad) w = nu lap w - drag w - 4 cos(4 y), the curl of the force (sin(4 y), 0). w = v_x - u_y.
+VISCOSITY, DRAG, FORCING_MODE, FORCING_AMPLITUDE = 1e-3, 0.1, 4, 1.0
+FLOW_DT, FLOW_PROBE_STEPS = 1e-3, 20
+STAGES = {"rk4cn": 5, "etdrk2": 2, "etdrk4": 4}  # evaluations of the nonlinear term per step
+GRADIENT_POINTS, GRADIENT_BATCH = 128, 4
+
 
 def first_state(batch: int, n: int = POINTS, seed: int = 0) -> np.ndarray:
     """A smooth random state (batch, n), float64: eight Fourier modes with amplitudes ~ N(0, 1) / m and random phases."""
@@ -27,6 +33,37 @@ def first_state(batch: int, n: int = POINTS, seed: int = 0) -> np.ndarray:
 def probe(u: object) -> list[float]:
     """Four values of the first sample after PROBE_STEPS steps: implementations of one scheme must agree, or they did different work."""
     return [round(float(v), 5) for v in np.asarray(u).reshape(-1)[:24:6]]
+
+
+def first_vorticity(batch: int, n: int, seed: int = 0, modes: int = 4, speed: float = 1.0) -> np.ndarray:
+    """A smooth random vorticity (batch, n, n) [1/s], float64: all modes up to `modes` per axis, with velocities of root mean square `speed`.
+
+    Every library keeps modes up to 0.3 n at least on every axis; from 64 points on these and what they make within the probe's steps lie well
+    inside, so the different masks make no difference. Amplitudes fall as 1 / k^2; the state does not depend on n but by where it is sampled.
+    """
+    rng = np.random.default_rng(seed)
+    x = np.arange(n) / n * 2 * math.pi
+    w, energy = np.zeros((batch, n, n)), np.zeros((batch, 1, 1))
+    for kx in range(-modes, modes + 1):
+        for ky in range(modes + 1):
+            if ky == 0 and kx <= 0:
+                continue
+            square = kx * kx + ky * ky
+            amplitude = rng.normal(size=(batch, 1, 1)) / square
+            w += amplitude * np.cos(kx * x[:, None] + ky * x + rng.uniform(0, 2 * math.pi, size=(batch, 1, 1)))
+            energy += amplitude**2 / (2 * square)
+    return w * speed / np.sqrt(energy)
+
+
+def flow_steps(n: int, batch: int, scheme: str) -> int:
+    """Steps per timed block: about as much work in every block, three steps at least."""
+    return max(3, int(4e6 / (n * n * batch * STAGES[scheme])))
+
+
+def flow_probe(w: object, n: int) -> list[float]:
+    """Four values of the last sample, at x = 0, pi/2, pi, 3 pi/2 and y = x / 2, where the forcing is extremal. For vorticities and gradients."""
+    last = np.asarray(w).reshape(-1, n, n)[-1]
+    return [round(float(last[i * n // 4, i * n // 8]), 5) for i in range(4)]
 
 
 def update_flops(grad: str, width: int = WIDTH, depth: int = DEPTH, horizon: int = HORIZON, batch: int = BATCH, n: int = POINTS) -> int:
