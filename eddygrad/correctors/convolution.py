@@ -103,15 +103,16 @@ def _closes_block(layer: int, last: int) -> bool:
 
 
 class StackedConv(nn.Module):
-    """Circular convolution with kernel 3 in 1, 2 or 3 dimensions for S networks at once.
+    """Circular convolution with an odd kernel in 1, 2 or 3 dimensions for S networks at once.
 
-    Weights (S, out, in, 3[, 3[, 3]]) and biases (S, out) in torch's order; entry s starts as torch's own layer would: uniform within 1/sqrt(fan in).
+    Weights (S, out, in, k[, k[, k]]) and biases (S, out) in torch's order; entry s starts as torch's own layer would: uniform within 1/sqrt(fan in).
     """
 
-    def __init__(self, seeds: int, cin: int, cout: int, ndim: int) -> None:
+    def __init__(self, seeds: int, cin: int, cout: int, ndim: int, kernel: int = 3) -> None:
         super().__init__()
-        self.ndim = ndim
-        self.weight = nn.Parameter(torch.empty(seeds, cout, cin, *[3] * ndim))
+        assert kernel % 2 == 1
+        self.ndim, self.margin = ndim, kernel // 2
+        self.weight = nn.Parameter(torch.empty(seeds, cout, cin, *[kernel] * ndim))
         self.bias = nn.Parameter(torch.empty(seeds, cout))
 
     @torch.no_grad()
@@ -124,7 +125,7 @@ class StackedConv(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor | None = None, slope: float = 1.0) -> Tensor:
         """act(w * x + b + skip) with the seeds as groups: (B, S C, *grid) -> (B, S out, *grid)."""
-        padded = F.pad(x, (1, 1) * self.ndim, mode="circular")
+        padded = F.pad(x, (self.margin,) * (2 * self.ndim), mode="circular") if self.margin else x
         conv = (F.conv1d, F.conv2d, F.conv3d)[self.ndim - 1]
         y = conv(padded, self.weight.flatten(0, 1), self.bias.flatten(), groups=self.weight.shape[0])
         if skip is not None:
