@@ -1,8 +1,9 @@
-"""Networks by short names: `eg.nets.ResNet(26, 8)`, `eg.nets.stack(MyNetwork, seeds=8)`."""
+"""Networks by short names: `eg.nets.ResNet(26, 8)`, `eg.nets.EncoderDecoder("32k")`, `eg.nets.stack(MyNetwork, seeds=8)`."""
 
 from __future__ import annotations
 
+from eddygrad.correctors.encoder_decoder import EncoderDecoder
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.correctors.stacked import Stacked, stack
 
-__all__ = ["ResNet", "Stacked", "stack"]
+__all__ = ["EncoderDecoder", "ResNet", "Stacked", "stack"]

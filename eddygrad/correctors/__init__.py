@@ -1,7 +1,8 @@
 """Networks and the composed step in which they correct or replace a solver."""
 
 from eddygrad.correctors.compose import Corrected, correct, predict, transition
+from eddygrad.correctors.encoder_decoder import EncoderDecoder
 from eddygrad.correctors.features import Features, domain_size
 from eddygrad.correctors.resnet import ResNet
 
-__all__ = ["Corrected", "Features", "ResNet", "correct", "domain_size", "predict", "transition"]
+__all__ = ["Corrected", "EncoderDecoder", "Features", "ResNet", "correct", "domain_size", "predict", "transition"]

@@ -1,0 +1,91 @@
+"""The encoder-decoder network of the paper's Kolmogorov flow, for many seeds at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from torch import Tensor, nn
+
+from eddygrad.correctors.convolution import StackedConv
+from eddygrad.correctors.seeded import SeededNetwork, Sizes
+
+SIZES = {
+    "32k": (8, 20, 30, 20, 8),
+    "116k": (8, 16, 32, 64, 32, 16, 8),
+    "461k": (16, 32, 64, 128, 64, 32, 16),
+    "1.08M": (16, 32, 64, 128, 128, 128, 64, 32, 16),
+}
+_SLOPE = 0.01
+_USUAL = (4, 2, 2)  # cin, cout, ndim of the paper's Kolmogorov flow: [u, v, p, .001 Re] -> [u, v]
+
+
+class EncoderDecoder(SeededNetwork):
+    """Channels widen and narrow at full resolution, stage by stage, each a residual block whose skip is a 1-point convolution; circular padding.
+
+        x_{i+1} = act(conv_k(act(conv_k x_i)) + conv_1 x_i),  i = 1 .. stages;   out = conv_k x;   act = LeakyReLU(.01)
+        List et al. 2024, Kolmogorov networks; bias everywhere
+    A stage a -> b has b (k^n a + 1) + b (k^n b + 1) + b (a + 1) parameters in n dimensions, the last layer out (k^n c + 1).
+
+    The paper names the widths and the counts; its code calls the blocks residual ones with convolutions as skips, but their layers are not public.
+    They are inferred from the code's own count, which is the formula above with k = 3 and three channels in and out: 32,369; 115,803; 461,235;
+    1,084,595. With four in and two out, as the network is used, they are 32,376; 115,810; 461,250; 1,084,610: each as printed. A chain of plain
+    convolutions is not it: of all symmetric kernels from 1, 3, 5, 7 one choice fits the smallest size, (5, 1, 5, 5, 1, 5), and one the 461k,
+    (7, 3, 3, 5, 5, 3, 3, 7). Where the activations stand (as in the paper's Kuramoto-Sivashinsky blocks), their slope and the start (torch's) leave
+    no trace in a count and are our choice.
+
+    Args:
+        widths:    channels after each stage, or a size of the paper: "32k", "116k", "461k", "1.08M".
+        cin, cout: input and output channels; ndim: 1, 2 or 3. Those left out are sized by `fit` from its data and features; until then, and
+                   by hand, they are 4, 2 and 2: [u, v, p, .001 Re] in, the correction of [u, v] out.
+        seeds:     an int for one network, a sequence for a stack; entry s depends on its own seed only.
+        kernels:   odd number of points per axis of conv_k, one for all or one for each stage and the last layer.
+    Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack of S > 1 given one batch answers (S, B, out, *grid).
+    Raises: ValueError for a size out of range or unknown, an even kernel, or an input of other channels.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] | str,
+        cin: int | None = None,
+        cout: int | None = None,
+        ndim: int | None = None,
+        seeds: int | Sequence[int] = 0,
+        *,
+        kernels: int | Sequence[int] = 3,
+    ) -> None:
+        super().__init__((cin, cout, ndim), _USUAL, seeds)
+        if isinstance(widths, str) and widths not in SIZES:
+            raise ValueError(f"EncoderDecoder: a size is one of {', '.join(SIZES)}, got {widths!r}; other sizes are given by their widths")
+        self.widths = SIZES[widths] if isinstance(widths, str) else tuple(widths)
+        self.kernels = (kernels,) * (len(self.widths) + 1) if isinstance(kernels, int) else tuple(kernels)
+        if not self.widths or any(w < 1 for w in self.widths):
+            raise ValueError(f"EncoderDecoder: at least one width, each >= 1, expected, got {self.widths}")
+        if len(self.kernels) != len(self.widths) + 1 or any(k < 1 or k % 2 == 0 for k in self.kernels):
+            raise ValueError(
+                f"EncoderDecoder: kernels must be odd, one for all or one for each of {len(self.widths)} stages and the last layer, got {kernels}"
+            )
+        layers: list[StackedConv] = []
+        for a, b, kernel in zip((self.cin, *self.widths), self.widths, self.kernels):
+            layers += [StackedConv(len(self.seeds), i, b, self.ndim, k) for i, k in ((a, kernel), (b, kernel), (a, 1))]
+        self.layers = nn.ModuleList([*layers, StackedConv(len(self.seeds), self.widths[-1], self.cout, self.ndim, self.kernels[-1])])
+        self.reset()
+
+    def _like(self, sizes: Sizes, seeds: int | Sequence[int]) -> Self:
+        return type(self)(self.widths, *sizes, seeds, kernels=self.kernels)
+
+    @property
+    def _shape(self) -> str:
+        return str(self.widths)
+
+    def _respond(self, x: Tensor) -> Tensor:
+        """Seeds as groups of torch's convolution, (B, S C, *grid)."""
+        *stages, last = self._convolutions()
+        y = x.transpose(0, 1).flatten(1, 2)
+        for one, two, skip in zip(stages[::3], stages[1::3], stages[2::3]):
+            y = two(one(y, slope=_SLOPE), skip=skip(y), slope=_SLOPE)
+        return last(y).unflatten(1, (x.shape[0], self.cout)).transpose(0, 1)
+
+    def extra_repr(self) -> str:
+        kernels = self.kernels[0] if len(set(self.kernels)) == 1 else self.kernels
+        return f"widths={self.widths}, kernels={kernels}, {self._told()}"
