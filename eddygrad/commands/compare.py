@@ -52,10 +52,9 @@ class Compare(Command):
         study = Study(self.study, self.folder or Path("runs") / self.study.name)
         if not self.estimate:
             study.claim()
-        expected = study.estimate(threads=count)
+        expected = study.estimate(threads=count, jobs=self.jobs)
         if expected:
             say(f"{study.folder}: {len(expected)} of {len(study.pairs())} runs are missing\n{expected}")
-            say(f"about {60 * expected.hours / min(self.jobs, len(expected)):.1f} minutes with {self.jobs} at a time; stop and go on as you like")
         answer: dict[str, Any] = {"folder": str(study.folder), "estimate": [{**asdict(row), "hours": row.hours} for row in expected]}
         if self.estimate:
             return Outcome(answer)

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import statistics
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
+from eddygrad.progress import bar
 from eddygrad.studies import report, results
 from eddygrad.studies.bench import Bench, baseline_names
 from eddygrad.studies.configuration import TASKS, Configuration, describe
@@ -72,8 +73,10 @@ class Study:
             # Processes start clean: a fork would inherit torch's thread pool.
             with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
                 work = [pool.submit(_run, self.configuration, self.folder, task, unroll, threads, together, False) for task, unroll in pending]
-                for future in tqdm(work, desc=self.configuration.name, unit="run", disable=not progress):
-                    future.result()
+                with bar(self.configuration.name, len(work), unit="run", show=progress) as shown:
+                    for future in work:
+                        future.result()
+                        shown.update()
         return self
 
     def table(self) -> str:
@@ -125,7 +128,7 @@ def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, t
         tuning = _tune(bench, task, unroll, work, progress)
         best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
         recipe = c.recipe_of(unroll, best["lr"], best["schedule"])
-        trained = fit(bench.stepper(task, range(c.seeds)), bench.data, recipe, folder=work / "fit", progress=progress)
+        trained = fit(bench.stepper(task, range(c.seeds)), bench.data, recipe, folder=work / "fit", progress=progress, threads=None)
         score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon).charging(trained.fit.diverged)
         network = {"name": "ResNet", "width": c.width, "depth": c.depth, "parameters": trained.stepper.network.parameter_count()}  # type: ignore[operator]
         record = {"name": name, "kind": "model", "task": task, "unroll": unroll, "network": network, "seeds": list(range(c.seeds)), "tuning": tuning}
@@ -146,9 +149,9 @@ def _tune(bench: Bench, task: str, unroll: str, work: Path, progress: bool) -> l
     for lr, name in c.candidates:
         plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
         recipe = replace(c.recipe_of(unroll, lr, name), schedule=plan, steps=c.tune_steps, validate_every=c.tune_steps)
-        result = fit(bench.stepper(task, seeds), bench.data, recipe, folder=work / "tune" / f"{name}-{lr:g}", progress=progress).fit
-        final = sorted(metrics.CLIPPED_ERROR if lost else v for v, lost in zip(result.curve[-1]["validation"], result.diverged))
-        rows.append({"lr": lr, "schedule": name, "validation": final[len(final) // 2]})
+        result = fit(bench.stepper(task, seeds), bench.data, recipe, folder=work / "tune" / f"{name}-{lr:g}", progress=progress, threads=None).fit
+        final = [metrics.CLIPPED_ERROR if lost else v for v, lost in zip(result.curve[-1]["validation"], result.diverged)]
+        rows.append({"lr": lr, "schedule": name, "validation": statistics.median(final)})
     return rows
 
 

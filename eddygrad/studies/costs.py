@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from eddygrad.progress import bar
 from eddygrad.solver.step import Stepper
 from eddygrad.studies.bench import Bench
 from eddygrad.studies.compare import Study
@@ -48,15 +47,17 @@ def measure(study: Study, rounds: int = 5, updates: int = 10, progress: bool = T
     window = bench.test.windows(0, 0)
     per_update: dict[Path, list[float]] = {t.path: [] for t in timed}
     per_frame: dict[Path, list[float]] = {t.path: [] for t in timed}
-    for _ in tqdm(range(rounds), desc="costs", unit="round", disable=not progress):
-        for t in timed:
-            if t.update is not None:
-                t.update()
-                begin = time.perf_counter()
-                for _ in range(updates):
+    with bar("costs", rounds, unit="round", show=progress) as shown:
+        for _ in range(rounds):
+            for t in timed:
+                if t.update is not None:
                     t.update()
-                per_update[t.path].append((time.perf_counter() - begin) / updates)
-            per_frame[t.path].append(seconds_per_frame(t.stepper, window.params, window.u[:, 0]))
+                    begin = time.perf_counter()
+                    for _ in range(updates):
+                        t.update()
+                    per_update[t.path].append((time.perf_counter() - begin) / updates)
+                per_frame[t.path].append(seconds_per_frame(t.stepper, window.params, window.u[:, 0]))
+            shown.update()
     for t in timed:
         record = json.loads(t.path.read_text())
         record["test"]["inference_seconds_per_frame"] = statistics.median(per_frame[t.path])

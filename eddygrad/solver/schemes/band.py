@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -22,13 +23,13 @@ class Band:
     grid: Grid
     dealias: float | None = None
 
-    @property
+    @cached_property
     def columns(self) -> int:
         n = self.grid.shape[-1]
         full = n // 2 + 1
         return full if self.dealias is None else min(full, math.ceil(self.dealias * n / 2 - 1e-9) + (self.dealias == 1))
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         return self.columns == self.grid.shape[-1] // 2 + 1
 
@@ -59,15 +60,17 @@ class Band:
         h = torch.fft.rfft(x)
         if not self.whole:
             h = h[..., : self.columns]
-        return h if self.grid.ndim == 1 else torch.fft.fftn(h, dim=self._others)
+        for axis in self._others:
+            h = torch.fft.fft(h, dim=axis)
+        return h
 
     def ifft(self, h: Tensor) -> Tensor:
         """(..., *band) -> (..., *grid): its inverse on the band."""
-        if self.grid.ndim > 1:
-            h = torch.fft.ifftn(h, dim=self._others)
+        for axis in self._others:
+            h = torch.fft.ifft(h, dim=axis)
         return torch.fft.irfft(h, n=self.grid.shape[-1])
 
-    @property
+    @cached_property
     def _others(self) -> tuple[int, ...]:
         return tuple(range(-self.grid.ndim, -1))
 
