@@ -16,6 +16,7 @@ from eddygrad.datasets.dataset import Dataset, default_channels, header, open, s
 from eddygrad.datasets.format import MANIFEST, Header, Shard, canonical, read_contents, sha256_of_arrays, write_shard
 from eddygrad.datasets.manifest import Manifest, source
 from eddygrad.datasets.normalise import pool, sample_moments
+from eddygrad.datasets.stored import Stored
 from eddygrad.progress import Bar, bar
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import frames_of, repeat
@@ -43,6 +44,7 @@ def generate(
     channels: tuple[str, ...] | None = None,
     units: Mapping[str, str] | None = None,
     attrs: Mapping[str, Any] | None = None,
+    stored: Stored | None = None,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Dataset:
@@ -61,11 +63,12 @@ def generate(
         shard_samples: samples per shard and batch; default about 256 MiB. Samples that share a parameter step faster side by side in one shard.
         grid, channels, units: default, those of the stepper and its equation.
         attrs:         more provenance, JSON values.
+        stored:        what is kept of a state, e.g. fewer points or further fields; default, the state. It names grid and channels.
     Returns: the opened data set; `dt` is stride * stepper.dt.
     Raises:  ValueError if an argument is out of range, a state becomes NaN or Inf (step and sample named), or `path` holds data of another
              configuration.
     """
-    job = _plan(stepper, initial, params, frames, stride, warmup, samples, shard_samples, compute_dtype, store_dtype, grid, device)
+    job = _plan(stepper, initial, params, frames, stride, warmup, samples, shard_samples, compute_dtype, store_dtype, grid, stored, device)
     names = tuple(channels) if channels is not None else _channels(stepper, job)
     header = _header(job, seed, names, units, attrs, in_file=path is not None)
     with bar("generate", job.samples * frames, unit="frame", keep=False, show=progress) as shown:
@@ -91,7 +94,15 @@ class _Job:
     compute_dtype: torch.dtype
     store_dtype: torch.dtype
     grid: Grid
+    stored: Stored | None
     device: torch.device
+
+    @property
+    def stored_grid(self) -> Grid:
+        return self.grid if self.stored is None else self.stored.grid
+
+    def keep(self, u: Tensor) -> Tensor:
+        return u if self.stored is None else self.stored(u)
 
     @property
     def spans(self) -> list[range]:
@@ -112,24 +123,24 @@ class _Job:
         u = self.states(span).to(self.device, self.compute_dtype)
         params = {name: value[span.start : span.stop].to(self.device) for name, value in self.params.items()}
         step = self.stepper.at(params, u)
-        out = torch.empty(len(span), self.frames, *u.shape[1:], dtype=self.store_dtype)
+        out = torch.empty(len(span), self.frames, *self.keep(u).shape[1:], dtype=self.store_dtype)
         last, done = u, 0
         for j, frame in enumerate(frames_of(step, u, self.frames, self.stride, self.warmup, include_start=True)):
             steps = self.warmup + j * self.stride
-            out[:, j] = frame
+            out[:, j] = self.keep(frame)
             # A sum is finite only if its terms are; one that overflows is looked at term by term.
             if not bool(torch.isfinite(out[:, j].sum())) and not bool(torch.isfinite(out[:, j]).all()):
-                raise ValueError(_where_not_finite(step, last, done, steps, span.start, self.store_dtype))
+                raise ValueError(_where_not_finite(self, step, last, done, steps, span.start))
             last, done = frame, steps
             shown.update(len(span))
         return out
 
 
-def _where_not_finite(step: Step, u: Tensor, k: int, end: int, first_sample: int, dtype: torch.dtype) -> str:
+def _where_not_finite(job: _Job, step: Step, u: Tensor, k: int, end: int, first_sample: int) -> str:
     """Repeat the last steps one by one to say which step and samples."""
-    while torch.isfinite(u.to(dtype)).all() and k < end:
+    while torch.isfinite(job.keep(u).to(job.store_dtype)).all() and k < end:
         u, k = repeat(step, u, 1, k), k + 1
-    bad = (~torch.isfinite(u.to(dtype)).flatten(1).all(1)).nonzero().flatten() + first_sample
+    bad = (~torch.isfinite(job.keep(u).to(job.store_dtype)).flatten(1).all(1)).nonzero().flatten() + first_sample
     return (
         f"generate: expected finite states, got NaN or Inf after step {k} in sample {', '.join(map(str, bad.tolist()[:8]))}; "
         "take a smaller dt or more substeps, or a milder initial state"
@@ -138,7 +149,8 @@ def _where_not_finite(step: Step, u: Tensor, k: int, end: int, first_sample: int
 
 def _plan(
     stepper: Stepper, initial: Initial, params: Mapping[str, Tensor | float], frames: int, stride: int, warmup: int, samples: int | None,
-    shard_samples: int | None, compute_dtype: torch.dtype, store_dtype: torch.dtype, grid: Grid | None, device: torch.device | str,
+    shard_samples: int | None, compute_dtype: torch.dtype, store_dtype: torch.dtype, grid: Grid | None,
+    stored: Stored | None, device: torch.device | str,
 ) -> _Job:  # fmt: skip
     if frames < 1 or stride < 1 or warmup < 0:
         raise ValueError(f"generate: needs frames >= 1, stride >= 1 and warmup >= 0, got frames={frames}, stride={stride}, warmup={warmup}")
@@ -154,13 +166,15 @@ def _plan(
     if found is None:
         example = initial if isinstance(initial, Tensor) else initial(range(1))
         found = Grid(tuple(example.shape[2:]))
-    one = frames * int(np.prod(found.shape)) * store_dtype.itemsize
+    one = frames * int(np.prod((found if stored is None else stored.grid).shape)) * store_dtype.itemsize
     size = shard_samples or max(1, min(samples, _SHARD_BYTES // one))
     columns = sample_params(params, samples, found.ndim)
-    return _Job(stepper, initial, columns, frames, stride, warmup, samples, size, compute_dtype, store_dtype, found, torch.device(device))
+    return _Job(stepper, initial, columns, frames, stride, warmup, samples, size, compute_dtype, store_dtype, found, stored, torch.device(device))
 
 
 def _channels(stepper: Stepper, job: _Job) -> tuple[str, ...]:
+    if job.stored is not None:
+        return job.stored.channels
     count = job.states(range(1)).shape[1]
     names = getattr(getattr(stepper, "equation", None), "channels", ())
     return tuple(names) if len(names) == count else default_channels(count)
@@ -172,9 +186,12 @@ def _header(
     equation = getattr(job.stepper, "equation", None)
     known = {**getattr(equation, "parameters", {}), **(units or {})}
     dtype = str(job.store_dtype).removeprefix("torch.")
-    base = header(job.grid, job.stride * job.stepper.dt, job.frames, channels, {n: known.get(n, "1") for n in job.params}, dtype)
-    if len(channels) != job.states(range(1)).shape[1]:
-        raise ValueError(f"generate: channels: expected one name per channel ({job.states(range(1)).shape[1]}), got {list(channels)}")
+    base = header(job.stored_grid, job.stride * job.stepper.dt, job.frames, channels, {n: known.get(n, "1") for n in job.params}, dtype)
+    count = job.keep(job.states(range(1))).shape[1]
+    if len(channels) != count:
+        raise ValueError(f"generate: channels: expected one name per channel ({count}), got {list(channels)}")
+    if job.stored is not None:
+        base["stored"] = repr(job.stored)
     base |= {"pde": getattr(equation, "name", ""), "stepper": repr(job.stepper), "stride": job.stride, "warmup": job.warmup, "seed": seed}
     base |= {"compute_dtype": str(job.compute_dtype).removeprefix("torch."), "device": job.device.type, **(attrs or {})}
     if in_file:  # what makes a second call the same call
@@ -187,7 +204,7 @@ def _header(
 
 
 def _in_memory(u: Tensor, job: _Job, header: Header, units: Mapping[str, str] | None) -> Dataset:
-    data = Dataset.from_tensor(u, job.params, job.grid, header["dt"], header["channels"], units)
+    data = Dataset.from_tensor(u, job.params, job.stored_grid, header["dt"], header["channels"], units)
     return replace(data, attrs=header)
 
 

@@ -25,12 +25,15 @@ class SpectralEquation(Protocol):
     """
 
     name: ClassVar[str]
-    channels: ClassVar[tuple[str, ...]]
     parameters: ClassVar[Mapping[str, str]]
     inside: ClassVar[tuple[str, ...]]
     needs: ClassVar[tuple[str, ...]]
-    ndim: ClassVar[int]
     dealias: ClassVar[float | None]
+
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+    @property
+    def ndim(self) -> int: ...
 
     def symbol(self, k: Wavenumbers, params: Values) -> Sequence[Tensor]:
         """L(k) per channel [1/s]; one entry serves every channel. Complex where a mean flow carries the state."""

@@ -29,11 +29,11 @@ def test_training_set_is_the_papers():
 def test_test_set_is_the_papers():
     recipe = ks.testing(starts_per_domain=10, horizon=12)
     assert (recipe.samples, recipe.frames, recipe.warmup) == (40, 13, 400)
-    assert [(d.scale, d.kind) for d in recipe.domains] == [
-        (1.4, "extrapolation"),
-        (0.85, "extrapolation"),
-        (1.15, "interpolation"),
-        (0.93, "interpolation"),
+    assert [(g.name, g.kind) for g in recipe.groups] == [
+        ("D/8=1.40", "extrapolation"),
+        ("D/8=0.85", "extrapolation"),
+        ("D/8=1.15", "interpolation"),
+        ("D/8=0.93", "interpolation"),
     ]
     u, i = recipe.initial[:, 0], torch.arange(48, dtype=torch.float64)
     for sample, length in enumerate(recipe.params["length"].flatten().tolist()):
