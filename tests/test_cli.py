@@ -274,3 +274,13 @@ def test_interrupted_says_how_to_go_on_and_does(tmp_path: Path, capsys: pytest.C
     for folder in (stopped, whole):
         answer(capsys, *args, "--out", str(folder))
     assert (stopped / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+
+
+def test_generate_makes_flows_and_names_an_option_that_a_recipe_does_not_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "flow.nc"
+    main(["generate", "decaying-turbulence", "--starts", "1", "--frames", "2", "--warmup", "0", "--reynolds", "500", "--out", str(path)])
+    data = eg.open(path)
+    assert (data.frames, data.channels, 1 / float(data.params["viscosity"])) == (2, ("velocity_x", "velocity_y"), pytest.approx(500))
+    assert "active-turbulence has no --reynolds; it takes --frames" in complaint(
+        capsys, "generate", "active-turbulence", "--reynolds", "3", "--out", str(tmp_path / "x.nc")
+    )

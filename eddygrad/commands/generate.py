@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from eddygrad.commands.command import Command, Outcome, Say, set_up_process
 
-Recipe = Literal["kuramoto-sivashinsky", "kuramoto-sivashinsky/training", "kuramoto-sivashinsky/testing"]
+if TYPE_CHECKING:
+    from eddygrad.datasets.recipes.recipe import Recipe as Data
+
+Recipe = Literal[
+    "kuramoto-sivashinsky",
+    "kuramoto-sivashinsky/training",
+    "kuramoto-sivashinsky/testing",
+    "kolmogorov/training",
+    "kolmogorov/testing",
+    "decaying-turbulence",
+    "active-turbulence",
+]
 
 
 @dataclass(kw_only=True)
@@ -23,19 +35,21 @@ class Generate(Command):
     """
 
     recipe: tyro.conf.Positional[Recipe] = "kuramoto-sivashinsky"
-    """Setting and part: training unless said otherwise."""
+    """Setting and part; kuramoto-sivashinsky alone is its training part."""
     out: Path
     """Where to: a name that ends in .nc is one file, any other a folder of shards."""
     frames: int | None = None
-    """Frames per trajectory, a frame is one time unit; by default the paper's: 5000 for training, 13 for testing."""
-    domains: tuple[float, ...] = ()
-    """Training: domain sizes D/8, L = 2 pi D; by default the paper's six."""
+    """Frames per trajectory; by default the paper's: 5000 and 13 for kuramoto-sivashinsky, 6000 and 251 for kolmogorov, 50 for active-turbulence."""
     warmup: int | None = None
-    """Frames dropped first; by default 200 for training, 400 for testing."""
-    starts: int = 10
-    """Testing: random states per domain."""
+    """Frames dropped first; by default the recipe's."""
+    domains: tuple[float, ...] = ()
+    """kuramoto-sivashinsky/training: domain sizes D/8, L = 2 pi D; by default the paper's six."""
+    reynolds: tuple[float, ...] = ()
+    """kolmogorov/training and decaying-turbulence: Reynolds numbers; by default the paper's six, and 1000."""
+    starts: int | None = None
+    """Random starts per domain or Reynolds number; by default 10 and 6 for the testing parts, 8 for decaying-turbulence, else 1."""
     seed: int = 0
-    """Testing: seed of the random states."""
+    """Seed of the random starts."""
     shard_samples: int | None = None
     """Trajectories per shard; by default about 256 MiB."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -46,16 +60,40 @@ class Generate(Command):
     def run(self, say: Say) -> Outcome:
         import torch
 
-        from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
-
         set_up_process(self.threads, self.device)
-        warmup: dict[str, Any] = {} if self.warmup is None else {"warmup": self.warmup}
-        if self.recipe != "kuramoto-sivashinsky/testing":
-            recipe = ks.training(5000 if self.frames is None else self.frames, self.domains or ks.TRAINING_DOMAINS, **warmup)
-        else:
-            recipe = ks.testing(self.starts, (13 if self.frames is None else self.frames) - 1, seed=self.seed, **warmup)
+        recipe = self._recipe()
         data = recipe.generate(
             self.out, progress=not self.json, store_dtype=getattr(torch, self.dtype), shard_samples=self.shard_samples, device=self.device
         )
         say(f"{self.out}: {data!r}")
         return Outcome({"path": str(self.out), "samples": data.samples, "frames": data.frames, "dt": data.dt, "stepper": data.attrs["stepper"]})
+
+    def _recipe(self) -> Data:
+        from eddygrad.datasets.recipes import active_turbulence, kolmogorov
+        from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
+
+        makers: dict[str, tuple[Callable[..., Data], dict[str, str]]] = {
+            "kuramoto-sivashinsky/training": (ks.training, {"frames": "frames", "domains": "domains", "warmup": "warmup"}),
+            "kuramoto-sivashinsky/testing": (ks.testing, {"horizon": "frames", "starts_per_domain": "starts", "warmup": "warmup", "seed": "seed"}),
+            "kolmogorov/training": (
+                kolmogorov.training,
+                {"frames": "frames", "reynolds": "reynolds", "samples": "starts", "warmup": "warmup", "seed": "seed"},
+            ),
+            "kolmogorov/testing": (kolmogorov.testing, {"horizon": "frames", "starts": "starts", "warmup": "warmup", "seed": "seed"}),
+            "decaying-turbulence": (
+                kolmogorov.decaying,
+                {"frames": "frames", "reynolds": "reynolds", "samples": "starts", "warmup": "warmup", "seed": "seed"},
+            ),
+            "active-turbulence": (active_turbulence.window, {"frames": "frames", "samples": "starts", "warmup": "warmup", "seed": "seed"}),
+        }
+        name = f"{self.recipe}/training" if self.recipe == "kuramoto-sivashinsky" else self.recipe
+        make, options = makers[name]
+        given = {option: getattr(self, option) for option in ("frames", "warmup", "domains", "reynolds", "starts")}
+        given = {option: value for option, value in given.items() if value not in (None, ())}
+        strange = sorted(set(given) - set(options.values()))
+        if strange:
+            raise ValueError(f"generate: {name} has no --{strange[0]}; it takes {', '.join(sorted('--' + o for o in options.values()))}")
+        if "horizon" in options and "frames" in given:
+            given["frames"] -= 1
+        values = {argument: given[option] for argument, option in options.items() if option in given}
+        return make(**values, **({"seed": self.seed} if "seed" in options else {}))
