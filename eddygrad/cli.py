@@ -20,6 +20,7 @@ from eddygrad.commands.command import Command, Outcome
 COMMANDS = {
     "generate": "make a data set of a paper's setting",
     "simulate": "run a solver and draw what it does in space and time",
+    "plot": "draw a trajectory of a data set, or make a film of it",
     "train": "train a network that corrects or replaces a solver",
     "evaluate": "score a trained network, or baselines alone, on test data",
     "compare": "compare unrolling modalities (ONE, NOG, WIG), with estimate, table and report",

@@ -1,0 +1,125 @@
+"""Pictures and animations of two-dimensional flows."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import ArrayLike, NDArray
+
+from eddygrad.studies.look import styled
+from eddygrad.training.checkpoint import write_atomically
+
+ANIMATIONS = (".gif", ".mp4")
+_INCHES = 2.1  # side of a panel
+_QUANTILE = 0.995  # of the sizes: a few extreme values do not set the colours
+
+
+@styled
+def planes(
+    frames: ArrayLike, names: Sequence[str], times: Sequence[float], lengths: tuple[float, float], title: str = "", scales: Sequence[float] = ()
+) -> Figure:
+    """Fields of a plane flow: a row per channel, a column per time, x to the right and y upwards.
+
+    Args:    frames: (T, C, nx, ny). names: of the channels, with units if they have some. times: of the frames. lengths: of the box's sides.
+             scales: value of the darkest colour per channel; default, what 99.5 % of the sizes stay below.
+    Returns: the figure; every row has its own colour scale, symmetric about zero where the field has both signs.
+    Raises:  ValueError if the frames are not (times, names, nx, ny).
+    """
+    values = _checked(frames, names, times)
+    figure, _ = _panels(values, names, [f"t = {t:g}" for t in times], lengths, title, scales or _scales(values))
+    return figure
+
+
+@styled
+def animate(
+    frames: ArrayLike, names: Sequence[str], times: Sequence[float], lengths: tuple[float, float], path: Path, fps: int = 15, title: str = ""
+) -> None:
+    """The same fields as a film, a panel per channel: .gif, or .mp4 where the program ffmpeg is installed. Written whole or not at all.
+
+    Raises: ValueError for another kind of file, no ffmpeg, or frames that are not (times, names, nx, ny).
+    """
+    values = _checked(frames, names, times)
+    check_animation(path)
+    swapped = values[:1].swapaxes(0, 1)  # channels side by side
+    figure, images = _panels(swapped, [""], list(names), lengths, title, [])
+    for image, scale, field in zip(images, _scales(values), values.swapaxes(0, 1)):
+        _colours(image, field, scale)
+    clock = figure.supxlabel("", fontsize=9)
+
+    def draw(k: int) -> list[AxesImage]:
+        for image, field in zip(images, values[k]):
+            image.set_data(field.T)
+        clock.set_text(f"t = {times[k]:.4g}")
+        return images
+
+    film = FuncAnimation(figure, draw, frames=len(values), blit=False)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / path.name
+        film.save(made, writer=PillowWriter(fps=fps) if path.suffix == ".gif" else FFMpegWriter(fps=fps), dpi=110)
+        write_atomically(path, made.read_bytes())
+
+
+def check_animation(path: Path) -> None:
+    """Raise ValueError for a kind of film that cannot be made here."""
+    if path.suffix not in ANIMATIONS:
+        raise ValueError(f"animation: expected a name that ends in one of {', '.join(ANIMATIONS)}, got {path}")
+    if path.suffix == ".mp4" and not FFMpegWriter.isAvailable():
+        raise ValueError(f"animation: {path} needs the program ffmpeg, which is not on the PATH; install it, or write a .gif")
+
+
+def _panels(
+    values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], lengths: tuple[float, float], title: str, scales: Sequence[float]
+) -> tuple[Figure, list[AxesImage]]:
+    """Panels (columns, rows, nx, ny)."""
+    aspect = lengths[1] / lengths[0]
+    size = (0.9 + _INCHES * len(columns), 0.7 + (_INCHES * aspect + 0.15) * len(rows))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
+    grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    images = []
+    for i, line in enumerate(grid):
+        for j, axes in enumerate(line):
+            image = _image(axes, values[j, i], lengths)
+            if scales:
+                _colours(image, values[:, i], scales[i])
+            images.append(image)
+            if i == 0:
+                axes.set_title(columns[j])
+        line[0].set_ylabel("y")
+        if scales:
+            bar = figure.colorbar(images[-1], ax=list(line), label=rows[i], extend="both", aspect=16, pad=0.02)
+            bar.outline.set_visible(False)
+    for axes in grid[-1]:
+        axes.set_xlabel("x")
+    if title:
+        figure.suptitle(title, fontsize=9.5, fontweight="bold")
+    return figure, images
+
+
+def _image(axes: Axes, field: NDArray[np.float64], lengths: tuple[float, float]) -> AxesImage:
+    axes.grid(False)
+    return axes.imshow(field.T, origin="lower", extent=(0.0, lengths[0], 0.0, lengths[1]), interpolation="nearest")
+
+
+def _colours(image: AxesImage, field: NDArray[np.float64], scale: float) -> None:
+    signed = field.min() < -0.05 * scale
+    image.set_cmap("RdBu_r" if signed else "viridis")
+    image.set_clim(-scale if signed else 0.0, scale)
+
+
+def _scales(values: NDArray[np.float64]) -> list[float]:
+    return [max(float(np.quantile(abs(field), _QUANTILE)), 1e-12) for field in values.swapaxes(0, 1)]
+
+
+def _checked(frames: ArrayLike, names: Sequence[str], times: Sequence[float]) -> NDArray[np.float64]:
+    values = np.asarray(frames, dtype=np.float64)
+    if values.ndim != 4 or values.shape[:2] != (len(times), len(names)):
+        raise ValueError(f"planes: expected frames ({len(times)} times, {len(names)} channels, nx, ny), got {values.shape}")
+    return values
