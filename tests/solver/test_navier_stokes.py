@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eddygrad.solver.equations.burgers import Burgers
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity, NavierStokesVorticity
+from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
 from eddygrad.solver.rollout import repeat
@@ -257,3 +258,18 @@ def test_a_mode_that_the_grid_drops_is_named() -> None:
         ETDRK(NavierStokesVorticity(forcing_amplitude=1.0, forcing_mode=11), PLANE, dt=0.1).at({}, w)
     with pytest.raises(ValueError, match=r"channels \['vorticity'\], got 2"):
         ETDRK(NavierStokesVorticity(), PLANE, dt=0.1).at({}, torch.zeros(1, 2, 32, 32, dtype=torch.float64))
+
+
+def test_an_eddy_viscosity_drains_energy_by_the_work_of_its_stresses() -> None:
+    """d<|u|^2>/2 dt of the model's term alone is -2 <nu_t S_ij S_ij>, nu_t = l^2 |S|; without a mixing length it is the plain flow."""
+    grid, length = Grid((32, 32)), 0.15
+    u = leray(random_fourier(grid, 2, 2, bandlimit=5, seed=11), grid)
+    model, plain = _nonlinear(SmagorinskyVelocity(mixing_length=length), grid, u), _nonlinear(NavierStokesVelocity(), grid, u)
+    torch.testing.assert_close(_nonlinear(SmagorinskyVelocity(), grid, u), plain, rtol=0, atol=1e-13)
+    gradients = [[derivative(u[:, i], grid, [int(a == j) for a in range(2)]) for j in range(2)] for i in range(2)]
+    strain = [[0.5 * (gradients[i][j] + gradients[j][i]) for j in range(2)] for i in range(2)]
+    square = sum(strain[i][j].square() for i in range(2) for j in range(2))
+    assert isinstance(square, Tensor)
+    drained = (length**2 * torch.sqrt(2 * square) * 2 * square).mean((-2, -1))
+    work = -(u * (model - plain)).sum(1).mean((-2, -1))
+    torch.testing.assert_close(work, drained, rtol=1e-10, atol=0)

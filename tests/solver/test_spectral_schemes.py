@@ -13,6 +13,7 @@ from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.equations.burgers import Burgers
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity, NavierStokesVorticity
+from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
 from eddygrad.solver.rollout import repeat
@@ -50,6 +51,11 @@ EQUATIONS = {
         {"viscosity": (0.1, 0.2), "drag": (0.1, 0.3), "hyperviscosity": (1e-6, 2e-6), "forcing_amplitude": (1.0, 0.5)},
     ),
     "velocity 3-D": (NavierStokesVelocity(dimension=3, forcing_mode=2), Grid((8, 8, 6)), {"viscosity": (0.1, 0.2), "forcing_amplitude": (1.0, 0.5)}),
+    "smagorinsky": (
+        SmagorinskyVelocity(forcing_mode=2),
+        Grid((10, 12)),
+        {"viscosity": (0.1, 0.2), "drag": (0.1, 0.3), "forcing_amplitude": (1.0, 0.5), "mixing_length": (0.2, 0.4)},
+    ),
     "active velocity": (
         ActiveTurbulenceVelocity(),
         Grid((12, 10)),
@@ -127,8 +133,9 @@ def test_the_adjoint_is_autograds(scheme: str, equation: str) -> None:
 @ALL_EQUATIONS
 def test_products_adjoint_is_the_gradient_of_products(equation: str) -> None:
     physics, grid, _ = EQUATIONS[equation]
-    counts = {"vorticity": (2, 2), "velocity 3-D": (3, 5), "velocity": (2, 2), "active velocity": (3, 2), "active vorticity": (3, 2)}
-    (fields_count, products_count), random = counts.get(equation, (1, 1)), torch.Generator().manual_seed(0)
+    k, values = grid.wavenumbers(), {name: getattr(physics, name, 0.0) for name in physics.parameters}
+    fields_count, products_count = len(physics.synthesis(k, values) or physics.channels), len(physics.analysis(k, values)[0])
+    random = torch.Generator().manual_seed(0)
     fields = torch.randn(fields_count, 2, *grid.shape, dtype=torch.float64, generator=random).requires_grad_()
     inside = {name: torch.full((2, *[1] * grid.ndim), 0.7, dtype=torch.float64).requires_grad_() for name in physics.inside}
     products = torch.stack(physics.products(fields.unbind(0), inside, (None,) * products_count))
