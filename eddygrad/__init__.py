@@ -25,10 +25,18 @@ if TYPE_CHECKING:
     from eddygrad.datasets.dataset import Dataset, Split, open
     from eddygrad.datasets.generate import generate
     from eddygrad.datasets.manifest import validate
+    from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity, ActiveTurbulenceVorticity
+    from eddygrad.solver.equations.burgers import Burgers
     from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
+    from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity, NavierStokesVorticity
+    from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
     from eddygrad.solver.grid import Grid
     from eddygrad.solver.rollout import Window, always, every, first, never, repeat, trajectory, unroll
+    from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
     from eddygrad.solver.schemes.etdrk import ETDRK
+    from eddygrad.solver.schemes.imex import CrankNicolsonRK
+    from eddygrad.solver.schemes.integrating_factor import IntegratingFactorRK4
+    from eddygrad.solver.sensitivity import gradient_growth
     from eddygrad.solver.step import Step, Stepper, wrap
     from eddygrad.studies.compare import Study, compare
     from eddygrad.studies.evaluate import Evaluation, Persistence, evaluate
@@ -48,11 +56,19 @@ _HOME = {
     **dict.fromkeys(("Evaluation", "Persistence", "evaluate"), "studies.evaluate"),
     **dict.fromkeys(("Recipe", "Trained", "fit"), "studies.experiment"),
     **dict.fromkeys(("Unrolled", "Unrolling"), "training.objectives.unrolled"),
+    **dict.fromkeys(("ActiveTurbulenceVelocity", "ActiveTurbulenceVorticity"), "solver.equations.active_turbulence"),
+    **dict.fromkeys(("NavierStokesVelocity", "NavierStokesVorticity"), "solver.equations.navier_stokes"),
+    "AdaptiveSubsteps": "solver.schemes.adaptive",
+    "Burgers": "solver.equations.burgers",
+    "CrankNicolsonRK": "solver.schemes.imex",
     "ETDRK": "solver.schemes.etdrk",
     "Grid": "solver.grid",
+    "IntegratingFactorRK4": "solver.schemes.integrating_factor",
     "KuramotoSivashinsky": "solver.equations.kuramoto_sivashinsky",
+    "SmagorinskyVelocity": "solver.equations.smagorinsky",
     "Tested": "studies.tested",
     "generate": "datasets.generate",
+    "gradient_growth": "solver.sensitivity",
     "space_time": "studies.space_time",
     "validate": "datasets.manifest",
 }
@@ -76,14 +92,23 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ETDRK",
+    "ActiveTurbulenceVelocity",
+    "ActiveTurbulenceVorticity",
+    "AdaptiveSubsteps",
+    "Burgers",
     "Corrected",
+    "CrankNicolsonRK",
     "Dataset",
     "Evaluation",
     "Features",
     "Grid",
+    "IntegratingFactorRK4",
     "KuramotoSivashinsky",
+    "NavierStokesVelocity",
+    "NavierStokesVorticity",
     "Persistence",
     "Recipe",
+    "SmagorinskyVelocity",
     "Split",
     "Step",
     "Stepper",
@@ -103,6 +128,7 @@ __all__ = [
     "first",
     "fit",
     "generate",
+    "gradient_growth",
     "nets",
     "never",
     "open",

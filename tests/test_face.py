@@ -52,6 +52,15 @@ def test_the_preset_is_the_paper_solver() -> None:
     assert eg.presets.kuramoto_sivashinsky(D=11.2).grid.lengths == (2 * math.pi * 11.2,)
 
 
+def test_the_presets_of_the_flows_are_the_recipes_solvers() -> None:
+    flow, at_600 = eg.recipes.kolmogorov, {"viscosity": 1 / 600}
+    u = flow.testing(1).initial_of(0)[None]
+    assert torch.equal(eg.presets.kolmogorov(600).at({}, u)(u), flow.reference().at(at_600, u)(u))
+    coarse = eg.presets.kolmogorov(600, points=32, substeps=1)
+    assert (coarse.grid, coarse.substep) == (flow.coarse().grid, flow.coarse().substep)
+    assert eg.presets.active_turbulence() == eg.recipes.active_turbulence.reference()
+
+
 def decay(u: Tensor) -> Tensor:
     return 0.9 * u
 
