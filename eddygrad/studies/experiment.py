@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from eddygrad.correctors.compose import Corrected
 from eddygrad.datasets.dataset import Dataset, Split
-from eddygrad.solver.rollout import trajectory
+from eddygrad.solver.rollout import BatchAt, trajectory
 from eddygrad.solver.step import Stepper
 from eddygrad.studies.evaluate import evaluate
 from eddygrad.studies.fits import check_fits, check_precision
 from eddygrad.studies.tested import Tested, describe_network, steppers
 from eddygrad.training import metrics
+from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.guard import Guard
 from eddygrad.training.loop import Fit, Loop, Training
 from eddygrad.training.loop import fit as train
@@ -44,6 +45,8 @@ class Recipe:
                         batch * budget / m. None switches the rule off: batch windows of any horizon, so that ONE sees 1/m of the frames
                         of nog:m; set it where modalities are compared (`eg.compare` does). `frames_per_update` tells.
         lr, schedule:   base learning rate and its course: 'constant', 'exponential', 'cosine', 'plateau', or a Schedule.
+        curriculum:     horizons of stages of equal length, the last one that of `unroll`, e.g. (1, 2, 4) for 'nog:4'; the optimiser begins anew in
+                        each. curriculum_rates: factors of lr per stage; left out, each is a tenth of the one before.
         clip, outlier:  gradient norm at which an update is scaled, and the multiple of its moving average at which it is skipped, per seed.
         validate_every: updates between validations; by default 1000, or fewer so that a short training has five.
         validation_horizon: frames that are compared there, fewer where the data hold fewer.
@@ -55,6 +58,8 @@ class Recipe:
     budget: int | None = None
     lr: float = 1e-3
     schedule: str | Schedule = "cosine"
+    curriculum: tuple[int, ...] = ()
+    curriculum_rates: tuple[float, ...] = ()
     clip: float | None = None
     outlier: float | None = None
     validate_every: int | None = None
@@ -71,8 +76,27 @@ class Recipe:
         return validation_interval(self.steps, 1000) if self.validate_every is None else self.validate_every
 
     @property
+    def course(self) -> Schedule:
+        """Learning rate over the training; with a curriculum, a `Curriculum`.
+
+        Raises: ValueError if its last horizon is not that of `unroll`.
+        """
+        plan = schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule
+        if not self.curriculum:
+            return plan
+        if self.curriculum[-1] != self.unrolling.horizon or max(self.curriculum) > self.unrolling.horizon or self.unrolling.policy == "first":
+            raise ValueError(
+                f"recipe: a curriculum climbs to the horizon of one, nog or wig, expected {self.unrolling.horizon} last, got {self.curriculum}"
+            )
+        return Curriculum(self.curriculum, self.curriculum_rates, plan)
+
+    @property
     def windows_per_update(self) -> int:
-        horizon = self.unrolling.horizon
+        """Windows of the full horizon per update and seed."""
+        return self.windows_of(self.unrolling.horizon)
+
+    def windows_of(self, horizon: int) -> int:
+        """Windows per update and seed at this horizon."""
         if self.budget is None:
             return self.batch
         if self.batch * self.budget % horizon:
@@ -192,20 +216,23 @@ def prepare(stepper: Corrected, data: Split, recipe: Recipe) -> tuple[Unrolled, 
         if part.samples:
             check_fits(stepper, part)
             check_precision(stepper, part)
-    unrolling = recipe.unrolling
-    plan = schedule(recipe.schedule) if isinstance(recipe.schedule, str) else recipe.schedule
+    unrolling, plan = recipe.unrolling, recipe.course
+    staged = isinstance(plan, Curriculum)
     training = Training(
         steps=recipe.steps,
         lr=recipe.lr,
         schedule=plan,
-        horizon=unrolling.horizon,
+        horizon=(lambda step: plan.horizon(step, recipe.steps)) if isinstance(plan, Curriculum) else unrolling.horizon,
+        restarts=plan.starts(recipe.steps)[1:] if isinstance(plan, Curriculum) else (),
         guard=Guard(clip=recipe.clip, outlier=recipe.outlier),
         validate=Validation(data.val, min(recipe.validation_horizon, data.val.frames - 2)) if data.val.samples else None,
         validate_every=recipe.validation_interval,
         checkpoint_every=recipe.checkpoint_every,
     )
     own = getattr(stepper.network, "seeds", (0,))
-    return Unrolled(stepper, unrolling), data.train.batches(recipe.windows_per_update, stepper.seeds or own[0]), training
+    by_horizon = {h: data.train.batches(recipe.windows_of(h), stepper.seeds or own[0]) for h in {*recipe.curriculum, unrolling.horizon}}
+    batch_at: BatchAt = by_horizon[unrolling.horizon] if not staged else lambda step, horizon: by_horizon[horizon](step, horizon)
+    return Unrolled(stepper, unrolling), batch_at, training
 
 
 def fit(
@@ -245,7 +272,7 @@ def fit(
         stepper = _with_seeds(stepper, tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds))
     with _threads(threads) as used:
         objective, batch_at, training = prepare(stepper, split, recipe)
-        megabytes = saved_megabytes(stepper, objective, batch_at, training.horizon_at(0))
+        megabytes = saved_megabytes(stepper, objective, batch_at, recipe.unrolling.horizon)
         begin = time.perf_counter()
         description = {"recipe": repr(recipe), "seeds": stepper.seeds, "stepper": repr(stepper), "data": split.train.fingerprint}
         title = f"fit {recipe.unrolling.name}, {recipe.frames_per_update} frames per update"

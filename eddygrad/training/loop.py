@@ -6,7 +6,7 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Training:
         schedule:      its factor over the run.
         optimizer:     parameter groups -> optimiser; Adam by default.
         horizon:       steps that `batch_at` is asked for at an update: a number, or a function of the update (curriculum).
+        restarts:      updates before which the optimiser begins anew, the weights kept (curriculum).
         guard:         clipping, outlier skipping, freezing per seed.
         validate:      stepper -> error per seed (S,), asked every `validate_every` updates and at the end.
         log_every:     updates between lines of metrics.jsonl.
@@ -50,6 +51,7 @@ class Training:
     schedule: Schedule = field(default_factory=Constant)
     optimizer: Callable[[Any], torch.optim.Optimizer] = adam
     horizon: int | Callable[[int], int] = 1
+    restarts: Collection[int] = ()
     weighting: Callable[..., Mapping[str, float | Tensor]] = field(default_factory=Uniform)
     guard: Guard = field(default_factory=Guard)
     validate: Callable[[nn.Module], Tensor] | None = None
@@ -117,6 +119,8 @@ class Loop:
     def update(self) -> Tensor:
         """One update of every seed that is alive; returns the total loss per seed (S,) before it."""
         plan = self.training
+        if self.step in plan.restarts:
+            self.optimizer = self.stack.optimizer(plan.optimizer, plan.lr)
         window = self.batch_at(self.step, plan.horizon_at(self.step))
         losses = self.objective(window)
         grads = gradients(losses, self.stack.params)
