@@ -114,7 +114,10 @@ def _spans(n: int, keep: Keep) -> list[range]:
 
 
 def _again(fn: Callable[[Tensor], Any], state: Tensor) -> Any:
-    """fn(state), run a second time in the backward pass instead of keeping its graph. A step is a function, so no random state is kept."""
+    """fn(state), run a second time in the backward pass instead of keeping its graph.
+
+    A step is a function, so no random state is kept: a network with dropout would draw anew. What an observer is told, it is told twice.
+    """
     return checkpoint(fn, state, use_reentrant=False, preserve_rng_state=False)
 
 

@@ -33,7 +33,7 @@ def gradient_growth(step: Step, u: Tensor, n: int, limit: float = 10.0, seed: in
         g_0 = v,   g_{j+1} = (d step / du)^T at u_{n-j-1} g_j,   growth_j = |g_j| / |g_0|          Trevisan and Pancotti 1998
     Args:    step: bound and differentiable. u: first states (B, C, *grid). limit: growth that the suggested horizon allows.
     Returns: see `GradientGrowth`. Memory is that of n states and the graph of one step.
-    Raises:  ValueError for n < 1, a limit of at most one, or a step whose result carries no gradient.
+    Raises:  ValueError for n < 1, a limit of at most one, a step whose result carries no gradient, or a trajectory that blows up.
     """
     if n < 1 or not limit > 1:
         raise ValueError(f"gradient_growth: needs n >= 1 and a limit above 1, got n={n}, limit={limit}")
@@ -41,6 +41,8 @@ def gradient_growth(step: Step, u: Tensor, n: int, limit: float = 10.0, seed: in
     with torch.no_grad():
         for k in range(n - 1):
             states.append(step(states[-1], k))
+    if not bool(torch.isfinite(states[-1]).all()):
+        raise ValueError(f"gradient_growth: the trajectory is not finite after {n - 1} steps; take a smaller dt or fewer steps")
     g = torch.randn(u.shape, dtype=u.dtype, generator=generator(seed, "gradient growth")).to(u.device)
     norms = [_norm(g)]
     for k in reversed(range(n)):
@@ -56,7 +58,7 @@ def gradient_growth(step: Step, u: Tensor, n: int, limit: float = 10.0, seed: in
     lag = torch.arange(n + 1, dtype=torch.float64)
     centred = lag - lag.mean()
     exponent = float((centred * median.log().cpu()).sum() / centred.square().sum())
-    outside = ((median > limit) | (median < 1 / limit)).nonzero().flatten()
+    outside = (~((median <= limit) & (median >= 1 / limit))).nonzero().flatten()
     horizon = n if len(outside) == 0 else int(outside[0]) - 1
     return GradientGrowth(lag, median, samples, exponent, horizon, limit)
 

@@ -213,7 +213,7 @@ def test_the_nyquist_modes_of_a_plane_have_no_direction() -> None:
     [
         ({"order": 5}, "order must be 1, 2, 3 or 4, got 5"),
         ({"dt": 0.0}, "dt must be positive"),
-        ({"substeps": 0}, "substeps at least 1"),
+        ({"substeps": 0}, "substeps a whole number of at least 1"),
         ({"dealias": 1.5}, "fraction must be in"),
         ({"realisation": "quick"}, "realisation must be"),
         ({"grid": Grid((8, 8))}, "lives in 1-D, got a grid of shape"),

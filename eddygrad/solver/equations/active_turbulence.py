@@ -135,5 +135,7 @@ class ActiveTurbulenceVorticity(_ActiveTurbulence):
 
 
 def _only_mean(k: Wavenumbers) -> Tensor:
-    """1 for the mean, 0 for every other mode."""
-    return (square(k) == 0).to(torch.float64)
+    """1 for the mean, 0 for every other mode: the first entry of the spectrum, wherever else wavenumbers may vanish."""
+    mean = torch.zeros_like(square(k))
+    mean[..., 0, 0] = 1
+    return mean

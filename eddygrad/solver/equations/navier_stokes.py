@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +34,19 @@ class _NavierStokes:
 
     inside: ClassVar[tuple[str, ...]] = ()
     dealias: ClassVar[float | None] = 2 / 3
+
+    def __post_init__(self) -> None:
+        if self.forcing_mode < 1 or self.hyper_power < 1:
+            raise ValueError(f"Navier-Stokes: forcing_mode and hyper_power must be at least 1, got {self.forcing_mode} and {self.hyper_power}")
+
+    def _for_residual(self, params: Values | None, zero: tuple[str, ...]) -> dict[str, Tensor | float]:
+        """Own values under the given ones. Raises ValueError where one of `zero` is not zero: the residual has no such term."""
+        own = {name: getattr(self, name) for name in type(self).parameters if name in type(self).__dataclass_fields__}
+        values = {**own, **(params or {})}
+        for name in zero:
+            if isinstance(values[name], Tensor) or values[name] != 0:
+                raise ValueError(f"residual: {name} must be zero; give its force as params['forcing'], or use the solver")
+        return values
 
     def _damping(self, k: Wavenumbers, params: Values) -> Tensor:
         """-nu k^2 - nu_h k^(2p) - drag"""
@@ -106,9 +119,11 @@ class NavierStokesVorticity(_NavierStokes):
         return {0: {(0, n): -0.5 * params["forcing_amplitude"] * wavenumber}}
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        """w_t + (U + u) w_x + (V + v) w_y - nu (w_xx + w_yy) + drag w - curl f, zero on a solution; hyperviscosity must be zero."""
-        own = {name: getattr(self, name) for name in self.parameters if hasattr(self, name)}
-        d, p = partials, {**own, "forcing": 0.0, **(params or {})}
+        """w_t + (U + u) w_x + (V + v) w_y - nu (w_xx + w_yy) + drag w - curl f, zero on a solution.
+
+        curl f is params["forcing"], at the points of the partials. Raises: ValueError for hyperviscosity, or a force by its amplitude.
+        """
+        d, p = partials, {"forcing": 0.0, **self._for_residual(params, ("hyperviscosity", "forcing_amplitude"))}
         carried = (d["u"] + p["mean_u"]) * d["w_x"] + (d["v"] + p["mean_v"]) * d["w_y"]
         return d["w_t"] + carried - p["viscosity"] * (d["w_xx"] + d["w_yy"]) + p["drag"] * d["w"] - p["forcing"]
 
@@ -130,6 +145,7 @@ class NavierStokesVelocity(_NavierStokes):
     needs: ClassVar[tuple[str, ...]] = ("u", "v", "u_t", "v_t", "u_x", "u_y", "v_x", "v_y", "u_xx", "u_yy", "v_xx", "v_yy", "p_x", "p_y")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dimension not in (2, 3):
             raise ValueError(f"NavierStokesVelocity: dimension must be 2 or 3, got {self.dimension}")
 
@@ -196,10 +212,14 @@ class NavierStokesVelocity(_NavierStokes):
         return {0: {(0, n): half} if self.dimension == 2 else {(0, n, 0): half, (0, -n, 0): -half}}
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        """Both components of u_t + (u . grad) u + grad p - nu lap u + drag u - f in two dimensions, stacked; zero on a solution."""
-        own = {name: getattr(self, name) for name in self.parameters if hasattr(self, name)}
-        d, p = partials, {**own, "forcing": (0.0, 0.0), **(params or {})}
-        forcing: Sequence[Tensor | float] = p["forcing"]
+        """Both components of u_t + (u . grad) u + grad p - nu lap u + drag u - f in two dimensions, stacked; zero on a solution.
+
+        f is params["forcing"], two fields. Raises: ValueError for hyperviscosity, a force by its amplitude, or three dimensions.
+        """
+        if self.dimension != 2:
+            raise ValueError("residual: of the velocity form is written for two dimensions")
+        d, p = partials, self._for_residual(params, ("hyperviscosity", "forcing_amplitude"))
+        forcing: Any = p.get("forcing", (0.0, 0.0))
         rows = []
         for c, name in enumerate(("u", "v")):
             carried = d["u"] * d[f"{name}_x"] + d["v"] * d[f"{name}_y"]

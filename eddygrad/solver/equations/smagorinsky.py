@@ -29,6 +29,9 @@ class SmagorinskyVelocity:
     forcing_mode: int = 4
     mixing_length: float = 0.0
 
+    def __post_init__(self) -> None:
+        _ = self._resolved  # checks what they share
+
     name: ClassVar[str] = "smagorinsky"
     channels: ClassVar[tuple[str, ...]] = ("velocity_x", "velocity_y")
     parameters: ClassVar[Mapping[str, str]] = {
@@ -59,13 +62,13 @@ class SmagorinskyVelocity:
         """Those of the flow, and the stresses tau_11 and tau_12 = 2 l^2 |S| S_1j, |S| = 2 sqrt(S_11^2 + S_12^2)."""
         flow = self._resolved.products(fields[:2], params, out[:2])
         s11, s12 = fields[2:]
-        eddy = 4 * params["mixing_length"] ** 2 * torch.hypot(s11, s12)
+        eddy = 4 * params["mixing_length"] ** 2 * _size(s11, s12)
         return (*flow, torch.mul(eddy, s11, out=out[2]), torch.mul(eddy, s12, out=out[3]))
 
     def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         flow, _ = self._resolved.products_adjoint(fields[:2], params, grad[:2])
         (s11, s12), (g11, g12), length = fields[2:], grad[2:], params["mixing_length"]
-        size = torch.hypot(s11, s12)
+        size = _size(s11, s12)
         along = s11 * g11 + s12 * g12
         turned = torch.where(size > 0, along / size.clamp_min(torch.finfo(size.dtype).tiny), 0.0)
         strain = 4 * length**2 * torch.stack([size * g11 + s11 * turned, size * g12 + s12 * turned])
@@ -85,3 +88,9 @@ class SmagorinskyVelocity:
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         raise NotImplementedError("smagorinsky: a model of the unresolved flow; train on the residual of NavierStokesVelocity instead")
+
+
+def _size(s11: Tensor, s12: Tensor) -> Tensor:
+    """sqrt(S_11^2 + S_12^2), with gradient zero where there is no strain."""
+    square = s11 * s11 + s12 * s12
+    return torch.where(square > 0, torch.where(square > 0, square, 1.0).sqrt(), 0.0)

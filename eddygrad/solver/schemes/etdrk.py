@@ -54,16 +54,16 @@ class ETDRK(SpectralScheme):
     def program(self, symbol: Tensor, dtype: torch.dtype) -> RungeKutta:
         return RungeKutta.of(etdrk(self.order, self.substep * symbol), self.substep, dtype)
 
-    def _step(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, force: Tensor | None = None) -> Step:
+    def _step(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, forcing: Tensor | None = None) -> Step:
         small = self.realisation == "dense" or (self.realisation == "auto" and self.grid.shape[-1] <= _DENSE_LIMIT)
-        if not (small and self._can_be_dense and force is None and all(v.numel() == 1 for v in values.values())):
-            return super()._step(values, dtype, device, force)
+        if not (small and self._can_be_dense and forcing is None and all(v.numel() == 1 for v in values.values())):
+            return super()._step(values, dtype, device, forcing)
         assert isinstance(self.equation, ConservativeLine)
         shared = {name: value.reshape(1) for name, value in values.items()}
         k, params = self.band.wavenumbers(shared.get("length"), device), self._values(shared)
         (symbol,), ((flux,),) = self.equation.symbol(k, params), self.equation.analysis(k, params)
         if self.equation.forcing(k, params):
-            return super()._step(values, dtype, device, force)
+            return super()._step(values, dtype, device, forcing)
         assert flux is not None
         flux = self.substep * flux * self.band.directed(device)
         return DenseStep(

@@ -32,7 +32,7 @@ class CrankNicolsonRK(SpectralScheme):
     As a whole the method has order 2: the explicit part alone has its own. Stable for any L <= 0, with modes of large h |L| damped slowly.
 
     Args: equation, grid, dt, substeps, dealias, gradient: see `SpectralScheme`. explicit: 2, 3 or 4, order of the explicit part.
-    Raises: ValueError for another order.
+    Raises: ValueError for another order; at binding, for a substep that is too long for a growing mode.
     """
 
     explicit: int = 4
@@ -46,6 +46,8 @@ class CrankNicolsonRK(SpectralScheme):
         alpha, beta, gamma = _TABLES[self.explicit]
         h = self.substep
         mu = [0.5 * h * (b - a) for a, b in pairwise(alpha)]
+        if float(symbol.detach().real.max()) * max(mu) >= 1:
+            raise ValueError(f"CrankNicolsonRK: a mode grows at {float(symbol.detach().real.max()):.3g}, too fast for substeps of {h:.3g}; take more")
         return LowStorage(
             beta,
             tuple(((1 + m * symbol) / (1 - m * symbol)).to(dtype) for m in mu),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from eddygrad.solver.schemes.program import Program
 from eddygrad.solver.schemes.spectral import Bound, SpectralStep
 from eddygrad.solver.schemes.term import LinearMap, NonlinearTerm
 from eddygrad.solver.step import Observer, Params, Step
-from eddygrad.solver.transforms import dealias_mask
+from eddygrad.solver.transforms import dealias_mask, nyquist_free
 
 Values = Mapping[str, Tensor | float]
 
@@ -48,8 +49,8 @@ class SpectralScheme(abc.ABC):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        if not self.dt > 0 or self.substeps < 1:
-            raise ValueError(f"{name}: dt must be positive and substeps at least 1, got dt={self.dt}, substeps={self.substeps}")
+        if not self.dt > 0 or self.substeps < 1 or self.substeps != int(self.substeps):
+            raise ValueError(f"{name}: dt must be positive and substeps a whole number of at least 1, got dt={self.dt}, substeps={self.substeps}")
         if self.grid.ndim != self.equation.ndim:
             raise ValueError(f"{name}: {self.equation.name} lives in {self.equation.ndim}-D, got a grid of shape {self.grid.shape}")
         if self.gradient not in ("adjoint", "autograd"):
@@ -82,41 +83,48 @@ class SpectralScheme(abc.ABC):
 
         Names that the equation does not have may stand beside its own, for networks and other solvers see the same mapping; "t0" always may.
         "forcing" (1 or B, C, *grid) is a force that is constant in time [unit of the state / s], beside the equation's own.
+        Differentiable once, backwards; for `torch.func.jvp`, `vmap` and second derivatives build the scheme with gradient="autograd".
         Raises: ValueError for an unknown name that nearly is a known one ("Length"), for any unknown name where none of the equation's own
                 is given ({"L": 99} would run on the grid's length), and for values that are neither numbers nor one per sample.
         """
         self.grid.check(like)
+        if like.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"state: expected float32 or float64, got {str(like.dtype).removeprefix('torch.')}; transforms have no other precision")
         if like.shape[-self.grid.ndim - 1] != len(self.equation.channels):
             raise ValueError(f"state: {self.equation.name} has the channels {list(self.equation.channels)}, got {like.shape[-self.grid.ndim - 1]}")
         check_names(params, self.equation)
         given = {name: params[name] for name in self.equation.parameters if name in params and name != "forcing"}
-        values = {name: per_sample(name, value, self.grid.ndim) for name, value in given.items()}
-        force = self._force(params["forcing"], like) if "forcing" in params and "forcing" in self.equation.parameters else None
+        values = {name: per_sample(name, value, like, self.grid.ndim) for name, value in given.items()}
+        forcing = self._forcing(params, like)
+        _check_rows({**values, **({} if forcing is None else {"forcing": forcing})})
         if any(v.requires_grad for v in values.values()):
-            return self._step(values, like.dtype, like.device, force)
+            return self._step(values, like.dtype, like.device, forcing)
         distinct, index = _distinct(values)
+        if forcing is None and len(distinct) == 1:
+            return _shared(self, tuple(values), distinct, like.dtype, like.device)
         bound = _table(self, tuple(values), distinct, like.dtype, like.device)
         if len(distinct) > 1:
             with ordinary_tensors():
                 bound = bound.mapped(lambda t: t[index] if t.shape[0] > 1 else t)
-        if force is None and len(distinct) == 1:
-            return _shared(self, tuple(values), distinct, like.dtype, like.device)
-        return self._spectral(bound, force)
+        return self._spectral(bound, forcing)
 
-    def _step(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, force: Tensor | None = None) -> Step:
+    def _step(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, forcing: Tensor | None = None) -> Step:
         """The step for these values, built anew: they may carry a graph."""
-        return self._spectral(self.bind(values, dtype, device), force, plain="length" in values and values["length"].requires_grad)
+        return self._spectral(self.bind(values, dtype, device), forcing, plain="length" in values and values["length"].requires_grad)
 
-    def _spectral(self, bound: Bound, force: Tensor | None = None, plain: bool = False) -> Step:
-        if force is not None:
-            own = bound.term.force
-            bound = Bound(bound.program, replace(bound.term, force=force if own is None else own + force))
-        like = bound.program.tensors[0]
-        return SpectralStep(bound, self.band, self.substeps, self._constraint(like.dtype, like.device), plain or self.gradient == "autograd")
+    def _spectral(self, bound: Bound, forcing: Tensor | None = None, plain: bool = False) -> Step:
+        if forcing is not None:
+            with nullcontext() if forcing.requires_grad else ordinary_tensors():
+                own, given = bound.term.force, self._transformed(forcing, bound)
+                bound = replace(bound, term=replace(bound.term, force=given if own is None else own + given))
+        return SpectralStep(bound, self.band, self.substeps, plain or self.gradient == "autograd")
 
-    def _constraint(self, dtype: torch.dtype, device: torch.device) -> LinearMap | None:
-        """Directions do not depend on the domain length, which is one for all axes where it is given per sample."""
-        table = self.equation.constraint(self.band.wavenumbers(device=device))
+    def _constraint(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str) -> LinearMap | None:
+        """By directed wavenumbers: a Nyquist mode has none along its axis. Directions do not depend on how long a box is that has one length."""
+        length = torch.ones((), dtype=torch.float64, device=device) if "length" in values else None
+        k = [axis * nyquist_free(self.grid, a, device) for a, axis in enumerate(self.grid.wavenumbers(length, device))]
+        k[-1] = k[-1][..., : self.band.columns]
+        table = self.equation.constraint(tuple(k))
         return None if table is None else _map(table, lambda e: _rows(e, self.band)[0].to(dtype))
 
     def bind(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str) -> Bound:
@@ -130,7 +138,7 @@ class SpectralScheme(abc.ABC):
         def entry(e: Tensor) -> Tensor:
             return _rows((e * directed).to(complex_dtype), band)
 
-        symbols = [_rows(s, band) for s in equation.symbol(k, params)]
+        symbols = [_rows(torch.complex(s.real, s.imag * directed) if s.is_complex() else s, band) for s in equation.symbol(k, params)]
         symbol = torch.stack(torch.broadcast_tensors(*symbols), 1)
         table = equation.synthesis(k, params)
         inside = {name: torch.as_tensor(params[name], dtype=torch.float64, device=device) for name in equation.inside}
@@ -139,13 +147,14 @@ class SpectralScheme(abc.ABC):
             band,
             None if table is None else _map(table, entry),
             _map(equation.analysis(k, params), entry),
-            {name: value.reshape(-1, *[1] * self.grid.ndim).to(dtype) for name, value in inside.items()},
+            {name: value.reshape(-1, *[1] * self.grid.ndim).to(dtype, copy=True) for name, value in inside.items()},
             self._own_force(k, params, complex_dtype, device),
         )
-        return Bound(self.program(symbol, complex_dtype), term)
+        return Bound(self.program(symbol, complex_dtype), term, self._constraint(values, complex_dtype, device))
 
     def _values(self, values: Mapping[str, Tensor]) -> dict[str, Tensor | float]:
-        own = {name: getattr(self.equation, name) for name in self.equation.parameters if hasattr(self.equation, name)}
+        fields: Any = getattr(self.equation, "__dataclass_fields__", {})
+        own = {name: getattr(self.equation, name) for name in self.equation.parameters if name in fields}
         return {**own, **values}
 
     def _own_force(self, k: tuple[Tensor, ...], params: Values, dtype: torch.dtype, device: torch.device | str) -> Tensor | None:
@@ -167,16 +176,23 @@ class SpectralScheme(abc.ABC):
                 force = force + only * (value * place).unsqueeze(1)
         return force.to(dtype)
 
-    def _force(self, forcing: Tensor | float, like: Tensor) -> Tensor:
-        """The transform of a force that is given as a field."""
+    def _forcing(self, params: Params, like: Tensor) -> Tensor | None:
+        """A force that is given as a field, (1 or B, C, *grid)."""
+        if "forcing" not in params:
+            return None
+        if "forcing" not in self.equation.parameters:
+            raise ValueError(f"params: {self.equation.name} takes no 'forcing'; leave it out")
+        forcing = params["forcing"]
         shape = like.shape[-self.grid.ndim - 1 :]
         if not isinstance(forcing, Tensor) or forcing.shape[-self.grid.ndim - 1 :] != shape or forcing.ndim > like.ndim + 1:
             got = tuple(forcing.shape) if isinstance(forcing, Tensor) else forcing
             raise ValueError(f"params: 'forcing' must be a field ([batch,] {', '.join(map(str, shape))}), got {got}")
-        h = self.band.fft(forcing.to(like.device, like.dtype).reshape(-1, *shape))
-        mask, constraint = self.band.mask(like.device), self._constraint(h.dtype, like.device)
+        return forcing.to(like.device, like.dtype).reshape(-1, *shape)
+
+    def _transformed(self, forcing: Tensor, bound: Bound) -> Tensor:
+        h, mask = self.band.fft(forcing), self.band.mask(forcing.device)
         h = h if mask is None else h * mask.to(h.dtype)
-        return h if constraint is None else constraint(h.unbind(1), 1)
+        return h if bound.constraint is None else bound.constraint(h.unbind(1), 1)
 
 
 def _map(table: Sequence[Sequence[Tensor | None]], entry: Callable[[Tensor], Tensor]) -> LinearMap:
@@ -194,27 +210,39 @@ def check_names(params: Params, equation: SpectralEquation) -> None:
     known = sorted(own | {"length", "t0"})
     unknown = sorted(set(params) - set(known))
     for name in unknown:
-        near = get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.8)
+        lower = {k.lower(): k for k in known}
+        near = get_close_matches(name.lower(), lower, n=1, cutoff=0.8)
         if near:
-            raise ValueError(f"params: {equation.name} has no {name!r}, got {sorted(params)}; did you mean {near[0]!r}?")
+            raise ValueError(f"params: {equation.name} has no {name!r}, got {sorted(params)}; did you mean {lower[near[0]]!r}?")
     if unknown and own and own.isdisjoint(params):
         raise ValueError(
             f"params: {equation.name} has {sorted(own)}, got {unknown}; rename it, or give {sorted(own)[0]!r} too if others need {unknown[0]!r}"
         )
 
 
-def per_sample(name: str, value: Tensor | float, ndim: int) -> Tensor:
-    """(1 or B, *1) in float64: a number for all, or (batch, 1, *1), with stacked seeds (seeds, batch, 1, *1).
+def per_sample(name: str, value: Tensor | float, like: Tensor, ndim: int) -> Tensor:
+    """(1 or B or S B, *1) in float64 on the state's device: a number for all, (batch, 1, *1), or with stacked seeds (seeds, batch or 1, 1, *1).
 
-    Raises: ValueError for any other shape.
+    Raises: ValueError for any other shape, and for a length that is not positive.
     """
-    if not isinstance(value, Tensor):
-        return torch.tensor(float(value), dtype=torch.float64).reshape(1, *[1] * ndim)
+    value = value if isinstance(value, Tensor) else torch.tensor(float(value), dtype=torch.float64)
+    if name == "length" and not bool(((value > 0) & torch.isfinite(value)).all()):
+        raise ValueError(f"params: 'length' must be positive and finite, got {value.detach().flatten().tolist()[:4]}")
+    value = value.to(like.device, torch.float64)
     if value.numel() == 1:
-        return value.to(torch.float64).reshape(1, *[1] * ndim)
+        return value.reshape(1, *[1] * ndim)
     if value.ndim < ndim + 2 or any(n != 1 for n in value.shape[-ndim - 1 :]):
         raise ValueError(f"params: {name!r} must be a number or (batch, {', '.join(['1'] * (ndim + 1))}), got {tuple(value.shape)}")
-    return value.to(torch.float64).reshape(-1, *[1] * ndim)
+    if value.ndim == ndim + 3 and value.shape[1] == 1:  # one per seed: the same for every sample of it
+        value = value.expand(value.shape[0], like.shape[0], *value.shape[2:])
+    return value.reshape(-1, *[1] * ndim)
+
+
+def _check_rows(values: Mapping[str, Tensor]) -> None:
+    count = max((len(v) for v in values.values()), default=1)
+    for name, value in values.items():
+        if len(value) not in (1, count):
+            raise ValueError(f"params: {name!r} has {len(value)} samples, others {count}; give a number or one value per sample")
 
 
 def _distinct(values: Mapping[str, Tensor]) -> tuple[tuple[tuple[float, ...], ...], Tensor]:
@@ -223,9 +251,6 @@ def _distinct(values: Mapping[str, Tensor]) -> tuple[tuple[tuple[float, ...], ..
         return ((),), torch.zeros(1, dtype=torch.long)
     columns = [v.detach().reshape(-1) for v in values.values()]
     count = max(len(c) for c in columns)
-    for name, column in zip(values, columns):
-        if len(column) not in (1, count):
-            raise ValueError(f"params: {name!r} has {len(column)} samples, others {count}; give a number or one value per sample")
     if count == 1:
         return (tuple(float(c) for c in columns),), torch.zeros(1, dtype=torch.long)
     with ordinary_tensors():
@@ -234,7 +259,7 @@ def _distinct(values: Mapping[str, Tensor]) -> tuple[tuple[tuple[float, ...], ..
         return tuple(map(tuple, distinct.tolist())), index
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _table(scheme: SpectralScheme, names: tuple[str, ...], rows: tuple[tuple[float, ...], ...], dtype: torch.dtype, device: torch.device) -> Bound:
     """Coefficients of the distinct rows of values."""
     with ordinary_tensors():
@@ -243,7 +268,7 @@ def _table(scheme: SpectralScheme, names: tuple[str, ...], rows: tuple[tuple[flo
         return scheme.bind({name: columns[:, i].reshape(shape) for i, name in enumerate(names)}, dtype, device)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _shared(scheme: SpectralScheme, names: tuple[str, ...], rows: tuple[tuple[float, ...], ...], dtype: torch.dtype, device: torch.device) -> Step:
     """The step for one row of values: kept whole, with what it has prepared."""
     with ordinary_tensors():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -21,15 +23,19 @@ _TWICE = "a spectral step has no second derivative by its hand-written adjoint; 
 
 @dataclass(frozen=True)
 class Bound:
-    """A program and its nonlinear term, for one set of parameters; every tensor is shared (1, ...) or has a row per sample (B, ...)."""
+    """A program, its nonlinear term and the constraint of its states, for one set of parameters.
+
+    Every tensor is shared (1, ...) or has a row per sample (B, ...); the constraint knows directions only and is shared, (*band) each.
+    """
 
     program: Program
     term: NonlinearTerm
+    constraint: LinearMap | None = None
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Bound:
-        return Bound(self.program.mapped(change), self.term.mapped(change))
+        return Bound(self.program.mapped(change), self.term.mapped(change), self.constraint)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Samples that the coefficients tell apart; 1 if they are shared."""
         synthesis = () if self.term.synthesis is None else self.term.synthesis.entries
@@ -42,8 +48,6 @@ class Bound:
         rows = self.rows
         if rows in (1, batch):
             return self
-        if batch % rows:
-            raise ValueError(f"step: parameters are given for {rows} samples, the state has {batch}; bind the step to the parameters of this batch")
         return self.mapped(lambda t: t if t.shape[0] == 1 else t.repeat(batch // rows, *[1] * (t.ndim - 1)))
 
     def part(self, start: int, stop: int) -> Bound:
@@ -67,12 +71,14 @@ class Part(NamedTuple):
 class SpectralStep:
     """A bound step on half spectra; holds no state. `plain` leaves gradients to autograd: slower, twice differentiable, also by the tables."""
 
-    def __init__(self, bound: Bound, band: Band, substeps: int, constraint: LinearMap | None = None, plain: bool = False) -> None:
-        self.bound, self.band, self.substeps, self.constraint, self.plain = bound, band, substeps, constraint, plain
+    def __init__(self, bound: Bound, band: Band, substeps: int, plain: bool = False) -> None:
+        self.bound, self.band, self.substeps, self.plain = bound, band, substeps, plain
         self._channel = -band.grid.ndim - 1
         like = bound.program.tensors[0]
-        mask = band.mask(like.device)
-        self._mask = None if mask is None or band.grid.ndim == 1 else mask.to(like.dtype)
+        with ordinary_tensors():
+            mask = band.mask(like.device)
+            self._mask = None if mask is None or band.grid.ndim == 1 else mask.to(like.dtype)
+        self._repeated: dict[int, Bound] = {}
         self._kept: dict[int, list[Part]] = {}
 
     def __call__(self, u: Tensor, k: int = 0) -> Tensor:
@@ -82,7 +88,8 @@ class SpectralStep:
         """(..., C, *grid) -> (..., C, *band): on the band, and what the equation's constraint leaves of it."""
         h = self.band.fft(u) if self.plain or not u.requires_grad else _ToBand.apply(u, self.band)
         h = h if self._mask is None else h * self._mask
-        return h if self.constraint is None else self.constraint(h.unbind(self._channel), self._channel)
+        constraint = self.bound.constraint
+        return h if constraint is None else constraint(h.unbind(self._channel), self._channel)
 
     def leave(self, state: Tensor) -> Tensor:
         """(..., C, *band) -> (..., C, *grid)"""
@@ -91,7 +98,10 @@ class SpectralStep:
         return _FromBand.apply(state, self.band)
 
     def inner(self, state: Tensor, k: int = 0) -> Tensor:
-        batch = state.shape[: -self.band.grid.ndim - 1]
+        batch = state.shape[: self._channel]
+        known = (1, batch[-1]) if len(batch) == 1 else (1, batch[-1], math.prod(batch))
+        if self.bound.rows not in known:
+            raise ValueError(f"step: bound to parameters of {self.bound.rows} samples, the state has {tuple(batch)}; bind it to those of this batch")
         h = state.reshape(-1, *state.shape[len(batch) :])
         for _ in range(self.substeps):
             h = self._substep(h)
@@ -99,12 +109,23 @@ class SpectralStep:
 
     def _substep(self, h: Tensor) -> Tensor:
         if self.plain:
-            bound = self.bound.repeated(len(h))
+            bound = self._for(len(h))
             return bound.program.advance(h, bound.term)
         if torch.is_grad_enabled():
-            return _Advance.apply(self._parts(len(h)), h, *self.bound.repeated(len(h)).learnable)
+            return _Advance.apply(self._parts(len(h)), h, *self._for(len(h)).learnable)
         parts = [part.bound.program.advance(h[part.start : part.stop], part.bound.term) for part in self._parts(len(h))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _for(self, batch: int) -> Bound:
+        """The coefficients for this batch; kept for the last one unless they carry a graph."""
+        if self.bound.rows in (1, batch):
+            return self.bound
+        if any(t.requires_grad for t in self.bound.learnable):
+            return self.bound.repeated(batch)
+        if batch not in self._repeated:
+            with ordinary_tensors():
+                self._repeated = {batch: self.bound.repeated(batch)}
+        return self._repeated[batch]
 
     def _parts(self, batch: int) -> list[Part]:
         """The batch in parts whose fields fit the cache, each with its coefficients."""
@@ -114,7 +135,8 @@ class SpectralStep:
             together = max(1, _CHUNK_BYTES // size) if like.device.type == "cpu" else batch
             with ordinary_tensors():
                 spans = [(a, min(a + together, batch)) for a in range(0, batch, together)]
-                self._kept = {batch: [Part(a, b, bound.part(a, b)) for a, b in spans]}
+                shared = bound.part(0, batch) if bound.rows == 1 else None
+                self._kept = {batch: [Part(a, b, shared or bound.part(a, b)) for a, b in spans]}
         return self._kept[batch]
 
 

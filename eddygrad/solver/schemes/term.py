@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.equations.equation import SpectralEquation
+from eddygrad.solver.memory import ordinary_tensors
 from eddygrad.solver.schemes.band import Band
 
 
@@ -30,8 +31,9 @@ class LinearMap:
 
     def __call__(self, parts: Sequence[Tensor], dim: int) -> Tensor:
         """The y_i stacked along `dim`."""
-        if self._column is not None:
-            return (self._column if dim == 0 else self._column.movedim(0, dim)) * parts[0].unsqueeze(dim)
+        column = self._column
+        if column is not None:
+            return (column if dim == 0 else column.movedim(0, dim)) * parts[0].unsqueeze(dim)
         rows = [self._row(row, parts) for row in self.entries]
         return rows[0].unsqueeze(dim) if len(rows) == 1 else torch.stack(rows, dim)
 
@@ -43,9 +45,17 @@ class LinearMap:
                 total = entry * part if total is None else total.addcmul_(entry, part)
         return torch.zeros_like(parts[0]) if total is None else total
 
-    @cached_property
+    @property
     def _column(self) -> Tensor | None:
-        """All entries in one tensor where there is one x: one product serves all."""
+        """All entries in one tensor where there is one x: one product serves all. Learnable entries are stacked anew, for every graph its own."""
+        return self._stacked() if any(e is not None and e.requires_grad for row in self.entries for e in row) else self._kept_column
+
+    @cached_property
+    def _kept_column(self) -> Tensor | None:
+        with ordinary_tensors():
+            return self._stacked()
+
+    def _stacked(self) -> Tensor | None:
         entries = [row[0] for row in self.entries if len(row) == 1 and row[0] is not None]
         return torch.stack(entries) if len(entries) == len(self.entries) > 1 else None
 
