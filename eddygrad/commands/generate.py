@@ -89,11 +89,10 @@ class Generate(Command):
         name = f"{self.recipe}/training" if self.recipe == "kuramoto-sivashinsky" else self.recipe
         make, options = makers[name]
         given = {option: getattr(self, option) for option in ("frames", "warmup", "domains", "reynolds", "starts")}
-        given = {option: value for option, value in given.items() if value not in (None, ())}
+        given = {option: value for option, value in given.items() if value not in (None, ())} | ({"seed": self.seed} if self.seed else {})
         strange = sorted(set(given) - set(options.values()))
         if strange:
             raise ValueError(f"generate: {name} has no --{strange[0]}; it takes {', '.join(sorted('--' + o for o in options.values()))}")
         if "horizon" in options and "frames" in given:
             given["frames"] -= 1
-        values = {argument: given[option] for argument, option in options.items() if option in given}
-        return make(**values, **({"seed": self.seed} if "seed" in options else {}))
+        return make(**{argument: given[option] for argument, option in options.items() if option in given})

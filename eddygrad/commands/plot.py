@@ -34,6 +34,8 @@ class Plot(Command):
     """Times in a picture of a plane, evenly spread."""
     fps: int = 15
     """Frames per second of a film."""
+    every: int = 1
+    """A film shows one frame of so many."""
 
     def run(self, say: Say) -> Outcome:
         from eddygrad.commands import pictures
@@ -48,7 +50,7 @@ class Plot(Command):
         names = [data.channels[i] for i in index]
         if film and data.grid.ndim == 2:
             times = [k * data.dt for k in range(len(frames))]
-            animate(frames, names, times, (data.grid.lengths[0], data.grid.lengths[1]), self.out, self.fps, self._title(data))
+            animate(frames[:: self.every], names, times[:: self.every], self._sides(data), self.out, self.fps, self._title(data))
         elif film:
             raise ValueError(f"plot: a film needs a plane, {self.data} lives in {data.grid.ndim}-D; write a .png")
         else:
@@ -62,9 +64,14 @@ class Plot(Command):
             raise ValueError(f"plot: channels: expected some of {list(data.channels)}, got {unknown[0]!r}")
         if not 0 <= self.sample < data.samples:
             raise ValueError(f"plot: sample: expected 0 to {data.samples - 1}, got {self.sample}")
-        if self.columns < 1 or self.fps < 1:
-            raise ValueError(f"plot: columns and fps must be at least one, got {self.columns} and {self.fps}")
+        if min(self.columns, self.fps, self.every) < 1:
+            raise ValueError(f"plot: columns, fps and every must be at least one, got {self.columns}, {self.fps} and {self.every}")
         return [data.channels.index(name) for name in self.channels or data.channels]
+
+    def _sides(self, data: Dataset) -> tuple[float, ...]:
+        """Sides of this trajectory's box: one length for all of them where the data have it as a parameter."""
+        side = data.params.get("length")
+        return data.grid.lengths if side is None else (float(side[self.sample]),) * data.grid.ndim
 
     def _title(self, data: Dataset) -> str:
         return str(data.attrs.get("recipe") or data.attrs.get("pde") or self.data.name)
@@ -76,10 +83,8 @@ class Plot(Command):
         from eddygrad.studies.space_time import space_time
 
         if data.grid.ndim == 1:
-            side = data.params.get("length")
-            length = data.grid.lengths[0] if side is None else float(side[self.sample])
-            return space_time({name: frames[:, c] for c, name in enumerate(names)}, data.dt, length, self._title(data), names[0])
+            return space_time({name: frames[:, c] for c, name in enumerate(names)}, data.dt, self._sides(data)[0], self._title(data), names[0])
         if data.grid.ndim == 3:
             raise ValueError(f"plot: draws lines and planes, {self.data} lives in 3-D; open it and draw a slice")
         at = np.unique(np.linspace(0, len(frames) - 1, min(self.columns, len(frames))).round().astype(int))
-        return planes(frames[at], names, [k * data.dt for k in at], (data.grid.lengths[0], data.grid.lengths[1]), self._title(data))
+        return planes(frames[at], names, [k * data.dt for k in at], self._sides(data), self._title(data))

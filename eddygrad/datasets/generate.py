@@ -166,10 +166,16 @@ def _plan(
     if found is None:
         example = initial if isinstance(initial, Tensor) else initial(range(1))
         found = Grid(tuple(example.shape[2:]))
-    one = frames * int(np.prod((found if stored is None else stored.grid).shape)) * store_dtype.itemsize
+    one = frames * _channels_of(initial, stored) * int(np.prod((found if stored is None else stored.grid).shape)) * store_dtype.itemsize
     size = shard_samples or max(1, min(samples, _SHARD_BYTES // one))
     columns = sample_params(params, samples, found.ndim)
     return _Job(stepper, initial, columns, frames, stride, warmup, samples, size, compute_dtype, store_dtype, found, stored, torch.device(device))
+
+
+def _channels_of(initial: Initial, stored: Stored | None) -> int:
+    if stored is not None:
+        return len(stored.channels)
+    return int((initial if isinstance(initial, Tensor) else initial(range(1))).shape[1])
 
 
 def _channels(stepper: Stepper, job: _Job) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ _QUANTILE = 0.995  # of the sizes: a few extreme values do not set the colours
 
 @styled
 def planes(
-    frames: ArrayLike, names: Sequence[str], times: Sequence[float], lengths: tuple[float, float], title: str = "", scales: Sequence[float] = ()
+    frames: ArrayLike, names: Sequence[str], times: Sequence[float], lengths: Sequence[float], title: str = "", scales: Sequence[float] = ()
 ) -> Figure:
     """Fields of a plane flow: a row per channel, a column per time, x to the right and y upwards.
 
@@ -40,7 +40,7 @@ def planes(
 
 @styled
 def animate(
-    frames: ArrayLike, names: Sequence[str], times: Sequence[float], lengths: tuple[float, float], path: Path, fps: int = 15, title: str = ""
+    frames: ArrayLike, names: Sequence[str], times: Sequence[float], lengths: Sequence[float], path: Path, fps: int = 15, title: str = ""
 ) -> None:
     """The same fields as a film, a panel per channel: .gif, or .mp4 where the program ffmpeg is installed. Written whole or not at all.
 
@@ -76,7 +76,7 @@ def check_animation(path: Path) -> None:
 
 
 def _panels(
-    values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], lengths: tuple[float, float], title: str, scales: Sequence[float]
+    values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], lengths: Sequence[float], title: str, scales: Sequence[float]
 ) -> tuple[Figure, list[AxesImage]]:
     """Panels (columns, rows, nx, ny)."""
     aspect = lengths[1] / lengths[0]
@@ -103,7 +103,7 @@ def _panels(
     return figure, images
 
 
-def _image(axes: Axes, field: NDArray[np.float64], lengths: tuple[float, float]) -> AxesImage:
+def _image(axes: Axes, field: NDArray[np.float64], lengths: Sequence[float]) -> AxesImage:
     axes.grid(False)
     return axes.imshow(field.T, origin="lower", extent=(0.0, lengths[0], 0.0, lengths[1]), interpolation="nearest")
 

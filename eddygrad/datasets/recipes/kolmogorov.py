@@ -43,6 +43,8 @@ def coarse(forced: bool = True) -> ETDRK:
 
 
 def _group(re: float, kind: str, samples: int) -> Group:
+    if not re > 0:
+        raise ValueError(f"kolmogorov: a Reynolds number is positive, got {re}")
     return Group(f"Re={re:g}", kind, {"viscosity": 1 / re}, samples)
 
 

@@ -25,6 +25,10 @@ class Group:
     params: Mapping[str, float]
     samples: int
 
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise ValueError(f"{self.name}: needs at least one start, got {self.samples}")
+
     def describe(self) -> dict[str, Any]:
         """As it stands in files and reports."""
         return {"name": self.name, "kind": self.kind, "params": dict(self.params), "samples": self.samples}

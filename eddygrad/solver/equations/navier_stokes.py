@@ -41,7 +41,7 @@ class _NavierStokes:
 
     def _for_residual(self, params: Values | None, zero: tuple[str, ...]) -> dict[str, Tensor | float]:
         """Own values under the given ones. Raises ValueError where one of `zero` is not zero: the residual has no such term."""
-        own = {name: getattr(self, name) for name in type(self).parameters if name in type(self).__dataclass_fields__}
+        own: dict[str, Tensor | float] = {name: getattr(self, name) for name in self.__dataclass_fields__}
         values = {**own, **(params or {})}
         for name in zero:
             if isinstance(values[name], Tensor) or values[name] != 0:

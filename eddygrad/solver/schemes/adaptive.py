@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 from eddygrad.solver.equations.equation import SpectralEquation
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.schemes.scheme import SpectralScheme
+from eddygrad.solver.schemes.scheme import SpectralScheme, per_sample
 from eddygrad.solver.schemes.spectral import SpectralStep
 from eddygrad.solver.step import Observer, Params
 
@@ -85,19 +87,32 @@ class AdaptiveStep:
         return self._first.leave(state)
 
     def _step(self, substeps: int) -> SpectralStep:
+        """Bound once per count, with the graph of learnable parameters wherever the first call stands; recomputation does not see the binding."""
         if substeps not in self._steps:
-            step = replace(self.plan.scheme, substeps=substeps).at(self.params, self.like)
+            with torch.inference_mode(False), torch.enable_grad(), saved_tensors_hooks(lambda t: t, lambda t: t):
+                step = replace(self.plan.scheme, substeps=substeps).at(self.params, self.like)
             if not isinstance(step, SpectralStep):
                 raise ValueError("AdaptiveSubsteps: needs a step that transforms; build the scheme with realisation='spectral'")
             self._steps[substeps] = step
         return self._steps[substeps]
 
+    def _spacing(self, batch: int) -> Sequence[float | Tensor]:
+        """Distance of points per axis, with a domain length of its own per sample."""
+        grid = self.plan.grid
+        if "length" not in self.params:
+            return list(grid.spacing)
+        length = per_sample("length", self.params["length"], self.like, grid.ndim).detach()
+        length = length if len(length) in (1, batch) else length.repeat(batch // len(length), *[1] * grid.ndim)
+        return [length / n for n in grid.shape]
+
     @torch.no_grad()
     def _speed(self, state: Tensor) -> float:
         """max_x sum_i |u_i| / dx_i [1/s]: the first fields of an equation are the velocity that carries."""
-        grid, term = self.plan.grid, self._first.bound.term
-        fields = term.fields(state.reshape(-1, *state.shape[-grid.ndim - 1 :]))
-        rate = sum(fields[i].abs() / dx for i, dx in enumerate(grid.spacing))
+        grid = self.plan.grid
+        h = state.reshape(-1, *state.shape[-grid.ndim - 1 :])
+        term = self._first.bound.repeated(len(h)).term
+        fields = term.fields(h)
+        rate = sum(fields[i].abs() / dx for i, dx in enumerate(self._spacing(len(h))))
         assert isinstance(rate, Tensor)
-        factor = term.coefficients.get("lambda_0")
+        factor = term.coefficients.get("lambda_0")  # what carries the active fluid
         return float((rate if factor is None else rate * factor.abs().max()).amax())
