@@ -164,6 +164,7 @@ def test_no_strain_has_a_gradient() -> None:
         (lambda: SmagorinskyVelocity(forcing_mode=0), "forcing_mode and hyper_power must be at least 1"),
         (lambda: NavierStokesVorticity(forcing_amplitude=1.0).residual({}), "forcing_amplitude must be zero"),
         (lambda: NavierStokesVelocity(hyperviscosity=1.0).residual({}), "hyperviscosity must be zero"),
+        (lambda: SmagorinskyVelocity().residual({}), "models the unresolved flow and has none"),
         (lambda: NavierStokesVelocity(dimension=3).residual({}), "written for two dimensions"),
         (lambda: _bind(KuramotoSivashinsky(), {"length": 9.0, "forcing": torch.ones(1, 1, 12)}), "takes no 'forcing'"),
         (lambda: _bind(Burgers(), {"length": -6.0}), "'length' must be positive"),

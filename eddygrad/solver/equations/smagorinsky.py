@@ -87,7 +87,7 @@ class SmagorinskyVelocity:
         return self._resolved.forcing(k, params)
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        raise NotImplementedError("smagorinsky: a model of the unresolved flow; train on the residual of NavierStokesVelocity instead")
+        raise ValueError("residual: smagorinsky models the unresolved flow and has none; take that of NavierStokesVelocity")
 
 
 def _size(s11: Tensor, s12: Tensor) -> Tensor:
