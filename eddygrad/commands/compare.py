@@ -54,7 +54,7 @@ class Compare(Command):
             study.claim()
         expected = study.estimate(threads=count, jobs=self.jobs)
         if expected:
-            say(f"{study.folder}: {len(expected)} of {len(study.pairs())} runs are missing\n{expected}")
+            say(f"{study.folder}: {len(expected)} of {len(self.study.planned)} runs are missing\n{expected}")
         answer: dict[str, Any] = {"folder": str(study.folder), "estimate": [{**asdict(row), "hours": row.hours} for row in expected]}
         if self.estimate:
             return Outcome(answer)

@@ -101,7 +101,8 @@ class Evaluate(Command):
         from eddygrad.studies.evaluate import LONG_HORIZON
 
         if self.data is None:
-            data = setting.testing(self.starts, max(self.horizon, 100) if self.long_horizon is None else self.long_horizon, self.seed)
+            long = max(self.horizon, 100) if self.long_horizon is None else self.long_horizon
+            data = setting.testing(self.starts, long, self.seed).generate(None, progress=setting.ndim > 1 and not self.json)
         else:
             data = open(self.data)
             frames = max(self.horizon, LONG_HORIZON if self.long_horizon is None else self.long_horizon) + 1

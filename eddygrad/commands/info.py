@@ -45,6 +45,7 @@ class Info(Command):
 
 def _summary(values: dict[str, object]) -> str:
     from eddygrad.studies.configuration import Configuration
+    from eddygrad.studies.networks import network_summary
 
     c = Configuration(**values)  # type: ignore[arg-type]
-    return f"{', '.join(c.tasks)} by {', '.join(c.unroll)}; network ({c.width}, {c.depth}), {c.seeds} seeds, {c.steps:,} updates"
+    return f"{', '.join(c.tasks)} by {', '.join(c.unroll)}; network {network_summary(c)}, {c.seeds} seeds, {c.steps:,} updates"

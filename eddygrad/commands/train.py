@@ -38,6 +38,8 @@ class Train(Command):
     """correct: the network corrects the solver. predict: it replaces it."""
     unroll: str = "nog:3"
     """one, nog:M, wig:M, wig:M/J (cut every J < M frames) or push:M/W (W < M frames of warm-up); M in frames."""
+    network: str = "resnet"
+    """resnet (width and depth), or encoder-decoder:SIZE with 32k, 116k, 461k or 1.08M parameters."""
     width: int = 16
     """Channels of the residual network."""
     depth: int = 4
@@ -54,6 +56,10 @@ class Train(Command):
     """Learning rate at the start."""
     schedule: Literal["constant", "exponential", "cosine", "plateau"] = "cosine"
     """Course of the learning rate."""
+    curriculum: tuple[int, ...] = ()
+    """Horizons of stages of equal length up to that of --unroll, e.g. 1 2 4; the optimiser begins anew in each."""
+    curriculum_rates: tuple[float, ...] = ()
+    """Factors of --lr per stage; by default each is a tenth of the one before."""
     clip: float | None = None
     """Length at which a seed's gradient is clipped."""
     outlier: float | None = None
@@ -134,7 +140,7 @@ class Train(Command):
     def trained_by(self) -> Recipe:
         """How the network is trained."""
         recipe = self.configuration().recipe_of(self.unroll, self.lr, self.schedule)
-        return replace(recipe, outlier=self.outlier, validation_horizon=self.validation_horizon)
+        return replace(recipe, validation_horizon=self.validation_horizon)
 
     def configuration(self) -> Configuration:
         """The comparison of which this is one run."""
@@ -155,7 +161,8 @@ class Train(Command):
 
 
 _SHARED = (
-    "recipe", "width", "depth", "seeds", "steps", "batch", "clip", "frames", "val", "validate_every", "checkpoint_every", "dtype", "device"
+    "recipe", "network", "width", "depth", "seeds", "steps", "batch", "curriculum", "curriculum_rates", "clip", "outlier", "frames", "val",
+    "validate_every", "checkpoint_every", "dtype", "device",
 )  # fmt: skip
 
 

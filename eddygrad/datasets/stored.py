@@ -10,7 +10,7 @@ from torch import Tensor
 
 from eddygrad.solver.downsample import Method, downsample
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.transforms import resample
+from eddygrad.solver.transforms import limited
 from eddygrad.solver.vector_calculus import pressure, vorticity
 
 
@@ -44,10 +44,7 @@ class Downsampled:
 
     def __call__(self, u: Tensor) -> Tensor:
         coarse = downsample(u, self.source, self.shape, self.method)
-        if self.modes is None:
-            return coarse
-        band = Grid((2 * self.modes + 1,) * len(self.shape), self.source.length)
-        return resample(resample(coarse, self.grid, band.shape), band, self.shape)
+        return coarse if self.modes is None else limited(coarse, self.grid, self.modes, self.shape)
 
 
 @dataclass(frozen=True)

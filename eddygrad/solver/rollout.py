@@ -141,19 +141,35 @@ def _inside(step: SpectralStep, u: Tensor, n: int, k: int) -> Any:
     return state
 
 
-def trajectory(step: Step, u: Tensor, frames: int, stride: int = 1, warmup: int = 0, include_start: bool = False, time_axis: int = 1) -> Tensor:
+def trajectory(
+    step: Step,
+    u: Tensor,
+    frames: int,
+    stride: int = 1,
+    warmup: int = 0,
+    include_start: bool = False,
+    time_axis: int = 1,
+    inside: bool = False,
+) -> Tensor:
     """Frames of a run, without gradients: generating data is the same loop.
 
     Args:    frames: number of frames kept. stride: steps from frame to frame. warmup: steps dropped before the first.
              include_start: the first frame is the state after the warm-up itself, not `stride` steps later.
              time_axis: where time is put: 1, behind the batch; 2 with stacked seeds.
+             inside: a step that offers enter/inner/leave is entered once and every frame is read by `leave`; a step whose inner state holds
+                     more than a frame shows (`Refined`) needs it.
     Returns: (B, T, C, *grid), or (S, B, T, C, *grid).
     """
-    return torch.stack(list(frames_of(step, u, frames, stride, warmup, include_start)), dim=time_axis)
+    return torch.stack(list(frames_of(step, u, frames, stride, warmup, include_start, inside)), dim=time_axis)
 
 
-def frames_of(step: Step, u: Tensor, frames: int, stride: int = 1, warmup: int = 0, include_start: bool = False) -> Iterator[Tensor]:
+def frames_of(
+    step: Step, u: Tensor, frames: int, stride: int = 1, warmup: int = 0, include_start: bool = False, inside: bool = False
+) -> Iterator[Tensor]:
     """The frames of `trajectory` one by one, for runs that do not fit in memory."""
+    if inside and hasattr(step, "inner"):
+        yield from _frames_inside(step, u, frames, stride, warmup, include_start)  # type: ignore[arg-type]
+        return
     k = warmup
     u = repeat(step, u, warmup)
     if include_start and frames > 0:
@@ -163,3 +179,16 @@ def frames_of(step: Step, u: Tensor, frames: int, stride: int = 1, warmup: int =
         u = repeat(step, u, stride, k)
         k += stride
         yield u
+
+
+def _frames_inside(step: SpectralStep, u: Tensor, frames: int, stride: int, warmup: int, include_start: bool) -> Iterator[Tensor]:
+    """Frames read from a state that stays inside."""
+    with torch.no_grad():
+        state, k = step.enter(u), 0
+    for count in [warmup if include_start else warmup + stride, *[stride] * (frames - 1)][:frames]:
+        with torch.no_grad():
+            for i in range(k, k + count):
+                state = step.inner(state, i)
+            frame = step.leave(state)
+        k += count
+        yield frame

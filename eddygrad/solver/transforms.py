@@ -80,6 +80,12 @@ def resample(u: Tensor, grid: Grid, shape: Sequence[int]) -> Tensor:
     return torch.fft.ifftn(spectrum * scale, dim=tuple(range(-grid.ndim, 0))).real.to(u.dtype)
 
 
+def limited(u: Tensor, grid: Grid, modes: int, shape: Sequence[int]) -> Tensor:
+    """The same Fourier series up to mode `modes` of every axis, on `shape` points: what a dealiased solver of that grid holds. (..., *shape)"""
+    band = Grid((2 * modes + 1,) * grid.ndim, grid.length)
+    return resample(resample(u, grid, band.shape), band, shape)
+
+
 def _resize_axis(spectrum: Tensor, axis: int, n: int, m: int) -> Tensor:
     if n == m:
         return spectrum

@@ -3,38 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
 
 import torch
 
 from eddygrad.correctors.compose import Corrected, correct, predict
-from eddygrad.correctors.resnet import ResNet
 from eddygrad.datasets.dataset import Dataset, Split
+from eddygrad.datasets.recipes.recipe import Recipe
 from eddygrad.solver.step import Stepper
 from eddygrad.studies.configuration import Configuration
 from eddygrad.studies.evaluate import Persistence
+from eddygrad.studies.networks import build
 from eddygrad.studies.settings import Setting, setting
 
 
 class Bench:
-    """Data and solvers of a configuration, made once per process; `data` replaces the recipe's training data."""
+    """Data and solvers of a configuration, made once per process.
 
-    def __init__(self, c: Configuration, data: Dataset | None = None) -> None:
+    Args: data: replaces the recipe's training data. folder: where the recipe's data are kept for the next process; None: in memory only.
+    """
+
+    def __init__(self, c: Configuration, data: Dataset | None = None, folder: Path | None = None) -> None:
         self.configuration = c
         self.setting: Setting = setting(c.recipe)
+        self._folder = folder
+        training = self._made(f"training-{c.frames}", self.setting.training(c.frames)) if data is None else data
+        own = self.setting.validation() if self.setting.validation is not None and data is None else None
+        split = training.split(val=c.val if own is None else 0, test=0)
+        if own is not None:
+            split = split._replace(val=replace(self._made("validation", own), normalisation=split.train.normalisation))
         dtype = getattr(torch, c.dtype)
-        split = (self.setting.training(c.frames) if data is None else data).split(val=c.val, test=0)
-        self.data = Split(*(part.to(c.device, dtype) if part.samples else part for part in (split.train, split.val, split.test)))
-        self.test: Dataset = self.setting.testing(c.starts, c.long_horizon, c.test_seed).to(c.device, dtype)
+        self.data = Split(*(part.to(c.device, dtype) if part.samples else part for part in split))
+
+    @cached_property
+    def test(self) -> Dataset:
+        """The recipe's test data."""
+        c = self.configuration
+        recipe = self.setting.testing(c.starts, c.long_horizon, c.test_seed)
+        return self._made(f"testing-{c.starts}-{c.long_horizon}-{c.test_seed}", recipe).to(c.device, getattr(torch, c.dtype))
+
+    def _made(self, name: str, recipe: Recipe) -> Dataset:
+        """On a plane one trajectory is a shard, so that little is lost when a process is killed."""
+        path = None if self._folder is None else self._folder / name
+        return recipe.generate(path, progress=self.setting.ndim > 1, shard_samples=None if self.setting.ndim == 1 else 1)
 
     @property
-    def baselines(self) -> dict[str, Stepper]:
-        """By name, in the order of `baseline_names`."""
-        return {"persistence": Persistence(self.setting.coarse.dt), **self.setting.baselines}
+    def baselines(self) -> dict[str, list[Stepper]]:
+        """By name, in the order of `baseline_names`: one stepper, or the candidates of which one is chosen on validation data."""
+        known = {"persistence": Persistence(self.setting.coarse.dt), **self.setting.baselines}
+        return {name: [stepper] for name, stepper in known.items()} | {name: list(found) for name, found in self.setting.tuned.items()}
 
     def stepper(self, task: str, seeds: Sequence[int]) -> Corrected:
         c, s = self.configuration, self.setting
         cin = s.state_channels + s.features.extra_channels
-        network = ResNet(c.width, c.depth, cin, s.state_channels, s.ndim, tuple(seeds)).to(c.device, getattr(torch, c.dtype))
+        network = build(c, cin, s.state_channels, s.ndim, seeds).to(c.device, getattr(torch, c.dtype))
         if task == "correct":
             return correct(s.coarse, network, s.mode, features=s.features)
         return predict(network, s.coarse.dt, features=s.features)
@@ -42,4 +66,5 @@ class Bench:
 
 def baseline_names(c: Configuration) -> list[str]:
     """What is scored beside the networks; no data are made for that."""
-    return ["persistence", *setting(c.recipe).baselines]
+    found = setting(c.recipe)
+    return ["persistence", *found.baselines, *found.tuned]

@@ -5,26 +5,27 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
 from eddygrad.progress import bar
+from eddygrad.solver.step import Stepper
 from eddygrad.studies import report, results
 from eddygrad.studies.bench import Bench, baseline_names
-from eddygrad.studies.configuration import TASKS, Configuration, describe
+from eddygrad.studies.configuration import TASKS, Configuration, Planned, describe
 from eddygrad.studies.configuration import preset as preset_fields
 from eddygrad.studies.estimate import Estimate, Estimates, estimate
 from eddygrad.studies.evaluate import evaluate
-from eddygrad.studies.experiment import fit
+from eddygrad.studies.experiment import Validation, fit
 from eddygrad.studies.records import BASELINE, environment, slug, write_pictures, write_run
 from eddygrad.studies.workers import leave_with_parent, set_up_process
 from eddygrad.training import metrics
@@ -41,20 +42,22 @@ class Study:
     def __init__(self, configuration: Configuration, folder: str | Path) -> None:
         self.configuration, self.folder = configuration, Path(folder)
 
-    def pairs(self) -> list[tuple[str, str]]:
-        return [(task, unroll) for task in self.configuration.tasks for unroll in self.configuration.unroll]
+    @property
+    def data(self) -> Path:
+        """Where the recipe's data are kept while the study runs; they can always be made again."""
+        return self.folder / "work" / "data"
 
-    def run_name(self, task: str, unroll: str) -> str:
-        c = self.configuration
-        return f"{task}-{unroll.replace(':', '').replace('/', '-')}-w{c.width}d{c.depth}"
+    def path(self, run: Planned) -> Path:
+        return self.folder / "runs" / f"{run.name}.json"
 
-    def pending(self) -> list[tuple[str, str]]:
-        return [pair for pair in self.pairs() if not (self.folder / "runs" / f"{self.run_name(*pair)}.json").exists()]
+    def pending(self) -> list[Planned]:
+        return [run for run in self.configuration.planned if not self.path(run).exists()]
 
     def estimate(self, updates: int = 5, threads: int | None = None, jobs: int = 1) -> Estimates:
         """Hours and graph memory of the missing runs, tuning, tests and baselines included, from `updates` measured ones, `jobs` side by side."""
-        missing = {self.run_name(*pair): pair for pair in self.pending()}
-        return estimate(self.configuration, missing, updates, threads, jobs)
+        claimed = (self.folder / "study.json").exists()  # a mere estimate leaves nothing behind
+        with nullcontext(self.data) if claimed else TemporaryDirectory() as data:
+            return estimate(self.configuration, self.pending(), updates, threads, jobs, Path(data))
 
     def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True) -> Study:
         """Do the missing runs; killed at any moment, a second call goes on.
@@ -65,19 +68,30 @@ class Study:
         threads = threads or max(1, torch.get_num_threads() // jobs)
         self._baselines(threads)
         pending = self.pending()
-        together = min(jobs, len(pending))
+        if pending:
+            _ = self._bench().test  # all data, once, before several processes ask for them
+        tuning = [run for run in self.configuration.planned if run.tunes and any(p.pair == run.pair for p in pending)]
+        self._each(_tune, [run for run in tuning if not _tuned(self.folder, run).exists()], jobs, threads, progress)
+        self._each(_run, pending, jobs, threads, progress)
+        return self
+
+    def _each(self, work: Callable[..., None], runs: Sequence[Planned], jobs: int, threads: int, progress: bool) -> None:
+        together = min(jobs, len(runs))
         if jobs == 1:
-            for task, unroll in pending:
-                _run(self.configuration, self.folder, task, unroll, threads, 1, progress)
-        elif pending:
+            for run in runs:
+                work(self.folder, run, threads, 1, progress)
+        elif runs:
             # Processes start clean: a fork would inherit torch's thread pool.
             with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
-                work = [pool.submit(_run, self.configuration, self.folder, task, unroll, threads, together, False) for task, unroll in pending]
-                with bar(self.configuration.name, len(work), unit="run", show=progress) as shown:
-                    for future in work:
+                futures = [pool.submit(work, self.folder, run, threads, together, False) for run in runs]
+                with bar(self.configuration.name, len(runs), unit="run", show=progress) as shown:
+                    for future in futures:
                         future.result()
                         shown.update()
-        return self
+
+    def _bench(self) -> Bench:
+        write_atomically(self.folder / "work" / ".gitignore", b"*\n")
+        return Bench(self.configuration, folder=self.data)
 
     def table(self) -> str:
         """Errors, costs and ratios of the finished runs as text."""
@@ -96,10 +110,12 @@ class Study:
         path = self.folder / "study.json"
         if path.exists():
             found = json.loads(path.read_text())
-            different = [k for k in described if found.get(k) != described[k]]
+            older = describe(Configuration())  # a field that an older version did not know has its default
+            different = [k for k in described if found.get(k, older[k]) != described[k]]
             if different:
                 k = different[0]
-                raise ValueError(f"compare: {path} was made with {k}={found.get(k)!r}, got {described[k]!r}; choose another folder or delete it")
+                was = found.get(k, older[k])
+                raise ValueError(f"compare: {path} was made with {k}={was!r}, got {described[k]!r}; choose another folder or delete it")
             return
         write_atomically(path, (json.dumps(described, indent=1) + "\n").encode())
         write_atomically(self.folder / "work" / ".gitignore", b"*\n")
@@ -110,49 +126,63 @@ class Study:
         if not missing:
             return
         set_up_process(threads)
-        bench = Bench(self.configuration)
+        bench, c = self._bench(), self.configuration
         for name in missing:
-            score = evaluate(bench.baselines[name], bench.test, self.configuration.horizon, bench.setting.reference, self.configuration.long_horizon)
-            write_run(paths[name], {"name": name, **BASELINE}, self.configuration.recipe, score)
+            stepper, tuning = _best(bench, bench.baselines[name])
+            score = evaluate(stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon)
+            write_run(paths[name], {"name": name, **BASELINE, **tuning}, c.recipe, score)
 
 
-def _run(c: Configuration, folder: Path, task: str, unroll: str, threads: int, together: int, progress: bool) -> None:
-    """One run, of `together` side by side: choose the learning rate, train all seeds, score them, write RUN.nc and RUN.json."""
+def _best(bench: Bench, candidates: Sequence[Stepper]) -> tuple[Stepper, dict[str, Any]]:
+    """The candidate with the lowest error on validation data, and what is written down of the choice."""
+    if len(candidates) == 1:
+        return candidates[0], {}
+    validation = Validation(bench.data.val, min(bench.configuration.horizon, bench.data.val.frames - 2))
+    errors = [float(validation.score(stepper).median()) for stepper in candidates]
+    rows = [{"stepper": repr(stepper), "validation": error} for stepper, error in zip(candidates, errors)]
+    return candidates[errors.index(min(errors))], {"tuning": rows}
+
+
+def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
+    """One run, of `together` side by side: train its seeds, score them, write RUN.nc and RUN.json."""
     set_up_process(threads)
-    name = Study(c, folder).run_name(task, unroll)
-    work = folder / "work" / name
+    c, study = run.configuration, Study(run.configuration, folder)
+    work = folder / "work" / run.name
     with _locked(work):
-        if (folder / "runs" / f"{name}.json").exists():
+        if study.path(run).exists():
             return
-        bench = Bench(c)
-        tuning = _tune(bench, task, unroll, work, progress)
+        bench = study._bench()
+        tuning = json.loads(_tuned(folder, run).read_text()) if len(c.candidates) > 1 else []
         best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
-        recipe = c.recipe_of(unroll, best["lr"], best["schedule"])
-        trained = fit(bench.stepper(task, range(c.seeds)), bench.data, recipe, folder=work / "fit", progress=progress, threads=None)
+        recipe = c.recipe_of(run.unroll, best["lr"], best["schedule"])
+        trained = fit(bench.stepper(run.task, run.seeds), bench.data, recipe, folder=work / "fit", progress=progress, threads=None)
         score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon).charging(trained.fit.diverged)
-        network = {"name": "ResNet", "width": c.width, "depth": c.depth, "parameters": trained.stepper.network.parameter_count()}  # type: ignore[operator]
-        record = {"name": name, "kind": "model", "task": task, "unroll": unroll, "network": network, "seeds": list(range(c.seeds)), "tuning": tuning}
+        record = {**trained.describe(), "name": run.name, "unroll": run.unroll, "tuning": tuning}
         if len(c.lr) > 1 and best["lr"] in (min(c.lr), max(c.lr)):
             record["tuning_note"] = f"the best learning rate, {best['lr']:g}, is an end of the list: one beyond it was not tried"
         alone = evaluate(bench.setting.coarse, bench.test, c.horizon, long_horizon=c.long_horizon).prediction[0]
-        write_pictures(folder / "runs" / f"{name}.nc", score, alone)
-        write_run(folder / "runs" / f"{name}.json", {**record, **trained.as_json()}, c.recipe, score, side_by_side=together)
-        shutil.rmtree(work / "tune", ignore_errors=True)
+        write_pictures(study.path(run).with_suffix(".nc"), score, alone)
+        write_run(study.path(run), {**record, **trained.as_json()}, c.recipe, score, side_by_side=together)
 
 
-def _tune(bench: Bench, task: str, unroll: str, work: Path, progress: bool) -> list[dict[str, Any]]:
+def _tuned(folder: Path, run: Planned) -> Path:
+    """Where the choice of a pair's learning rate lies, beside its runs: they share it."""
+    return folder / "tuning" / f"{run.pair}.json"
+
+
+def _tune(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
     """Short runs of other seeds, one per candidate: the median final validation error of each. Nothing of the test data is seen."""
-    c = bench.configuration
-    if len(c.candidates) == 1:
-        return []
-    seeds, rows = range(1000, 1000 + c.tune_seeds), []
-    for lr, name in c.candidates:
-        plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
-        recipe = replace(c.recipe_of(unroll, lr, name), schedule=plan, steps=c.tune_steps, validate_every=c.tune_steps)
-        result = fit(bench.stepper(task, seeds), bench.data, recipe, folder=work / "tune" / f"{name}-{lr:g}", progress=progress, threads=None).fit
-        final = [metrics.CLIPPED_ERROR if lost else v for v, lost in zip(result.curve[-1]["validation"], result.diverged)]
-        rows.append({"lr": lr, "schedule": name, "validation": statistics.median(final)})
-    return rows
+    set_up_process(threads)
+    c, seeds, rows, work = run.configuration, range(1000, 1000 + run.configuration.tune_seeds), [], folder / "work" / "tune" / run.pair
+    with _locked(work):
+        bench = Study(c, folder)._bench()
+        for lr, name in c.candidates:
+            plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
+            recipe = replace(c.recipe_of(run.unroll, lr, name), schedule=plan, steps=c.tune_steps, validate_every=c.tune_steps)
+            result = fit(bench.stepper(run.task, seeds), bench.data, recipe, folder=work / f"{name}-{lr:g}", progress=progress, threads=None).fit
+            final = [metrics.CLIPPED_ERROR if lost else v for v, lost in zip(result.curve[-1]["validation"], result.diverged)]
+            rows.append({"lr": lr, "schedule": name, "validation": statistics.median(final)})
+        write_atomically(_tuned(folder, run), (json.dumps(rows) + "\n").encode())
 
 
 @contextmanager

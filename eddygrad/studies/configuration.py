@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eddygrad.studies.experiment import Recipe
+from eddygrad.studies.networks import check_network, network_slug
 from eddygrad.studies.settings import setting
 from eddygrad.training.objectives.unrolled import Unrolling
 from eddygrad.training.schedule import schedule
@@ -33,12 +34,16 @@ class Configuration:
     """correct: the network corrects the solver. predict: it replaces it."""
     unroll: tuple[str, ...] = ("one", "nog:3", "wig:3")
     """Modalities: one, nog:M, wig:M, wig:M/J (cut every J frames), push:M/W (W frames of warm-up); M in frames."""
+    network: str = "resnet"
+    """resnet (width and depth), or encoder-decoder:SIZE with 32k, 116k, 461k or 1.08M parameters."""
     width: int = 16
     """Channels of the residual network."""
     depth: int = 4
     """Blocks of the residual network."""
     seeds: int = 16
     """Number of seeds: 0 .. seeds - 1."""
+    seeds_per_run: int | None = None
+    """Seeds trained in one run; by default all. Smaller runs fill more cores and finish sooner; the report puts them together."""
     steps: int = 20_000
     """Updates."""
     batch: int = 16
@@ -51,12 +56,18 @@ class Configuration:
     """Seeds of such a short run, other than those of the study."""
     schedule: tuple[str, ...] = ("cosine",)
     """Courses of the learning rate: constant, exponential, cosine, plateau; chosen like lr."""
+    curriculum: tuple[int, ...] = ()
+    """Horizons of stages of equal length, each cut to that of the modality: 1 2 4 climbs to wig:4 and leaves one as it is."""
+    curriculum_rates: tuple[float, ...] = ()
+    """Factors of lr per stage; by default each is a tenth of the one before."""
     clip: float | None = None
     """Length at which a seed's gradient is clipped."""
+    outlier: float | None = None
+    """Multiple of its moving average at which a longer gradient is skipped; above 1."""
     frames: int = 1000
     """Training frames per trajectory."""
     val: float = 0.12
-    """Share of the trajectories kept for validation."""
+    """Share of the trajectories kept for validation; kolmogorov has data of its own for it and trains on all."""
     starts: int = 10
     """Test states per test set."""
     horizon: int = 12
@@ -92,11 +103,17 @@ class Configuration:
             raise ValueError(f"compare: seeds >= 1 and long_horizon >= horizon expected, got {self.seeds}, {self.long_horizon} < {self.horizon}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"compare: dtype must be 'float32' or 'float64', got {self.dtype!r}")
-        if len(self.candidates) > 1 and not self.val > 0:
+        for field in ("curriculum", "curriculum_rates"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        if self.seeds_per_run is not None and self.seeds_per_run < 1:
+            raise ValueError(f"compare: seeds_per_run must be at least one, got {self.seeds_per_run}")
+        check_network(self.network)
+        found = setting(self.recipe)
+        if len(self.candidates) > 1 and not (self.val > 0 or found.validation):
             raise ValueError(f"compare: {len(self.candidates)} learning rates and schedules to choose from need validation data, got val={self.val}")
-        setting(self.recipe)
         for unroll in self.unroll:
-            _ = self.recipe_of(unroll, *self.candidates[0]).windows_per_update
+            recipe = self.recipe_of(unroll, *self.candidates[0])
+            _ = recipe.course, [recipe.windows_of(h) for h in {*recipe.curriculum, recipe.unrolling.horizon}]
 
     @property
     def budget(self) -> int:
@@ -108,7 +125,15 @@ class Configuration:
         """Learning rates and schedules from which a run chooses on validation data."""
         return [(lr, name) for name in self.schedule for lr in self.lr]
 
+    @property
+    def planned(self) -> list[Planned]:
+        """The runs."""
+        size = self.seeds_per_run or self.seeds
+        parts = [range(a, min(a + size, self.seeds)) for a in range(0, self.seeds, size)]
+        return [Planned(self, task, unroll, seeds) for task in self.tasks for unroll in self.unroll for seeds in parts]
+
     def recipe_of(self, unroll: str, lr: float, schedule: str) -> Recipe:
+        longest = Unrolling.parse(unroll).horizon
         return Recipe(
             unroll=unroll,
             steps=self.steps,
@@ -116,18 +141,46 @@ class Configuration:
             budget=self.budget,
             lr=lr,
             schedule=schedule,
+            curriculum=tuple(min(h, longest) for h in self.curriculum),
+            curriculum_rates=self.curriculum_rates,
             clip=self.clip,
+            outlier=self.outlier,
             validate_every=self.validate_every,
             validation_horizon=self.horizon,
             checkpoint_every=self.checkpoint_every,
         )
 
 
+@dataclass(frozen=True)
+class Planned:
+    """One run of a comparison: these seeds of a task and a modality."""
+
+    configuration: Configuration
+    task: str
+    unroll: str
+    seeds: range
+
+    @property
+    def pair(self) -> str:
+        """Name of all seeds together."""
+        return f"{self.task}-{self.unroll.replace(':', '').replace('/', '-')}-{network_slug(self.configuration)}"
+
+    @property
+    def name(self) -> str:
+        whole = len(self.seeds) == self.configuration.seeds
+        return self.pair if whole else f"{self.pair}-s{self.seeds[0]}-{self.seeds[-1]}"
+
+    @property
+    def tunes(self) -> bool:
+        """Whether a learning rate is to be chosen, and this is the first run of its pair."""
+        return len(self.configuration.candidates) > 1 and self.seeds.start == 0
+
+
 def describe(c: Configuration) -> dict[str, Any]:
     """What is fixed beforehand: `study.json`."""
     values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(c).items()}
     endpoint = {
-        "metric": "rellinf",
+        "metric": setting(c.recipe).metric,
         "horizon": c.horizon,
         "comparison": "ratio, paired by seed on the log scale, 95 % t-interval, Holm in each family",
     }

@@ -7,7 +7,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def measure(study: Study, rounds: int = 5, updates: int = 10, progress: bool = T
     """
     if rounds < 1 or updates < 1:
         raise ValueError(f"costs: rounds and updates must be at least one, got {rounds} and {updates}")
-    bench = Bench(study.configuration)
+    bench = Bench(study.configuration, folder=study.data)
     timed = [t for t in _runs(study, bench) if t.path.exists()]
     if not timed:
         raise ValueError(f"costs: {study.folder} holds no finished run; run the comparison first")
@@ -94,10 +94,11 @@ def _status(key: str) -> float:
 
 
 def _runs(study: Study, bench: Bench) -> list[_Timed]:
-    c, folder = study.configuration, study.folder / "runs"
-    found = [_Timed(folder / f"baseline-{slug(name)}.json", None, stepper) for name, stepper in bench.baselines.items()]
-    for task, unroll in study.pairs():
-        stepper = bench.stepper(task, range(c.seeds))
-        loop = Loop(stepper, *prepare(stepper, bench.data, c.recipe_of(unroll, *c.candidates[0])))
-        found.append(_Timed(folder / f"{study.run_name(task, unroll)}.json", loop.update, stepper))
+    c = study.configuration
+    runs = study.folder / "runs"  # candidates of a tuned baseline cost the same: the first is timed
+    found = [_Timed(runs / f"baseline-{slug(name)}.json", None, candidates[0]) for name, candidates in bench.baselines.items()]
+    for run in c.planned:
+        stepper = bench.stepper(run.task, run.seeds)
+        recipe = replace(c.recipe_of(run.unroll, *c.candidates[0]), curriculum=())
+        found.append(_Timed(study.path(run), Loop(stepper, *prepare(stepper, bench.data, recipe)).update, stepper))
     return found

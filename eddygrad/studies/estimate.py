@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 
 from eddygrad.solver.step import Stepper
 from eddygrad.studies.bench import Bench
-from eddygrad.studies.configuration import Configuration
+from eddygrad.studies.configuration import Configuration, Planned
 from eddygrad.studies.evaluate import evaluate
 from eddygrad.studies.experiment import prepare, saved_megabytes
 from eddygrad.studies.workers import leave_with_parent, set_up_process
@@ -80,12 +81,14 @@ class Estimates(list[Estimate]):
         return "\n".join([*lines, f"about {60 * self.elapsed_hours:.1f} minutes with {self.jobs} at a time, if nothing else runs"])
 
 
-def estimate(c: Configuration, runs: Mapping[str, tuple[str, str]], updates: int = 5, threads: int | None = None, jobs: int = 1) -> Estimates:
+def estimate(
+    c: Configuration, runs: Sequence[Planned], updates: int = 5, threads: int | None = None, jobs: int = 1, folder: Path | None = None
+) -> Estimates:
     """Measure a few updates of every run and what its tests take.
 
     With several `jobs` as many copies are timed side by side, because runs share memory and cores; a row is the mean over its copies.
 
-    Args:   runs: name -> (task, unroll). threads: of each process; default: torch's number of threads, shared out.
+    Args:   runs: of the comparison. threads: of each process; default: torch's number of threads, shared out. folder: of the recipe's data.
     Raises: ValueError if updates or jobs are below one.
     """
     if updates < 1 or jobs < 1:
@@ -95,23 +98,24 @@ def estimate(c: Configuration, runs: Mapping[str, tuple[str, str]], updates: int
     jobs = min(jobs, len(runs))
     threads = threads or max(1, torch.get_num_threads() // jobs)
     set_up_process(threads)
+    baselines = _baselines(c, folder)  # makes the data, once, before several processes ask for them
     if jobs == 1:
-        copies = [_measure(c, runs, updates, threads)]
+        copies = [_measure(c, runs, updates, threads, folder)]
     else:
         context = get_context("spawn")  # clean, as the runs themselves
         start = (os.getpid(), context.Barrier(jobs, timeout=_PATIENCE))
         with ProcessPoolExecutor(jobs, mp_context=context, initializer=_join, initargs=start) as pool:
-            copies = [f.result() for f in [pool.submit(_measure, c, runs, updates, threads) for _ in range(jobs)]]
+            copies = [f.result() for f in [pool.submit(_measure, c, runs, updates, threads, folder) for _ in range(jobs)]]
     rows = []
-    for name, values in zip(runs, zip(*copies, strict=True), strict=True):
+    for run, values in zip(runs, zip(*copies, strict=True), strict=True):
         seconds, megabytes, other = (fmean(column) for column in zip(*values, strict=True))
-        rows.append(Estimate(name, _updates(c), seconds, megabytes, other))
-    return Estimates(rows, _baselines(c), jobs)
+        rows.append(Estimate(run.name, _updates(c, run), seconds, megabytes, other))
+    return Estimates(rows, baselines, jobs)
 
 
-def _updates(c: Configuration) -> int:
-    """Of a run, and of its tuning in proportion to the seeds."""
-    tuning = len(c.candidates) * c.tune_steps * c.tune_seeds / c.seeds if len(c.candidates) > 1 else 0
+def _updates(c: Configuration, run: Planned) -> int:
+    """Of a run, and in the first of its pair of their tuning in proportion to the seeds."""
+    tuning = len(c.candidates) * c.tune_steps * c.tune_seeds / len(run.seeds) if run.tunes else 0
     return round(c.steps + tuning)
 
 
@@ -121,15 +125,15 @@ def _join(parent: int, barrier: Any) -> None:
     leave_with_parent(parent)
 
 
-def _measure(c: Configuration, runs: Mapping[str, tuple[str, str]], updates: int, threads: int) -> list[tuple[float, float, float]]:
+def _measure(c: Configuration, runs: Sequence[Planned], updates: int, threads: int, folder: Path | None) -> list[tuple[float, float, float]]:
     """Per run: seconds of an update, megabytes of its graph, seconds of what is not an update."""
     set_up_process(threads)
     found = []
-    making, bench = _timed(lambda: Bench(c))
+    making, bench = _timed(lambda: Bench(c, folder=folder))
     around = making + _testing(bench, bench.setting.coarse)
-    for task, unroll in runs.values():
-        stepper = bench.stepper(task, tuple(range(c.seeds)))
-        objective, batch_at, training = prepare(stepper, bench.data, c.recipe_of(unroll, *c.candidates[0]))
+    for run in runs:
+        stepper = bench.stepper(run.task, run.seeds)
+        objective, batch_at, training = prepare(stepper, bench.data, replace(c.recipe_of(run.unroll, *c.candidates[0]), curriculum=()))
         megabytes = saved_megabytes(stepper, objective, batch_at, training.horizon_at(0))
         loop = Loop(stepper, objective, batch_at, training)
         loop.update()
@@ -144,9 +148,9 @@ def _measure(c: Configuration, runs: Mapping[str, tuple[str, str]], updates: int
     return found
 
 
-def _baselines(c: Configuration) -> float:
-    making, bench = _timed(lambda: Bench(c))
-    return making + sum(_testing(bench, stepper) for stepper in bench.baselines.values())
+def _baselines(c: Configuration, folder: Path | None) -> float:
+    making, bench = _timed(lambda: Bench(c, folder=folder))
+    return making + sum(_testing(bench, candidates[0]) for candidates in bench.baselines.values())
 
 
 def _testing(bench: Bench, stepper: Stepper) -> float:

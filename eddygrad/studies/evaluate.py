@@ -45,7 +45,7 @@ class Evaluation:
                          finite, and "dropped_frames" (S,), those that were not.
         prediction, reference: (S, samples, T, C, *grid) and (samples, T, C, *grid), the frames of the long window, for pictures.
         diverged:        per seed, trajectories of the long window that became non-finite or larger than 1000 times the reference.
-        lengths:         of the domain, per sample; on a line.
+        lengths:         of the domain, per sample; on a line. box: sides of the grid.
     """
 
     metrics: dict[str, Tensor]
@@ -59,6 +59,7 @@ class Evaluation:
     sets: Sequence[dict[str, Any]] = field(default_factory=list)
     dt: float = 1.0
     lengths: Sequence[float] = ()
+    box: Sequence[float] = ()
 
     def charging(self, diverged: Sequence[bool]) -> Evaluation:
         """Seeds whose training diverged, scored with their last finite weights until here, count as diverged throughout.
@@ -100,8 +101,9 @@ def _short(value: Any) -> Any:
 def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper | None = None, long_horizon: int | None = None) -> Evaluation:
     """Roll `stepper` out from the first frame of every trajectory of `data` and compare.
 
-    Over the first `horizon` frames (12 in the paper): `rellinf` and e(t). In the last of them: `nrmse_final`, `vrmse_final`; on a line also
-    `h1_final` and the error in the lower, middle and upper third of the modes, `band_low_final` and so on.
+    Over the first `horizon` frames (12 in the paper on a line, 250 on a plane): `rellinf`, e(t) and `mse`, the mean squared error of all channels.
+    In the last of them: `nrmse_final`, `vrmse_final`; on a line also `h1_final` and the error in the lower, middle and upper third of the modes,
+    `band_low_final` and so on.
 
     Over the long window: `correlation_time` (below .2 for 8 frames) and `correlation_time_08` (first frame below .8); `rms_ratio`, prediction over
     reference; `spectrum_shape`, half the sum over modes of the difference of the shares of energy (0: same shape, 1: nothing in common); on a line
@@ -118,10 +120,17 @@ def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper |
     step = stepper.at(params, like)
     seeds = getattr(stepper, "seeds", None)
     start = like if seeds is None else like.expand(len(seeds), *like.shape)
-    whole = trajectory(step, start, long + 1, include_start=True, time_axis=1 if seeds is None else 2)
+    inside = getattr(stepper, "stays_inside", False)
+    whole = trajectory(step, start, long + 1, include_start=True, time_axis=1 if seeds is None else 2, inside=inside)
     whole = whole.unsqueeze(0) if seeds is None else whole
     error = metrics.error_over_time(whole[:, :, : horizon + 1], truth[:, : horizon + 1], ndim)
-    scores = {"rellinf": error.mean(-1), **_final(whole[:, :, horizon], truth[:, horizon], data), **_duration(whole, truth, data)}
+    squared = metrics.mse(whole[:, :, : horizon + 1], truth[:, : horizon + 1], ndim)
+    scores = {
+        "rellinf": error.mean(-1),
+        "mse": _clipped(squared),
+        **_final(whole[:, :, horizon], truth[:, horizon], data),
+        **_duration(whole, truth, data),
+    }
     energy = torch.stack([energy_spectrum(u.double(), data.grid).energy for u in whole])
     true_energy = energy_spectrum(truth.double(), data.grid).energy
     scores |= _attractor(energy, true_energy)
@@ -140,6 +149,7 @@ def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper |
         sets=_sets(data),
         dt=data.dt,
         lengths=_lengths(data),
+        box=data.grid.lengths,
     )
 
 

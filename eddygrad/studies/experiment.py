@@ -123,17 +123,20 @@ class Validation:
     windows: int = 4
     _window: Any = field(default=None, repr=False)
 
+    def __call__(self, module: nn.Module) -> Tensor:
+        stepper: Any = module
+        return self.score(stepper)
+
     @torch.no_grad()
     @_counted_not_warned_of
-    def __call__(self, module: nn.Module) -> Tensor:
+    def score(self, stepper: Stepper) -> Tensor:
         if self._window is None:
             room = self.data.frames - self.horizon - 1
             starts = sorted({round(i * room / max(1, self.windows - 1)) for i in range(self.windows)})
             self._window = self.data.windows(self.horizon, starts)
         u, params = self._window.u, self._window.params
-        like, seeds = u[:, 0], getattr(module, "seeds", None)
+        like, seeds = u[:, 0], getattr(stepper, "seeds", None)
         start = like if seeds is None else like.expand(len(seeds), *like.shape)
-        stepper: Any = module
         rolled = trajectory(stepper.at(params, like), start, self.horizon + 1, include_start=True, time_axis=1 if seeds is None else 2)
         return metrics.rellinf(rolled, u, self.data.grid.ndim).mean(-1).reshape(-1)
 

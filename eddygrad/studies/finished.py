@@ -11,6 +11,7 @@ from typing import Any
 
 import xarray as xr
 
+from eddygrad.studies.joined import joined_seeds
 from eddygrad.studies.runs import Run, read
 
 _ORDER = {"ONE": 0, "NOG": 1, "WIG": 2}
@@ -83,6 +84,7 @@ def load(folder: str | Path) -> Study:
         raise ValueError(f"{folder}: expected finished runs as runs/NAME.json, got none; run the study first")
     runs = [read(path) for path in paths]
     config = _config(folder / "study.json")
+    runs = together(runs)
     for what, keys in (("name", [r.name for r in runs]), ("setting", [(r.group, r.task, r.unroll) if r.kind == "model" else r.name for r in runs])):
         seen: dict[object, Run] = {}
         for key, run in zip(keys, runs, strict=True):
@@ -92,6 +94,18 @@ def load(folder: str | Path) -> Study:
     study = Study(folder, config, tuple(sorted(_pooled(runs), key=_rank)))
     _check_tests(study)
     return study
+
+
+def together(runs: Sequence[Run]) -> list[Run]:
+    """Runs of one setting that trained different seeds are one run of all of them."""
+    parts: dict[object, list[Run]] = {}
+    for run in runs:
+        parts.setdefault((run.group, run.task, run.unroll) if run.kind == "model" else run.path, []).append(run)
+    joined = []
+    for same in parts.values():
+        seeds = [seed for run in same for seed in run.seeds]
+        joined += [joined_seeds(sorted(same, key=lambda r: r.seeds))] if len(same) > 1 and len(set(seeds)) == len(seeds) else same
+    return joined
 
 
 def _pooled(runs: Sequence[Run]) -> list[Run]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+import xarray as xr
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +16,10 @@ from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike, NDArray
 
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.vector_calculus import vorticity
 from eddygrad.studies.look import styled
+from eddygrad.studies.runs import TASKS, Run
 from eddygrad.training.checkpoint import write_atomically
 
 ANIMATIONS = (".gif", ".mp4")
@@ -36,6 +41,23 @@ def planes(
     values = _checked(frames, names, times)
     figure, _ = _panels(values, names, [f"t = {t:g}" for t in times], lengths, title, scales or _scales(values))
     return figure
+
+
+def compared(run: Run, data: xr.Dataset) -> Figure:
+    """Vorticity of reference, solver alone and model, the rows, at the kept times but the first, the columns; one test set of each kind.
+
+    Args: data: variables `reference`, `prediction` and, if there, `uncorrected`, (set, time, channel, x, y), velocities; `box` among its attributes.
+    """
+    titles = {"reference": "reference", "uncorrected": "uncorrected", "prediction": f"{TASKS.get(run.task or '', 'prediction')}, {run.modality}"}
+    grid = Grid(data["reference"].shape[-2:], tuple(np.atleast_1d(data.attrs["box"])))
+    kinds = [s.kind for s in run.test.sets]
+    rows, names, scales = [], [], []
+    for i in (kinds.index(kind) for kind in dict.fromkeys(kinds)):
+        fields = {n: vorticity(torch.from_numpy(data[n].values[i, 1:]).double(), grid)[:, 0].numpy() for n in titles if n in data}
+        rows += list(fields.values())
+        names += [f"{run.test.sets[i].name}, {titles[n]}" for n in fields]
+        scales += [max(float(np.quantile(abs(fields["reference"]), _QUANTILE)), 1e-12)] * len(fields)
+    return planes(np.stack(rows, 1), names, data["time"].values[1:].round(6).tolist(), grid.lengths, "vorticity", scales)
 
 
 @styled

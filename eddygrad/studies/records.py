@@ -19,7 +19,7 @@ from eddygrad.studies.evaluate import Evaluation
 from eddygrad.studies.identity import code
 from eddygrad.training.checkpoint import write_atomically
 
-_PICTURE_FRAMES = 100
+_PICTURE_FRAMES, _PLANES = 100, 6
 BASELINE = {"kind": "baseline", "task": None, "unroll": None, "network": None, "seeds": [None], "training": None, "curve": None}
 
 
@@ -55,9 +55,11 @@ def _alive(pid: int) -> bool:
 
 
 def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = None) -> None:
-    """RUN.nc: the first frames of one trajectory per test set, for the seed with the median error, beside the reference and the solver alone.
+    """RUN.nc: one trajectory per test set, for the seed with the median error, beside the reference and the solver alone.
 
-    Args: uncorrected: the solver's trajectories (samples, T, C, *grid); states of one dimension.
+    On a line the first frames, (set, time, x); on a plane a few until the end of the endpoint's window, (set, time, channel, x, y).
+
+    Args: uncorrected: the solver's trajectories (samples, T, C, *grid).
     """
     firsts, at = [], 0
     for s in score.sets:
@@ -68,17 +70,27 @@ def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = N
     fields = {"reference": score.reference[firsts], "prediction": score.prediction[median, firsts]}
     if uncorrected is not None:
         fields["uncorrected"] = uncorrected[firsts]
-    count = min(_PICTURE_FRAMES, score.reference.shape[1])
+    line = score.reference.ndim == 4
+    frames = _shown_frames(score, line)
+    axes = ("set", "time", "x") if line else ("set", "time", "channel", "x", "y")
     lengths = {"length": ("set", [score.lengths[i] for i in firsts])} if score.lengths else {}
     content = xr.Dataset(
-        {n: (("set", "time", "x"), v[:, :count, 0].cpu().float().numpy(), {"units": "1"}) for n, v in fields.items()} | lengths,
-        coords={"time": torch.arange(count).double().numpy() * score.dt, "set": [s["name"] for s in score.sets]},
-        attrs={"seed_index": median},
+        {n: (axes, (v[:, frames, 0] if line else v[:, frames]).cpu().float().numpy(), {"units": "1"}) for n, v in fields.items()} | lengths,
+        coords={"time": frames.double().numpy() * score.dt, "set": [s["name"] for s in score.sets]},
+        attrs={"seed_index": median} | ({} if line else {"box": list(score.box)}),
     )
     _sweep(path)
     with tempfile.TemporaryDirectory() as folder:
         content.to_netcdf(Path(folder) / "run.nc", engine="h5netcdf")
         write_atomically(path, (Path(folder) / "run.nc").read_bytes())
+
+
+def _shown_frames(score: Evaluation, line: bool) -> Tensor:
+    """Indices of the frames that are kept for pictures."""
+    if line:
+        return torch.arange(min(_PICTURE_FRAMES, score.reference.shape[1]))
+    horizon = score.error_over_time.shape[-1] - 1
+    return torch.linspace(0, horizon, min(_PLANES, horizon + 1)).round().long()
 
 
 def environment() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from eddygrad.studies import figures, notes
+from eddygrad.studies import figures, notes, planes
 from eddygrad.studies.look import colour, describe, factor, number, svg
 from eddygrad.studies.method import setup
 from eddygrad.studies.page import HEAD, TAIL, table
@@ -226,7 +226,8 @@ def _pictures(study: Study) -> list[str]:
     ]
     for task, run, data in _shown(study):
         caption = f"{run.label[:1].upper() + run.label[1:]}, {run.network_label}: the seed with the median test error. Grey is not finite."
-        plan.append((f"space-{task}", f"In space and time: {TASKS.get(task, task)}", figures.trajectories(run, data), caption))
+        drawn = planes.compared(run, data) if "channel" in data.dims else figures.trajectories(run, data)
+        plan.append((f"space-{task}", f"In space and time: {TASKS.get(task, task)}", drawn, caption))
     plan += [
         (
             "spectrum",

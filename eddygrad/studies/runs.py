@@ -122,6 +122,8 @@ class Run:
         if self.network is None:
             return ""
         sizes = [str(self.network[k]) for k in ("width", "depth") if self.network.get(k) is not None]
+        if not sizes and self.network.get("parameters"):
+            return f"{self.network.get('name', 'network')} of {self.network['parameters']:,} parameters"
         return f"{self.network.get('name', 'network')}({', '.join(sizes)})"
 
     @property

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from eddygrad.correctors.compose import Mode
-from eddygrad.correctors.features import Features, domain_size
-from eddygrad.datasets.dataset import Dataset
+from eddygrad.correctors.features import Features, Pressure, domain_size
+from eddygrad.datasets.recipes import kolmogorov
 from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
+from eddygrad.datasets.recipes.recipe import Recipe
 from eddygrad.solver.step import Stepper
 
 
@@ -17,23 +18,29 @@ class Setting:
     """A paper's setting.
 
     Args:
-        training:  frames -> data for training and validation (trajectories, split later).
-        testing:   (starts per test set, frames after the first, seed) -> test data; its attrs["sets"] name the sets, in order of samples.
-        coarse:    the solver to be corrected. reference: the truth.
-        baselines: further steppers that are scored at their own cost.
-        mode:      how the network corrects. features: what it is shown.
+        training:   frames -> data for training and, where there is no other, validation (trajectories, split later).
+        testing:    (starts per test set, frames after the first, seed) -> test data; its groups are the test sets.
+        validation: data of its own for it; None: a share of the training trajectories.
+        coarse:     the solver to be corrected. reference: the truth on the states' own grid, None if it lives on another.
+        baselines:  further steppers that are scored at their own cost.
+        tuned:      name -> candidates, of which the best on validation data is scored too.
+        mode:       how the network corrects. features: what it is shown.
+        metric:     the endpoint, a metric of `evaluate`.
     """
 
     name: str
-    training: Callable[[int], Dataset]
-    testing: Callable[[int, int, int], Dataset]
+    training: Callable[[int], Recipe]
+    testing: Callable[[int, int, int], Recipe]
     coarse: Stepper
-    reference: Stepper
+    reference: Stepper | None
     baselines: Mapping[str, Stepper]
     mode: Mode
     features: Features
     ndim: int
     state_channels: int
+    validation: Callable[[], Recipe] | None = None
+    tuned: Mapping[str, Sequence[Stepper]] = field(default_factory=dict)
+    metric: str = "rellinf"
 
 
 def _kuramoto_sivashinsky() -> Setting:
@@ -41,8 +48,8 @@ def _kuramoto_sivashinsky() -> Setting:
     finer = {f"ETD1, dt/{n}": replace(coarse, substeps=coarse.substeps * n) for n in (2, 8, 32)}
     return Setting(
         name="kuramoto-sivashinsky",
-        training=lambda frames: ks.training(frames).generate(None, progress=False),
-        testing=lambda starts, horizon, seed: ks.testing(starts, horizon, seed=seed).generate(None, progress=False),
+        training=ks.training,
+        testing=lambda starts, horizon, seed: ks.testing(starts, horizon, seed=seed),
         coarse=coarse,
         reference=ks.reference(),
         baselines={"ETD1 (solver alone)": coarse, **finer, "ETDRK2 (the reference)": ks.reference()},
@@ -53,7 +60,27 @@ def _kuramoto_sivashinsky() -> Setting:
     )
 
 
-SETTINGS: Mapping[str, Callable[[], Setting]] = {"kuramoto-sivashinsky": _kuramoto_sivashinsky}
+def _kolmogorov() -> Setting:
+    """Input [u, v, p, .001 Re], the correction of (u, v) behind the solver, mean squared error of (u, v): List et al. 2024."""
+    coarse = kolmogorov.coarse()
+    return Setting(
+        name="kolmogorov",
+        training=kolmogorov.training,
+        testing=lambda starts, horizon, seed: kolmogorov.testing(starts, horizon, seed=seed),
+        validation=kolmogorov.validation,
+        coarse=coarse,
+        reference=None,
+        baselines={"32^2 (solver alone)": coarse, **{f"{n}^2": kolmogorov.finer(n) for n in (48, 64, 96, 128)}},
+        tuned={"Smagorinsky, tuned": [kolmogorov.smagorinsky(c) for c in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)]},
+        mode="sequential",
+        features=Features(fields=(Pressure(coarse.grid),), reciprocals={"viscosity": 0.001}),
+        ndim=2,
+        state_channels=2,
+        metric="mse",
+    )
+
+
+SETTINGS: Mapping[str, Callable[[], Setting]] = {"kuramoto-sivashinsky": _kuramoto_sivashinsky, "kolmogorov": _kolmogorov}
 
 
 def setting(name: str) -> Setting:

@@ -71,7 +71,7 @@ class Tested:
         write_atomically(folder / "study.json", (json.dumps(study, indent=1) + "\n").encode())
         for title, score in self.baselines.items():
             write_run(runs / f"baseline-{slug(title)}.json", {"name": title, **BASELINE}, "", score)
-        if self.model.reference.ndim == 4:
+        if self.model.reference.ndim in (4, 5):
             write_pictures(runs / f"{name}.nc", self.model, None if alone is None else alone.prediction[0])
         write_run(runs / f"{name}.json", dict(self.record), "", self.model)
 
@@ -115,4 +115,5 @@ def describe_network(network: Any) -> dict[str, Any]:
     count = network.parameter_count() if hasattr(network, "parameter_count") else sum(p.numel() for p in network.parameters())
     inner = getattr(network, "network", network)
     sizes = {key: getattr(network, key) for key in ("width", "depth") if isinstance(getattr(network, key, None), int)}
-    return {"name": type(inner).__name__, **sizes, "parameters": count}
+    widths = {"widths": list(network.widths)} if hasattr(network, "widths") else {}
+    return {"name": type(inner).__name__, **sizes, **widths, "parameters": count}

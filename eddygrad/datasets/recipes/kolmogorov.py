@@ -7,6 +7,7 @@ fine one and one of .02 on the coarse one. What is kept of a state are the modes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -14,8 +15,10 @@ from torch import Tensor
 from eddygrad.datasets.recipes.recipe import Group, Recipe
 from eddygrad.datasets.stored import Downsampled
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
+from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
+from eddygrad.solver.refined import Refined
 from eddygrad.solver.schemes.etdrk import ETDRK
 from eddygrad.solver.vector_calculus import velocity
 
@@ -42,6 +45,17 @@ def coarse(forced: bool = True) -> ETDRK:
     return _solver(COARSE, 1, forced)
 
 
+def finer(points: int) -> Refined:
+    """The coarse solver's states stepped on more points, to which their modes are handed once; at 64^2 and above two substeps a frame."""
+    return Refined(_solver(points, 1 if points < 2 * COARSE else 2, forced=True), Grid((COARSE, COARSE)), modes=COARSE // 3)
+
+
+def smagorinsky(constant: float) -> ETDRK:
+    """The coarse solver with Smagorinsky's eddy viscosity of mixing length C_s dx."""
+    equation = SmagorinskyVelocity(forcing_amplitude=1.0, forcing_mode=FORCING_MODE, mixing_length=constant * 2 * math.pi / COARSE)
+    return ETDRK(equation, Grid((COARSE, COARSE)), dt=FRAME, order=4)
+
+
 def _group(re: float, kind: str, samples: int) -> Group:
     if not re > 0:
         raise ValueError(f"kolmogorov: a Reynolds number is positive, got {re}")
@@ -63,6 +77,11 @@ def _recipe(name: str, groups: Sequence[Group], frames: int, warmup: int, seed: 
 def training(frames: int = 6000, reynolds: Sequence[float] = TRAINING_REYNOLDS, samples: int = 1, warmup: int = 500, seed: int = 0) -> Recipe:
     """The paper's six Reynolds numbers, 6000 frames each by default; t = 10 dropped, in which the random start becomes turbulence."""
     return _recipe("kolmogorov/training", [_group(re, "training", samples) for re in reynolds], frames, warmup, seed, forced=True)
+
+
+def validation(frames: int = 52, reynolds: Sequence[float] = TRAINING_REYNOLDS, warmup: int = 500, seed: int = 0) -> Recipe:
+    """One more start at each of the training's Reynolds numbers, for learning rates and curves: the paper's training has no part to spare."""
+    return _recipe("kolmogorov/validation", [_group(re, "validation", 1) for re in reynolds], frames, warmup, seed, forced=True)
 
 
 def testing(starts: int = 6, horizon: int = 250, warmup: int = 500, seed: int = 0) -> Recipe:

@@ -1,0 +1,167 @@
+"""A comparison on a plane, and one whose seeds are spread over runs."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from eddygrad.correctors.features import Features, Pressure
+from eddygrad.datasets.recipes import kolmogorov
+from eddygrad.solver.vector_calculus import pressure
+from eddygrad.studies import results, settings
+from eddygrad.studies.bench import Bench
+from eddygrad.studies.compare import Configuration, Study
+from eddygrad.studies.costs import measure
+from eddygrad.studies.finished import fields, load
+from eddygrad.training import metrics
+
+TINY = Configuration(
+    name="tiny-plane",
+    recipe="kolmogorov",
+    tasks=("correct",),
+    unroll=("one", "wig:4"),
+    network="encoder-decoder:32k",
+    seeds=3,
+    seeds_per_run=2,
+    steps=6,
+    batch=1,
+    curriculum=(1, 2, 4),
+    lr=(1e-3, 3e-3),
+    schedule=("constant",),
+    tune_steps=3,
+    tune_seeds=1,
+    frames=12,
+    starts=1,
+    horizon=5,
+    long_horizon=8,
+    validate_every=3,
+    checkpoint_every=2,
+)
+RUNS = [f"correct-{unroll}-encoder-decoder-32k-s{part}" for unroll in ("one", "wig4") for part in ("0-1", "2-2")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short():
+    """The recipe without the hundreds of frames in which its flow becomes turbulent."""
+    whole = settings.SETTINGS["kolmogorov"]()
+    cut = dataclasses.replace(
+        whole,
+        training=lambda frames: kolmogorov.training(frames, (300.0, 900.0), warmup=2),
+        testing=lambda starts, horizon, seed: kolmogorov.testing(starts, horizon, warmup=2, seed=seed),
+        validation=lambda: kolmogorov.validation(8, (300.0, 900.0), warmup=2),
+        baselines={name: whole.baselines[name] for name in ("32^2 (solver alone)", "48^2")},
+    )
+    patch = pytest.MonkeyPatch()
+    patch.setitem(settings.SETTINGS, "kolmogorov", lambda: cut)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def finished(short, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plane") / "tiny"
+    Study(TINY, folder).run(threads=1, progress=False)
+    return folder
+
+
+def records(folder):
+    return {path.stem: json.loads(path.read_text()) for path in sorted((folder / "runs").glob("*.json"))}
+
+
+def test_runs_share_the_learning_rate_of_their_pair_and_are_read_as_one(finished):
+    found = records(finished)
+    assert sorted(n for n, r in found.items() if r["kind"] == "model") == RUNS
+    for first, second in (RUNS[:2], RUNS[2:]):
+        assert found[first]["tuning"] == found[second]["tuning"] and len(found[first]["tuning"]) == 2
+        assert found[first]["training"]["learning_rate"] == found[second]["training"]["learning_rate"]
+    study = load(finished)
+    one, wig = study.models
+    assert (one.name, one.seeds, wig.seeds) == ("correct-one-encoder-decoder-32k", (0, 1, 2), (0, 1, 2))
+    assert one.training.seconds == sum(found[n]["training"]["seconds"] for n in RUNS[:2])
+    assert study.metric == "mse" and one.error("mse").tolist() == [np.mean(e) for n in RUNS[:2] for e in found[n]["test"]["metrics"]["mse"]]
+    ratio = next(c for c in results.comparisons(study) if c.kind == "modality")
+    assert ratio.paper == 0.89 and ratio.ratio.sizes == (3, 3)
+    assert one.curve["validation"].shape[0] == 3 and one.network_label == "EncoderDecoder of 32,376 parameters"
+
+
+def test_seeds_trained_apart_are_those_trained_together(finished, tmp_path):
+    Study(dataclasses.replace(TINY, seeds_per_run=None, unroll=("wig:4",)), tmp_path).run(threads=1, progress=False)
+    apart, whole = load(finished).models[1], load(tmp_path).models[0]
+    assert whole.path.stem == "correct-wig4-encoder-decoder-32k" == apart.name
+    # 32-bit sums in another order, amplified by six updates and eight frames.
+    np.testing.assert_allclose(apart.error("mse"), whole.error("mse"), rtol=1e-4)
+
+
+def test_the_endpoint_is_the_mean_squared_error_of_the_velocity(finished):
+    bench = Bench(TINY, folder=Study(TINY, finished).data)
+    coarse, truth = bench.setting.coarse, bench.test.all()
+    u, total = truth[:, 0], 0.0
+    step = coarse.at(bench.test.params, u)
+    for k in range(1, 6):
+        u = step(u)
+        total = total + (u - truth[:, k]).square().mean((1, 2, 3)) / 5
+    alone = records(finished)["baseline-32-2--solver-alone"]
+    torch.testing.assert_close(torch.tensor(alone["test"]["metrics"]["mse"][0]), total, rtol=1e-4, atol=0)
+
+
+def test_the_smagorinsky_baseline_is_the_best_candidate_on_validation_data(finished):
+    tuning = records(finished)["baseline-smagorinsky--tuned"]["tuning"]
+    bench = Bench(TINY, folder=Study(TINY, finished).data)
+    assert [t["stepper"] for t in tuning] == [repr(s) for s in bench.setting.tuned["Smagorinsky, tuned"]]
+    window = bench.data.val.windows(5, [0, 1, 2])
+    for chosen, stepper in zip(tuning, bench.setting.tuned["Smagorinsky, tuned"]):
+        u, frames = window.u[:, 0], [window.u[:, 0]]
+        step = stepper.at(window.params, u)
+        for _ in range(5):
+            frames.append(step(frames[-1]))
+        error = metrics.rellinf(torch.stack(frames, 1), window.u, 2).mean()
+        assert chosen["validation"] == pytest.approx(float(error), rel=1e-4)
+
+
+def test_the_network_sees_the_pressure_and_the_reynolds_number():
+    shown, u = settings.setting("kolmogorov").features, torch.randn(2, 3, 2, 32, 32, dtype=torch.float64)
+    params = {"viscosity": torch.tensor([1 / 300, 1 / 600, 1 / 1000], dtype=torch.float64).reshape(3, 1, 1, 1)}
+    channels = shown(u, params, 2)
+    assert channels.shape == (2, 3, 4, 32, 32) and shown.extra_channels == 2
+    assert torch.equal(channels[:, :, :2], u) and torch.equal(channels[:, :, 2:3], pressure(u, kolmogorov.coarse().grid))
+    expected = torch.tensor([0.3, 0.6, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(channels[0, :, 3], expected.reshape(3, 1, 1).expand(3, 32, 32), rtol=1e-12, atol=0)
+    assert Features(fields=(Pressure(kolmogorov.coarse().grid),)) == Features(fields=(Pressure(kolmogorov.coarse().grid),))
+
+
+def test_the_report_shows_planes(finished):
+    pictures = fields(load(finished).models[0])
+    assert pictures["prediction"].dims == ("set", "time", "channel", "x", "y") and pictures["prediction"].shape == (2, 6, 2, 32, 32)
+    assert (pictures["prediction"][:, 0] == pictures["reference"][:, 0]).all() and pictures["uncorrected"].shape == (2, 6, 2, 32, 32)
+    page = Study(TINY, finished).report().read_text()
+    assert "Re=1000, correction" in page and "Smagorinsky, tuned" in page and "0.89" in page
+
+
+def test_costs_of_all_runs_are_measured(finished):
+    measure(Study(TINY, finished), rounds=1, updates=1, progress=False)
+    assert all("costs" in run["environment"] for run in records(finished).values())
+
+
+def test_data_are_made_once_and_stay_for_the_next_process(finished):
+    data = Study(TINY, finished).data
+    stamps = {p: p.stat().st_mtime_ns for p in data.rglob("*.nc")}
+    assert stamps
+    Bench(TINY, folder=data)
+    assert stamps == {p: p.stat().st_mtime_ns for p in data.rglob("*.nc")}
+
+
+@pytest.mark.parametrize(
+    "options,text",
+    [
+        ({"network": "unet"}, "network: expected one of resnet, encoder-decoder:32k"),
+        ({"curriculum": (1, 2)}, "climbs to the horizon"),
+        ({"seeds_per_run": 0}, "seeds_per_run must be at least one"),
+        ({"curriculum": (1, 3, 4)}, "do not divide by horizon 3"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(options, text):
+    with pytest.raises(ValueError, match=text) as caught:
+        dataclasses.replace(TINY, **options)
+    assert "\n" not in str(caught.value)
