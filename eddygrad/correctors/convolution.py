@@ -1,4 +1,4 @@
-"""Circular convolutions for stacked seeds: layers of any dimension, and the residual network on a line as batched matrix products."""
+"""Circular convolutions for stacked seeds as batched matrix products: layers and residual blocks of any dimension, the residual network on a line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import product
+from operator import mul
 from typing import Any
 
 import torch
@@ -102,6 +104,135 @@ def _closes_block(layer: int, last: int) -> bool:
     return 0 < layer < last and layer % 2 == 0
 
 
+def windows(x: Tensor, kernel: int, batch: int) -> list[Tensor]:
+    """What the taps of a circular stencil meet: (S, C, *grid) -> for each tap of the axes but the last (S, C k, points), views of one array.
+
+        window_j[(c, l), i] = x[c, i + (j, l) - k // 2],  l along the last axis, where the batch is innermost
+    Along the other axes a shift is an offset in memory, so that 3 x 3 points cost three copies of x, not nine. In 3-D the points take in the margins
+    between planes (`_spaced`, `_cropped`).
+    """
+    if kernel == 1:
+        return [x.flatten(2)]
+    *outer, last = x.shape[2:]
+    margin = kernel // 2
+    padded = F.pad(x, [margin * batch] * 2 + [margin] * (2 * len(outer)), mode="circular")
+    seed, channel, *steps = padded.stride()
+    shifted = padded.as_strided((*x.shape[:2], kernel, *padded.shape[2:-1], last), (seed, channel, batch, *steps)).contiguous()
+    strides = shifted.stride()[3:-1]
+    columns, points = shifted.view(x.shape[0], x.shape[1] * kernel, -1), last + sum((n - 1) * step for n, step in zip(outer, strides))
+    return [columns.narrow(2, sum(map(mul, tap, strides)), points) for tap in product(range(kernel), repeat=len(outer))]
+
+
+def _spaced(x: Tensor, kernel: int, points: int) -> Tensor:
+    """x at the points of `windows`, zero between planes: (S, C, points)."""
+    return x.flatten(2) if points == x[0, 0].numel() else F.pad(x, (0, 0, 0, kernel - 1)).flatten(2).narrow(2, 0, points)
+
+
+def _cropped(y: Tensor, kernel: int, grid: Sequence[int]) -> Tensor:
+    """The adjoint of `_spaced`: (S, C, points) -> (S, C, *grid), a view."""
+    if y.shape[2] == math.prod(grid):
+        return y.view(*y.shape[:2], *grid)
+    _, rows, last = grid
+    return y.as_strided((*y.shape[:2], *grid), (*y.stride()[:2], (rows + kernel - 1) * last, last, 1))
+
+
+def _matrices(w: Tensor) -> Tensor:
+    """(S, out, in, k, ...) -> (taps of the axes but the last, S, out, in k), to be multiplied with `windows`."""
+    *outer, last = range(3, w.ndim)
+    return w.permute(*outer, 0, 1, 2, last).reshape(-1, *w.shape[:2], w.shape[2] * w.shape[-1])
+
+
+def _products(total: Tensor | None, w: Tensor, columns: Sequence[Tensor], grid: Sequence[int]) -> Tensor:
+    """total + w * x from the `windows` of x: (S, out, *grid); `total` is overwritten."""
+    dense = columns[0].shape[2] == math.prod(grid)
+    y = total.flatten(2) if dense and total is not None else None
+    for matrix, column in zip(_matrices(w), columns):
+        y = torch.bmm(matrix, column) if y is None else y.baddbmm_(matrix, column)
+    assert y is not None
+    y = _cropped(y, w.shape[-1], grid)
+    return y.contiguous() if dense or total is None else total.view(y.shape).add_(y)
+
+
+def _convolved(x: Tensor, batch: int, w: Tensor, total: Tensor) -> Tensor:
+    """total + w * x; `total`, (S, out, *grid), is overwritten."""
+    return _products(total, w, windows(x, w.shape[-1], batch), x.shape[2:])
+
+
+def _filled(b: Tensor, x: Tensor) -> Tensor:
+    """A bias (S, out) at each of x's points."""
+    return _columnwise(b, x).expand(*b.shape, *x.shape[2:]).contiguous()
+
+
+def _columnwise(b: Tensor, x: Tensor) -> Tensor:
+    return b.view(*b.shape, *[1] * (x.ndim - 2))
+
+
+def _pulled_back(
+    grad: Tensor, x: Tensor, batch: int, w: Tensor, wanted: bool = True, total: Tensor | None = None
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Gradients of y = w * x + b with respect to x, w and b from that of y; the first is added to `total` (overwritten), or None unless `wanted`.
+
+        dx = w^T * dy,  w^T[c, o, j] = w[o, c, k - 1 - j];   dw[o, c, j] = sum_i x[c, i] dy[o, i - j + k // 2]
+    Both are products with the windows of dy, so that x is not unfolded again.
+    """
+    (seeds, out, cin, *kernel), axes = w.shape, tuple(range(3, w.ndim))
+    columns = windows(grad, kernel[0], batch)
+    rows = _spaced(x, kernel[0], columns[0].shape[2])
+    products = x.new_empty((len(columns), seeds, cin, out * kernel[0]))
+    for matrix, column in zip(products, columns):
+        torch.bmm(rows, column.transpose(1, 2), out=matrix)
+    n = len(kernel)
+    dw = products.view(*kernel[1:], seeds, cin, out, kernel[0]).permute(n - 1, n + 1, n, *range(n - 1), n + 2).flip(axes).contiguous()
+    dx = _products(total, w.flip(axes).transpose(1, 2), columns, x.shape[2:]) if wanted else None
+    return dx, dw, grad.flatten(2).sum(2)
+
+
+class Convolution(torch.autograd.Function):
+    """y = w * x + b, circular, with its hand-written adjoint: (S, C, *grid) -> (S, out, *grid), the batch innermost in the last grid axis."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, batch: int, w: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(x, w)
+        ctx.batch = batch
+        return _convolved(x, batch, w, _filled(b, x))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, w = ctx.saved_tensors
+        dx, *own = _pulled_back(grad.contiguous(), x, ctx.batch, w, ctx.needs_input_grad[0])
+        return dx, None, *own
+
+
+class ResidualBlock(torch.autograd.Function):
+    """Two convolutions and a skip with their hand-written adjoint; arrays as in `Convolution`, and only the layers' outputs are saved.
+
+    h = act(w_1 * x + b_1);   y = act(w_2 * h + b_2 + skip);   act = LeakyReLU(slope)
+    skip = w_3 * x + b_3, or x if there is no third layer
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, batch: int, slope: float, *params: Tensor) -> Tensor:
+        (one, two, *third), (b_1, b_2, *b_3) = params[::2], params[1::2]
+        h = F.leaky_relu_(_convolved(x, batch, one, _filled(b_1, x)), slope)
+        skip = _convolved(x, batch, third[0], _filled(b_2 + b_3[0], x)) if third else x + _columnwise(b_2, x)
+        y = F.leaky_relu_(_convolved(h, batch, two, skip), slope)
+        ctx.save_for_backward(x, h, y, one, two, *third)
+        ctx.batch, ctx.slope = batch, slope
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, h, y, one, two, *third = ctx.saved_tensors
+        batch, wanted = ctx.batch, ctx.needs_input_grad[0]
+        grad = _leaky_relu_backward(grad.contiguous(), y, ctx.slope, True)
+        dh, dw_2, db_2 = _pulled_back(grad, h, batch, two)
+        dx, *skipped = _pulled_back(grad, x, batch, third[0], wanted) if third else (grad,)
+        dx, dw_1, db_1 = _pulled_back(_leaky_relu_backward(dh, h, ctx.slope, True), x, batch, one, wanted, dx)
+        return dx, None, None, dw_1, db_1, dw_2, db_2, *skipped
+
+
 class StackedConv(nn.Module):
     """Circular convolution with an odd kernel in 1, 2 or 3 dimensions for S networks at once.
 
@@ -111,7 +242,6 @@ class StackedConv(nn.Module):
     def __init__(self, seeds: int, cin: int, cout: int, ndim: int, kernel: int = 3) -> None:
         super().__init__()
         assert kernel % 2 == 1
-        self.ndim, self.margin = ndim, kernel // 2
         self.weight = nn.Parameter(torch.empty(seeds, cout, cin, *[kernel] * ndim))
         self.bias = nn.Parameter(torch.empty(seeds, cout))
 
@@ -123,11 +253,6 @@ class StackedConv(nn.Module):
             drawn = torch.rand(p.shape[1:], generator=generator, dtype=torch.float64)
             p[index] = ((2 * drawn - 1) * bound).to(p)
 
-    def forward(self, x: Tensor, skip: Tensor | None = None, slope: float = 1.0) -> Tensor:
-        """act(w * x + b + skip) with the seeds as groups: (B, S C, *grid) -> (B, S out, *grid)."""
-        padded = F.pad(x, (self.margin,) * (2 * self.ndim), mode="circular") if self.margin else x
-        conv = (F.conv1d, F.conv2d, F.conv3d)[self.ndim - 1]
-        y = conv(padded, self.weight.flatten(0, 1), self.bias.flatten(), groups=self.weight.shape[0])
-        if skip is not None:
-            y = y + skip
-        return y if slope == 1 else F.leaky_relu(y, slope)
+    def forward(self, x: Tensor, batch: int = 1) -> Tensor:
+        """w * x + b, (S, C, *grid) -> (S, out, *grid), the batch innermost in the last grid axis."""
+        return Convolution.apply(x, batch, self.weight, self.bias)

@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from eddygrad.correctors.convolution import StackedConv
+from eddygrad.correctors.convolution import Convolution, ResidualBlock, StackedConv
 from eddygrad.correctors.seeded import SeededNetwork, Sizes
 
 SIZES = {
@@ -78,13 +78,11 @@ class EncoderDecoder(SeededNetwork):
     def _shape(self) -> str:
         return str(self.widths)
 
-    def _respond(self, x: Tensor) -> Tensor:
-        """Seeds as groups of torch's convolution, (B, S C, *grid)."""
-        *stages, last = self._convolutions()
-        y = x.transpose(0, 1).flatten(1, 2)
-        for one, two, skip in zip(stages[::3], stages[1::3], stages[2::3]):
-            y = two(one(y, slope=_SLOPE), skip=skip(y), slope=_SLOPE)
-        return last(y).unflatten(1, (x.shape[0], self.cout)).transpose(0, 1)
+    def _through(self, x: Tensor, batch: int, *params: Tensor) -> Tensor:
+        *stages, w, b = params
+        for first in range(0, len(stages), 6):
+            x = ResidualBlock.apply(x, batch, _SLOPE, *stages[first : first + 6])
+        return Convolution.apply(x, batch, w, b)
 
     def extra_repr(self) -> str:
         kernels = self.kernels[0] if len(set(self.kernels)) == 1 else self.kernels

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from eddygrad.correctors.convolution import StackedConv
 from eddygrad.correctors.encoder_decoder import SIZES, EncoderDecoder
 
 EXACT = {"32k": (32_369, 32_376), "116k": (115_803, 115_810), "461k": (461_235, 461_250), "1.08M": (1_084_595, 1_084_610)}
@@ -94,21 +93,6 @@ def test_values_and_gradients_are_those_of_torch_layers(ndim, kernels):
         expected = torch.autograd.grad((z * noise(*y.shape, seed=1)[s]).sum(), [own, *plain.parameters()])
         for a, b in zip((y, *grads), (z, *expected)):
             torch.testing.assert_close(a[s].detach(), b.detach(), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
-@pytest.mark.parametrize("ndim", [1, 2])
-def test_a_convolution_of_any_odd_kernel_by_its_definition(kernel, ndim):
-    """y[o, i] = b[o] + sum_{c, j} w[o, c, j] x[c, i + j - k // 2], indices periodic."""
-    layer = StackedConv(1, 2, 3, ndim, kernel).double()
-    layer.reset(0, torch.Generator().manual_seed(0))
-    x = noise(1, 2, *[8, 7][:ndim])
-    w, axes = layer.weight[0], tuple(range(-ndim, 0))
-    expected = layer.bias[0].reshape(3, *[1] * ndim) + sum(
-        torch.einsum("oc,c...->o...", w[(slice(None), slice(None), *j)], x[0].roll([kernel // 2 - i for i in j], axes))
-        for j in product(range(kernel), repeat=ndim)
-    )
-    torch.testing.assert_close(layer(x)[0], expected, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])

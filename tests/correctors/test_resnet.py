@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from eddygrad.correctors import convolution, resnet
+from eddygrad.correctors import convolution, seeded
 from eddygrad.correctors.resnet import ResNet
 
 
@@ -70,30 +70,35 @@ def test_values_and_gradients_are_those_of_torch_layers(ndim):
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
 @pytest.mark.parametrize("points,batch", [(48, 3), (3, 1), (5, 2)])
-def test_the_fast_line_equals_grouped_convolutions(depth, points, batch):
+def test_the_fast_line_equals_the_network_in_blocks(depth, points, batch):
     net = ResNet(5, depth, 2, 1, 1, seeds=(3, 1, 4)).double()
-    x = noise(3, batch, 2, points)
+    x, params = noise(3, 2, points * batch), list(net.parameters())
     results = []
-    for way in (net._on_a_line, net._in_groups):
+    for way in (net._through, net._in_blocks):
         leaf = x.clone().requires_grad_()
-        y = way(leaf)
-        results.append([y.detach(), *torch.autograd.grad((y * noise(*y.shape, seed=1)).sum(), [leaf, *net.parameters()])])
+        y = way(leaf, batch, *params)
+        results.append([y.detach(), *torch.autograd.grad((y * noise(*y.shape, seed=1)).sum(), [leaf, *params])])
     for a, b in zip(*results):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("together", [1, 2])
-def test_a_stack_in_parts_equals_the_whole(together, monkeypatch):
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_a_stack_in_parts_equals_the_whole(together, ndim, monkeypatch):
     """Parts of one or of two of three seeds: values and gradients of inputs and parameters do not notice."""
-    net, x = ResNet(5, 2, 2, 1, 1, seeds=(3, 1, 4)).double(), noise(3, 4, 2, 7)
-    results = []
-    for size in (1 << 30, together * 3 * 5 * 7 * 4 * 8):
-        monkeypatch.setattr(resnet, "_CACHED_BYTES", size)
+    grid = (7, 5)[:ndim]
+    net, x = ResNet(5, 2, 2, 1, ndim, seeds=(3, 1, 4)).double(), noise(3, 4, 2, *grid)
+    results, taken = [], []
+    through = net._through
+    monkeypatch.setattr(net, "_through", lambda x, *rest: taken.append(len(x)) or through(x, *rest))
+    for size in (1 << 30, together * 3 * 5 * math.prod(grid) * 4 * 8):
+        monkeypatch.setattr(seeded, "_CACHED_BYTES", size)
         leaf = x.clone().requires_grad_()
         y = net(leaf)
         results.append([y.detach(), *torch.autograd.grad((y * noise(*y.shape, seed=1)).sum(), [leaf, *net.parameters()])])
+    assert taken == [3, *([1, 1, 1] if together == 1 else [2, 1])]
     for whole, parts in zip(*results):
-        torch.testing.assert_close(parts, whole, rtol=1e-13, atol=1e-14)
+        torch.testing.assert_close(parts, whole, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
@@ -156,8 +161,9 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(lambda x, *p: torch.func.functional_call(net, dict(zip(names, p)), (x,)), (x, *params))
 
 
-def test_double_backward_is_refused():
-    net, x = ResNet(2, 1, 1, 1).double(), noise(2, 1, 8).requires_grad_()
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_double_backward_is_refused(ndim):
+    net, x = ResNet(2, 1, 1, 1, ndim).double(), noise(2, 1, *[8, 6][:ndim]).requires_grad_()
     (g,) = torch.autograd.grad(net(x).square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.sum().backward()
