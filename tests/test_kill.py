@@ -32,6 +32,12 @@ def generate(folder: Path) -> None:
     ks.training(frames=400, warmup=10).generate(folder, progress=False, shard_samples=3)
 
 
+def generate_plane(folder: Path) -> None:
+    from eddygrad.datasets.recipes import kolmogorov
+
+    kolmogorov.training(frames=20, reynolds=(300.0, 600.0, 900.0), warmup=10).generate(folder, progress=False, shard_samples=1)
+
+
 def train(folder: Path) -> None:
     from eddygrad.correctors import ResNet, correct, domain_size
     from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
@@ -53,7 +59,7 @@ def compare(folder: Path) -> None:
     Study(Configuration(tasks=("correct",), unroll=("one", "nog:2"), **sizes, **tuned, **often), folder).run(threads=1, progress=False)
 
 
-JOBS: dict[str, Callable[[Path], None]] = {"generate": generate, "train": train, "compare": compare}
+JOBS: dict[str, Callable[[Path], None]] = {"generate": generate, "generate-plane": generate_plane, "train": train, "compare": compare}
 
 
 def without_times(value: Any) -> Any:
@@ -121,7 +127,7 @@ def host(job: str, kills: int, root: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("job", ["train", "compare"])
+@pytest.mark.parametrize("job", ["generate-plane", "train", "compare"])
 def test_killed_at_random_moments_it_resumes_to_the_same_bits(job: str, tmp_path: Path) -> None:
     rows = host(job, KILLS, tmp_path)
     assert len(rows) == KILLS and all(row["ended"] and row["equal"] for row in rows), rows
@@ -143,13 +149,13 @@ def main(arguments: list[str]) -> int:
 
     kills, good = int(arguments[0]) if arguments else 20, True
     os.environ.setdefault("EDDYGRAD_KILL_LONGER", "4")
-    sys.stdout.write(f"{'job':10}{'kills':>7}{'in mid-run':>12}{'with files':>12}{'ended':>7}{'bitwise equal':>15}\n")
+    sys.stdout.write(f"{'job':16}{'kills':>7}{'in mid-run':>12}{'with files':>12}{'ended':>7}{'bitwise equal':>15}\n")
     for job in JOBS:
         with tempfile.TemporaryDirectory() as root:
             rows = host(job, kills, Path(root))
         killed, files = sum(r["killed"] for r in rows), sum(r["files"] > 0 for r in rows)
         ended, equal = sum(r["ended"] for r in rows), sum(r["equal"] for r in rows)
-        sys.stdout.write(f"{job:10}{len(rows):7}{killed:12}{files:12}{ended:7}{equal:15}\n")
+        sys.stdout.write(f"{job:16}{len(rows):7}{killed:12}{files:12}{ended:7}{equal:15}\n")
         sys.stdout.flush()
         good &= ended == equal == kills
     return 0 if good else 1

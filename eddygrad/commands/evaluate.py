@@ -77,7 +77,10 @@ class Evaluate(Command):
 
         data, horizon = self._data(setting, dtype, device), self.horizon
         coarse, truth = setting.coarse, setting.reference
-        alone: dict[str, Stepper] = {n: truth if n == "reference" else baseline(n, coarse, coarse.dt) for n in self.baselines}
+        names = [name for name in self.baselines if name != "reference" or truth is not None]
+        if len(names) < len(self.baselines):
+            say(f"reference: left out, that of {setting.name} lives on a finer grid than its states")
+        alone: dict[str, Stepper] = {n: truth if n == "reference" else baseline(n, coarse, coarse.dt) for n in names}
         scores = {name: evaluate(solver, data, horizon, long_horizon=self.long_horizon) for name, solver in alone.items()}
         if stepper is None:
             rows: list[dict[str, Any]] = [
