@@ -2,7 +2,8 @@
 
     u = (sin x cos y cos z, -cos x sin y cos z, 0) at t = 0;   dE/dt = -eps,   E = <|u|^2> / 2,   eps = nu <|curl u|^2>
 
-Two grids that resolve the flow agree in its dissipation; energy lost and dissipation integrated agree on each. Writes both curves to taylor-green.json.
+Two grids that resolve the flow agree in its dissipation; energy lost and dissipation integrated agree on each.
+Writes both curves to taylor-green.json.
 Minutes on one core at 64^3 and 96^3: `python examples/taylor_green.py`.
 """
 
