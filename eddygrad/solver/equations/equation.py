@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor
 
+# Angular wavenumbers per axis x, y[, z], which broadcast against each other and against rows per sample; in which order modes lie is the scheme's.
 Wavenumbers = tuple[Tensor, ...]
 Values = Mapping[str, Tensor | float]
 Table = Sequence[Sequence[Tensor | None]]

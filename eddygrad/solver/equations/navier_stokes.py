@@ -115,8 +115,8 @@ class NavierStokesVorticity(_NavierStokes):
         if not self._is_forced(params):
             return {}
         n = self.forcing_mode
-        wavenumber = k[1][..., n : n + 1]
-        return {0: {(0, n): -0.5 * params["forcing_amplitude"] * wavenumber}}
+        fundamental = torch.where(k[1] > 0, k[1], torch.inf).amin((-2, -1), keepdim=True)  # 2 pi / L_y
+        return {0: {(0, n): -0.5 * params["forcing_amplitude"] * n * fundamental}}
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         """w_t + (U + u) w_x + (V + v) w_y - nu (w_xx + w_yy) + drag w - curl f, zero on a solution.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,8 @@ from eddygrad.solver.transforms import dealias_mask, nyquist_free
 @dataclass(frozen=True)
 class Band:
     """The first columns of the half spectrum's last axis: those that dealiasing keeps. Passes over the other axes skip what is always zero.
+
+    Columns stand first, (columns, N_1[, N_2]): the other axes are contiguous then, and their transforms need no copies around them.
 
     Args: grid: where. dealias: fraction of modes kept, |m| < fraction N/2 on every axis; None keeps all.
     """
@@ -35,47 +38,53 @@ class Band:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (*self.grid.shape[:-1], self.columns)
+        return (self.columns, *self.grid.shape[:-1])
+
+    def _cut(self, t: Tensor) -> Tensor:
+        """What broadcasts to the half spectrum (..., *grid axes), in the band's layout."""
+        return t[..., : self.columns].movedim(-1, -self.grid.ndim)
+
+    def place(self, mode: Sequence[int]) -> tuple[int, ...]:
+        """Index of a mode (m_1, .., m_ndim) in an array of the band's shape."""
+        return (mode[-1], *mode[:-1])
 
     def wavenumbers(self, length: Tensor | None = None, device: torch.device | str | None = None) -> tuple[Tensor, ...]:
-        """Angular wavenumbers per axis, the last one cut to the band; see `Grid.wavenumbers`."""
-        *others, last = self.grid.wavenumbers(length, device)
-        return (*others, last[..., : self.columns])
+        """Angular wavenumbers per axis; see `Grid.wavenumbers`."""
+        return tuple(self._cut(k) for k in self.grid.wavenumbers(length, device))
+
+    def directions(self, length: Tensor | None = None, device: torch.device | str | None = None) -> tuple[Tensor, ...]:
+        """The same where odd derivatives may act: a Nyquist mode has no direction along its axis."""
+        free = (self._cut(nyquist_free(self.grid, axis, device)) for axis in range(self.grid.ndim))
+        return tuple(k * f for k, f in zip(self.wavenumbers(length, device), free))
 
     def mask(self, device: torch.device | str | None = None) -> Tensor | None:
         """1 for the modes that are kept, else 0; None if all are."""
-        return None if self.dealias is None else dealias_mask(self.grid, self.dealias, device)[..., : self.columns].contiguous()
+        return None if self.dealias is None else self._cut(dealias_mask(self.grid, self.dealias, device)).contiguous()
 
     def directed(self, device: torch.device | str | None = None) -> Tensor:
         """1 where odd derivatives and products may act: kept by dealiasing and no Nyquist mode, which has no direction."""
         keep = torch.ones(self.shape, dtype=torch.float64, device=device)
         for axis in range(self.grid.ndim):
-            free = nyquist_free(self.grid, axis, device)
-            keep = keep * (free[..., : self.columns] if axis == self.grid.ndim - 1 else free)
+            keep = keep * self._cut(nyquist_free(self.grid, axis, device))
         mask = self.mask(device)
         return keep if mask is None else keep * mask
 
     def fft(self, x: Tensor) -> Tensor:
         """(..., *grid) -> (..., *band): the half spectrum, columns beyond the band never made."""
-        h = torch.fft.rfft(x)
-        if not self.whole:
-            h = h[..., : self.columns]
-        for axis in self._others:
-            h = torch.fft.fft(h, dim=axis)
-        return h
+        h = self._cut(torch.fft.rfft(x))
+        return torch.fft.fftn(h, dim=self._others) if self._others else h
 
     def ifft(self, h: Tensor) -> Tensor:
         """(..., *band) -> (..., *grid): its inverse on the band."""
-        for axis in self._others:
-            h = torch.fft.ifft(h, dim=axis)
-        return torch.fft.irfft(h, n=self.grid.shape[-1])
+        h = torch.fft.ifftn(h, dim=self._others) if self._others else h
+        return torch.fft.irfft(h.movedim(-self.grid.ndim, -1), n=self.grid.shape[-1])
 
     @cached_property
     def _others(self) -> tuple[int, ...]:
-        return tuple(range(-self.grid.ndim, -1))
+        return tuple(range(1 - self.grid.ndim, 0))
 
     def weights(self, device: torch.device | str | None = None) -> Tensor:
-        """How often a column's modes stand in the full spectrum: twice, but the first and the Nyquist column once. (columns,), float64.
+        """How often a column's modes stand in the full spectrum: twice, but the first and the Nyquist column once. (columns, *1), float64.
 
         The adjoint of `ifft` is weights / N^ndim times `fft`, that of `fft` is `ifft` after N^ndim / weights.
         """
@@ -84,7 +93,7 @@ class Band:
         w[0] = 1
         if n % 2 == 0 and self.whole:
             w[-1] = 1
-        return w
+        return w.reshape(-1, *[1] * (self.grid.ndim - 1))
 
     @property
     def points(self) -> int:

@@ -21,7 +21,7 @@ from eddygrad.solver.schemes.program import Program
 from eddygrad.solver.schemes.spectral import Bound, SpectralStep
 from eddygrad.solver.schemes.term import LinearMap, NonlinearTerm
 from eddygrad.solver.step import Observer, Params, Step
-from eddygrad.solver.transforms import dealias_mask, nyquist_free
+from eddygrad.solver.transforms import dealias_mask
 
 Values = Mapping[str, Tensor | float]
 
@@ -122,9 +122,7 @@ class SpectralScheme(abc.ABC):
     def _constraint(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str) -> LinearMap | None:
         """By directed wavenumbers: a Nyquist mode has none along its axis. Directions do not depend on how long a box is that has one length."""
         length = torch.ones((), dtype=torch.float64, device=device) if "length" in values else None
-        k = [axis * nyquist_free(self.grid, a, device) for a, axis in enumerate(self.grid.wavenumbers(length, device))]
-        k[-1] = k[-1][..., : self.band.columns]
-        table = self.equation.constraint(tuple(k))
+        table = self.equation.constraint(self.band.directions(length, device))
         return None if table is None else _map(table, lambda e: _rows(e, self.band)[0].to(dtype))
 
     def bind(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device | str) -> Bound:
@@ -166,10 +164,10 @@ class SpectralScheme(abc.ABC):
         force = torch.zeros(1, channels, *band.shape, dtype=torch.complex128, device=device)
         for channel, own in modes.items():
             for mode, amplitude in own.items():
-                if abs(mode[-1]) >= band.columns or any(2 * abs(m) >= n for m, n in zip(mode, self.grid.shape)) or not directed[mode]:
+                if abs(mode[-1]) >= band.columns or any(2 * abs(m) >= n for m, n in zip(mode, self.grid.shape)) or not directed[band.place(mode)]:
                     raise ValueError(f"forcing: mode {mode} is not among those that the grid {self.grid.shape} keeps; refine it")
                 place = torch.zeros(band.shape, dtype=torch.complex128, device=device)
-                place[mode] = band.points
+                place[band.place(mode)] = band.points
                 value = torch.as_tensor(amplitude, dtype=torch.complex128, device=device).reshape(-1, *[1] * self.grid.ndim)
                 only = torch.zeros(channels, *[1] * self.grid.ndim, dtype=torch.complex128, device=device)
                 only[channel] = 1
