@@ -98,7 +98,7 @@ class NavierStokesVorticity(_NavierStokes):
 
     def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
         u, v = fields
-        return torch.mul(u, v, out=out[0]), torch.mul(v - u, v + u, out=out[1])
+        return torch.mul(u, v, out=out[0]), torch.mul(v, v, out=out[1]).addcmul_(u, u, value=-1)
 
     def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         (u, v), (a, b) = fields, grad

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,7 +25,7 @@ class AdaptiveSubsteps:
 
         substeps = ceil(dt max_x sum_i |u_i| / dx_i / courant)              Courant, Friedrichs and Lewy 1928
     One number for the batch, chosen at every step from the state at its beginning. It is told to the observer as "substeps", and "courant" is the
-    number that it leads to. A gradient takes the choice as given.
+    number that it leads to; `observed` says how a data set keeps both per frame. A gradient takes the choice as given.
 
     Args:   scheme: the stepper; its own substeps are the fewest. courant: largest Courant number. most: substeps at most.
     Raises: ValueError for a Courant number that is not positive; at a step, if more than `most` would be needed or the state is not finite.
@@ -32,6 +34,8 @@ class AdaptiveSubsteps:
     scheme: SpectralScheme
     courant: float = 0.5
     most: int = 4096
+    observed: ClassVar[Mapping[str, str]] = MappingProxyType({"substeps": "sum", "courant": "max"})
+    observed_units: ClassVar[Mapping[str, str]] = MappingProxyType({"substeps": "1", "courant": "1"})
 
     def __post_init__(self) -> None:
         if not self.courant > 0 or self.most < self.scheme.substeps:
@@ -80,7 +84,7 @@ class AdaptiveStep:
             raise ValueError(f"AdaptiveSubsteps: step {k} would need {count} substeps, most is {self.plan.most}; raise it, or the flow blows up")
         if self.observe is not None:
             self.observe("substeps", torch.tensor(count))
-            self.observe("courant", torch.tensor(self.plan.dt * speed / count))
+            self.observe("courant", torch.tensor(self.plan.dt * speed / count, dtype=torch.float64))
         return self._step(count).inner(state, k)
 
     def leave(self, state: Tensor) -> Tensor:

@@ -29,21 +29,29 @@ class LinearMap:
         columns = range(len(self.entries[0]))
         return LinearMap(tuple(tuple(_conjugate(row[j], factor) for row in self.entries) for j in columns))
 
-    def __call__(self, parts: Sequence[Tensor], dim: int) -> Tensor:
-        """The y_i stacked along `dim`."""
+    def __call__(self, parts: Sequence[Tensor], dim: int, start: Tensor | None = None) -> Tensor:
+        """The y_i stacked along `dim`, added to `start` where there is one, which is stacked so and may be shared by the batch."""
         column = self._column
         if column is not None:
-            return (column if dim == 0 else column.movedim(0, dim)) * parts[0].unsqueeze(dim)
-        rows = [self._row(row, parts) for row in self.entries]
+            column, part = column if dim == 0 else column.movedim(0, dim), parts[0].unsqueeze(dim)
+            return column * part if start is None else torch.addcmul(start, column, part)
+        begin = [None] * len(self.entries) if start is None else start.unbind(dim)
+        rows = [self._row(row, parts, own) for row, own in zip(self.entries, begin)]
         return rows[0].unsqueeze(dim) if len(rows) == 1 else torch.stack(rows, dim)
 
     @staticmethod
-    def _row(row: Sequence[Tensor | None], parts: Sequence[Tensor]) -> Tensor:
+    def _row(row: Sequence[Tensor | None], parts: Sequence[Tensor], start: Tensor | None) -> Tensor:
         total: Tensor | None = None
         for entry, part in zip(row, parts):
-            if entry is not None:
-                total = entry * part if total is None else total.addcmul_(entry, part)
-        return torch.zeros_like(parts[0]) if total is None else total
+            if entry is None:
+                continue
+            if total is None:
+                total = entry * part if start is None else torch.addcmul(start, entry, part)
+            else:
+                total = total.addcmul_(entry, part)
+        if total is None:
+            return torch.zeros_like(parts[0]) if start is None else start.expand_as(parts[0])
+        return total
 
     @property
     def _column(self) -> Tensor | None:
@@ -95,8 +103,7 @@ class NonlinearTerm:
 
     def of(self, fields: Tensor) -> Tensor:
         """(F, B, *grid) -> (B, C, *band)"""
-        n_hat = self.analysis(self.band.fft(self._products(fields)).unbind(0), 1)
-        return n_hat if self.force is None else n_hat.add_(self.force)
+        return self.analysis(self.band.fft(self._products(fields)).unbind(0), 1, self.force)
 
     def _products(self, fields: Tensor) -> Tensor:
         """(P, B, *grid), written where they are transformed from unless autograd watches."""
