@@ -71,17 +71,31 @@ class Band:
 
     def fft(self, x: Tensor) -> Tensor:
         """(..., *grid) -> (..., *band): the half spectrum, columns beyond the band never made."""
-        h = self._cut(torch.fft.rfft(x))
-        return torch.fft.fftn(h, dim=self._others) if self._others else h
+        h = torch.fft.rfft(x)
+        if not self.whole:
+            h = h.narrow(-1, 0, self.columns)
+        if self._plane:  # the usual case by the calls that cost least
+            return torch.fft.fft(h.mT)
+        return torch.fft.fftn(h.movedim(-1, -self.grid.ndim), dim=self._others) if self._others else h
 
     def ifft(self, h: Tensor) -> Tensor:
         """(..., *band) -> (..., *grid): its inverse on the band."""
-        h = torch.fft.ifftn(h, dim=self._others) if self._others else h
-        return torch.fft.irfft(h.movedim(-self.grid.ndim, -1), n=self.grid.shape[-1])
+        if self._plane:
+            return torch.fft.irfft(torch.fft.ifft(h).mT, self._points_last)
+        h = torch.fft.ifftn(h, dim=self._others).movedim(-self.grid.ndim, -1) if self._others else h
+        return torch.fft.irfft(h, self._points_last)
 
     @cached_property
     def _others(self) -> tuple[int, ...]:
         return tuple(range(1 - self.grid.ndim, 0))
+
+    @cached_property
+    def _plane(self) -> bool:
+        return self.grid.ndim == 2
+
+    @cached_property
+    def _points_last(self) -> int:
+        return self.grid.shape[-1]
 
     def weights(self, device: torch.device | str | None = None) -> Tensor:
         """How often a column's modes stand in the full spectrum: twice, but the first and the Nyquist column once. (columns, *1), float64.

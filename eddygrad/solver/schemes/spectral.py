@@ -102,10 +102,10 @@ class SpectralStep:
         known = (1, batch[-1]) if len(batch) == 1 else (1, batch[-1], math.prod(batch))
         if self.bound.rows not in known:
             raise ValueError(f"step: bound to parameters of {self.bound.rows} samples, the state has {tuple(batch)}; bind it to those of this batch")
-        h = state.reshape(-1, *state.shape[len(batch) :])
+        h = state if len(batch) == 1 else state.reshape(-1, *state.shape[len(batch) :])
         for _ in range(self.substeps):
             h = self._substep(h)
-        return h.reshape(state.shape)
+        return h if len(batch) == 1 else h.reshape(state.shape)
 
     def _substep(self, h: Tensor) -> Tensor:
         if self.plain:
@@ -113,8 +113,10 @@ class SpectralStep:
             return bound.program.advance(h, bound.term)
         if torch.is_grad_enabled():
             return _Advance.apply(self._parts(len(h)), h, *self._for(len(h)).learnable)
-        parts = [part.bound.program.advance(h[part.start : part.stop], part.bound.term) for part in self._parts(len(h))]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        parts = self._parts(len(h))
+        if len(parts) == 1:
+            return parts[0].bound.program.advance(h, parts[0].bound.term)
+        return torch.cat([part.bound.program.advance(h[part.start : part.stop], part.bound.term) for part in parts])
 
     def _for(self, batch: int) -> Bound:
         """The coefficients for this batch; kept for the last one unless they carry a graph."""

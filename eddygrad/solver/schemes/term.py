@@ -29,15 +29,15 @@ class LinearMap:
         columns = range(len(self.entries[0]))
         return LinearMap(tuple(tuple(_conjugate(row[j], factor) for row in self.entries) for j in columns))
 
-    def __call__(self, parts: Sequence[Tensor], dim: int, start: Tensor | None = None) -> Tensor:
-        """The y_i stacked along `dim`, added to `start` where there is one, which is stacked so and may be shared by the batch."""
-        column = self._column
+    def __call__(self, parts: Sequence[Tensor], dim: int, start: Sequence[Tensor] | None = None) -> Tensor:
+        """The y_i stacked along `dim`, each added to its `start` where there is one; that may be shared by the batch."""
+        if len(self.entries) == 1:
+            return self._row(self.entries[0], parts, None if start is None else start[0]).unsqueeze(dim)
+        column = self._column if start is None else None
         if column is not None:
-            column, part = column if dim == 0 else column.movedim(0, dim), parts[0].unsqueeze(dim)
-            return column * part if start is None else torch.addcmul(start, column, part)
-        begin = [None] * len(self.entries) if start is None else start.unbind(dim)
-        rows = [self._row(row, parts, own) for row, own in zip(self.entries, begin)]
-        return rows[0].unsqueeze(dim) if len(rows) == 1 else torch.stack(rows, dim)
+            return (column if dim == 0 else column.movedim(0, dim)) * parts[0].unsqueeze(dim)
+        begin = [None] * len(self.entries) if start is None else start
+        return torch.stack([self._row(row, parts, own) for row, own in zip(self.entries, begin)], dim)
 
     @staticmethod
     def _row(row: Sequence[Tensor | None], parts: Sequence[Tensor], start: Tensor | None) -> Tensor:
@@ -56,7 +56,11 @@ class LinearMap:
     @property
     def _column(self) -> Tensor | None:
         """All entries in one tensor where there is one x: one product serves all. Learnable entries are stacked anew, for every graph its own."""
-        return self._stacked() if any(e is not None and e.requires_grad for row in self.entries for e in row) else self._kept_column
+        return self._stacked() if self._learnable else self._kept_column
+
+    @cached_property
+    def _learnable(self) -> bool:
+        return any(e is not None and e.requires_grad for row in self.entries for e in row)
 
     @cached_property
     def _kept_column(self) -> Tensor | None:
@@ -103,7 +107,12 @@ class NonlinearTerm:
 
     def of(self, fields: Tensor) -> Tensor:
         """(F, B, *grid) -> (B, C, *band)"""
-        return self.analysis(self.band.fft(self._products(fields)).unbind(0), 1, self.force)
+        return self.analysis(self.band.fft(self._products(fields)).unbind(0), 1, self._forces)
+
+    @cached_property
+    def _forces(self) -> Sequence[Tensor] | None:
+        """The force of each channel, (1 or B, *band)."""
+        return None if self.force is None else self.force.unbind(1)
 
     def _products(self, fields: Tensor) -> Tensor:
         """(P, B, *grid), written where they are transformed from unless autograd watches."""
