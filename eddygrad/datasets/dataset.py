@@ -15,6 +15,7 @@ from torch import Tensor
 
 from eddygrad._version import __version__
 from eddygrad.datasets import format as fmt
+from eddygrad.datasets.diagnostics import per_frame
 from eddygrad.datasets.manifest import source
 from eddygrad.datasets.normalise import Normalisation, pool, sample_moments
 from eddygrad.datasets.storage import Cached, InMemory, OnDisk, Storage
@@ -42,6 +43,7 @@ class Dataset:
 
     Args:
         params:        name -> (samples, 1, *1), float64.
+        diagnostics:   name -> (samples, frames), float64: numbers that were recorded with the frames; empty if none were.
         attrs:         provenance: the header of the file.
         normalisation: mean and std per channel, from these samples or, after `split`, from the training part.
     """
@@ -58,6 +60,7 @@ class Dataset:
     stored_frames: int
     moments: tuple[Tensor, Tensor] = field(default=(torch.empty(0), torch.empty(0)))  # mean and variance (samples, channel)
     first: int = 0
+    diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
 
     @staticmethod
     def from_tensor(
@@ -67,14 +70,16 @@ class Dataset:
         dt: float = 1.0,
         channels: Sequence[str] | None = None,
         units: Mapping[str, str] | None = None,
+        diagnostics: Mapping[str, Tensor] | None = None,
         **provenance: Any,
     ) -> Dataset:
         """A data set from trajectories in memory.
 
         Args:    u: (samples, T, C, *grid), any device. params: numbers, (samples,) or (samples, 1, *1).
                  grid: default, the shape of `u` on a side of 2 pi. dt: time between frames [s].
-                 units: of the parameters. provenance: further attributes, e.g. pde="...".
-        Raises:  ValueError if the shapes do not fit or `u` holds NaN or Inf.
+                 units: of the parameters and diagnostics. diagnostics: name -> (samples, T), numbers beside the frames.
+                 provenance: further attributes, e.g. pde="...".
+        Raises:  ValueError if the shapes do not fit, a name is taken, or `u` or a diagnostic holds NaN or Inf.
         """
         if u.ndim < 4 or u.ndim > 6 or not u.is_floating_point():
             raise ValueError(
@@ -93,12 +98,16 @@ class Dataset:
         names = tuple(channels) if channels is not None else default_channels(u.shape[2])
         if len(names) != u.shape[2]:
             raise ValueError(f"from_tensor: expected {u.shape[2]} channel names, got {list(names)}")
-        attrs = header(
-            grid, dt, u.shape[1], names, {n: (units or {}).get(n, "1") for n in columns}, str(u.dtype).removeprefix("torch."), **provenance
-        )
+        recorded = per_frame(diagnostics or {}, len(u), u.shape[1], (*columns, *names))
+        unit = {n: (units or {}).get(n, "1") for n in (*columns, *recorded)}
+        if recorded:
+            provenance["diagnostics"] = {n: unit[n] for n in recorded}
+        attrs = header(grid, dt, u.shape[1], names, {n: unit[n] for n in columns}, str(u.dtype).removeprefix("torch."), **provenance)
         moments = sample_moments(u)
         index = torch.arange(len(u))
-        return Dataset(InMemory(u), grid, names, float(dt), u.shape[1], columns, attrs, pool(*moments), index, u.shape[1], moments)
+        return Dataset(
+            InMemory(u), grid, names, float(dt), u.shape[1], columns, attrs, pool(*moments), index, u.shape[1], moments, diagnostics=recorded
+        )
 
     @property
     def samples(self) -> int:
@@ -110,8 +119,10 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of what is in these trajectories: mean and variance of every sample and channel, the parameters, length and dt."""
+        """Digest of what is in these trajectories: mean and variance of every sample and channel, parameters, diagnostics, length and dt."""
         values = [t.double().cpu().contiguous().numpy().tobytes() for t in (*self.moments, *(self.params[name] for name in sorted(self.params)))]
+        for name in sorted(self.diagnostics):
+            values += [name.encode(), self.diagnostics[name].cpu().contiguous().numpy().tobytes()]
         return hashlib.sha256(b"".join([*values, repr((self.frames, self.first, self.dt, self.grid)).encode()])).hexdigest()[:16]
 
     def __len__(self) -> int:
@@ -127,9 +138,9 @@ class Dataset:
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, (self.samples, self.frames, len(self.channels), *self.grid.shape)))
-        return (
-            f"Dataset({size}, channels={list(self.channels)}, dt={self.dt:g}, params={sorted(self.params)}, {str(self.dtype).removeprefix('torch.')})"
-        )
+        recorded = f"diagnostics={sorted(self.diagnostics)}, " if self.diagnostics else ""
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"Dataset({size}, channels={list(self.channels)}, dt={self.dt:g}, params={sorted(self.params)}, {recorded}{dtype})"
 
     def frames_at(self, samples: Tensor | Sequence[int] | int, times: Tensor | Sequence[int] | int) -> Tensor:
         """Frames by index; `samples` and `times` broadcast against each other, e.g. (n, 1) and (T,).
@@ -176,14 +187,16 @@ class Dataset:
         if chosen.numel() and (chosen.min() < 0 or chosen.max() >= self.samples):
             raise ValueError(f"select: samples must be in 0 .. {self.samples - 1}, got {int(chosen.min())} .. {int(chosen.max())}")
         moments = (self.moments[0][chosen], self.moments[1][chosen])
-        params = {name: value[chosen.to(value.device)] for name, value in self.params.items()}
-        return dataclasses.replace(self, params=params, index=self.index[chosen], moments=moments, normalisation=pool(*moments))
+        params, recorded = ({name: v[chosen.to(v.device)] for name, v in held.items()} for held in (self.params, self.diagnostics))
+        index, normalisation = self.index[chosen], pool(*moments)
+        return dataclasses.replace(self, params=params, diagnostics=recorded, index=index, moments=moments, normalisation=normalisation)
 
     def take(self, fraction: float) -> Dataset:
         """The first part of each trajectory, at least one frame; the normalisation stays that of the whole trajectories."""
         if not 0 < fraction <= 1:
             raise ValueError(f"take: fraction must be in (0, 1], got {fraction}")
-        return dataclasses.replace(self, frames=max(1, round(fraction * self.frames)))
+        frames = max(1, round(fraction * self.frames))
+        return dataclasses.replace(self, frames=frames, diagnostics={name: value[:, :frames] for name, value in self.diagnostics.items()})
 
     def split(self, val: float = 0.1, test: float = 0.2, seed: int = 0) -> Split:
         """Training, validation and test part by trajectory, a pure function of (number of samples, val, test, seed).
@@ -206,12 +219,12 @@ class Dataset:
         return Split(train, *rest)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Dataset:
-        """These samples and frames as one tensor in memory on a device, in a type; parameters stay float64."""
+        """These samples and frames as one tensor in memory on a device, in a type; parameters and diagnostics stay float64."""
         u = self.all().to(device=device, dtype=dtype)
-        params = {name: value.to(u.device) for name, value in self.params.items()}
+        params, recorded = ({name: value.to(u.device) for name, value in held.items()} for held in (self.params, self.diagnostics))
         attrs = {**self.attrs, "frames": self.frames, "dtype": str(u.dtype).removeprefix("torch.")}
-        index = torch.arange(self.samples)
-        return dataclasses.replace(self, store=InMemory(u), params=params, attrs=attrs, index=index, stored_frames=self.frames, first=0)
+        here = dataclasses.replace(self, store=InMemory(u), index=torch.arange(self.samples), stored_frames=self.frames, first=0)
+        return dataclasses.replace(here, params=params, diagnostics=recorded, attrs=attrs)
 
     def save(self, path: str | Path) -> Dataset:
         """Write these samples and frames as one NetCDF-4 file, atomically, and open it."""
@@ -220,7 +233,8 @@ class Dataset:
         attrs = {**self.attrs, "frames": self.frames, "dtype": str(u.dtype).removeprefix("torch.")}
         mean, variance = sample_moments(u)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        fmt.write_shard(Path(path), u.numpy(), columns, mean.numpy(), variance.numpy(), attrs, 0)
+        recorded = {name: value.cpu().numpy() for name, value in self.diagnostics.items()}
+        fmt.write_shard(Path(path), u.numpy(), columns, mean.numpy(), variance.numpy(), attrs, 0, recorded)
         return open(path)
 
 
@@ -240,10 +254,12 @@ def open(path: str | Path, memory_limit: int = MEMORY_LIMIT) -> Dataset:
         torch.from_numpy(np.concatenate([c.mean for c in found.contents])),
         torch.from_numpy(np.concatenate([c.variance for c in found.contents])),
     )
+    recorded = {name: torch.from_numpy(np.concatenate([c.diagnostics[name] for c in found.contents])) for name in attrs.get("diagnostics", ())}
     disk = OnDisk(found)
     store: Storage = Cached(disk) if disk.nbytes <= memory_limit else disk
     frames, index = int(attrs["frames"]), torch.arange(found.samples)
-    return Dataset(store, grid, tuple(attrs["channels"]), float(attrs["dt"]), frames, params, dict(attrs), pool(*moments), index, frames, moments)
+    channels, dt = tuple(attrs["channels"]), float(attrs["dt"])
+    return Dataset(store, grid, channels, dt, frames, params, dict(attrs), pool(*moments), index, frames, moments, diagnostics=recorded)
 
 
 def default_channels(count: int) -> tuple[str, ...]:

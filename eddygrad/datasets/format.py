@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import h5netcdf
@@ -38,11 +39,12 @@ REQUIRED = (
 )
 
 Header = dict[str, Any]
+Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Samples [start, stop) of a data set in one file; `sha256` is over header, parameters and states, `file_sha256` over all `bytes` of the file."""
+    """Samples [start, stop) of a data set in one file; `sha256` is over all that is in it, see `Checksum`, `file_sha256` over all `bytes` of it."""
 
     file: str
     start: int
@@ -62,6 +64,7 @@ class Contents:
     params: dict[str, np.ndarray]  # (samples,), float64
     mean: np.ndarray  # (samples, channel), float64
     variance: np.ndarray
+    diagnostics: dict[str, np.ndarray]  # (samples, frames), float64
     sha256: str
 
 
@@ -91,14 +94,18 @@ def sha256_of_file(path: Path) -> str:
 
 
 class Checksum:
-    """SHA-256 over header, sample numbers, parameters and then the states sample by sample."""
+    """SHA-256 over header, sample numbers, parameters, moments, diagnostics and then the states sample by sample."""
 
-    def __init__(self, header: Header, start: int, params: Mapping[str, np.ndarray], mean: np.ndarray, variance: np.ndarray) -> None:
+    def __init__(
+        self, header: Header, start: int, params: Arrays, mean: np.ndarray, variance: np.ndarray, diagnostics: Arrays = MappingProxyType({})
+    ) -> None:
         self._digest = hashlib.sha256(canonical([header, start, sorted(params)]).encode())
         for name in sorted(params):
             self._digest.update(np.ascontiguousarray(params[name], dtype="<f8").data)
         self._digest.update(np.ascontiguousarray(mean, dtype="<f8").data)
         self._digest.update(np.ascontiguousarray(variance, dtype="<f8").data)
+        for name in sorted(diagnostics):  # the header names them
+            self._digest.update(np.ascontiguousarray(diagnostics[name], dtype="<f8").data)
 
     def update(self, states: np.ndarray) -> None:
         self._digest.update(np.ascontiguousarray(states, dtype=states.dtype.newbyteorder("<")).data)
@@ -126,10 +133,11 @@ def _sync(path: Path) -> None:
 
 
 def write_shard(
-    path: Path, u: np.ndarray, params: Mapping[str, np.ndarray], mean: np.ndarray, variance: np.ndarray, header: Header, start: int
-) -> Shard:
-    """Write samples [start, start + len(u)) with their parameters and moments; nothing in the file depends on the clock."""
-    checksum = Checksum(header, start, params, mean, variance)
+    path: Path, u: np.ndarray, params: Arrays, mean: np.ndarray, variance: np.ndarray, header: Header, start: int,
+    diagnostics: Arrays = MappingProxyType({}),
+) -> Shard:  # fmt: skip
+    """Write samples [start, start + len(u)) with their parameters, moments and diagnostics; nothing in the file depends on the clock."""
+    checksum = Checksum(header, start, params, mean, variance, diagnostics)
     for states in u:
         checksum.update(states)
     ndim = u.ndim - 3
@@ -141,6 +149,8 @@ def write_shard(
     }
     for name, values in params.items():
         variables[name] = (("sample",), np.asarray(values, dtype=np.float64), {"units": header["parameters"][name]})
+    for name, values in diagnostics.items():
+        variables[name] = (("sample", "time"), np.asarray(values, dtype=np.float64), {"units": header["diagnostics"][name]})
     frame0 = header["warmup"] * header["dt"] / header["stride"]
     coords: dict[str, Any] = {
         "sample": ("sample", np.arange(start, start + len(u))),
@@ -200,9 +210,9 @@ def open_file(path: Path) -> h5netcdf.File:
 
 
 def read_contents(path: Path) -> Contents:
-    """Header, parameters and moments of a file.
+    """Header, parameters, moments and diagnostics of a file.
 
-    Raises: DataError for a wrong schema, missing attributes, wrong dimensions, sizes or types.
+    Raises: DataError for a wrong schema, missing attributes, wrong dimensions, sizes or types, and for diagnostics that are not finite.
     """
     with open_file(path) as file, reading(path):
         return _contents(file, path)
@@ -227,7 +237,23 @@ def _contents(file: h5netcdf.File, path: Path) -> Contents:
     mean, variance = (np.asarray(file.variables[name][...], dtype=np.float64) for name in ("sample_mean", "sample_variance"))
     numbers = np.asarray(file.variables["sample"][...])
     start = int(numbers[0]) if len(numbers) else 0
-    return Contents(header, start, len(numbers), params, mean, variance, sha256)
+    return Contents(header, start, len(numbers), params, mean, variance, _diagnostics(file, path, header, start), sha256)
+
+
+def _diagnostics(file: h5netcdf.File, path: Path, header: Header, start: int) -> dict[str, np.ndarray]:
+    """What the header names under `diagnostics`; a file without that key has none."""
+    found = {}
+    for name in header.get("diagnostics", ()):
+        got = file.variables[name].dimensions if name in file.variables else f"only {sorted(file.variables)}"
+        if got != ("sample", "time"):
+            raise DataError(f"{path}: expected the diagnostic {name!r} with dimensions ('sample', 'time'), got {got}; {FIX}")
+        values = np.asarray(file.variables[name][...], dtype=np.float64)
+        if not np.isfinite(values).all():
+            sample, frame = np.argwhere(~np.isfinite(values))[0]
+            where = f"sample {start + sample}, frame {frame}"
+            raise DataError(f"{path}: expected finite numbers of the diagnostic {name!r}, got NaN or Inf, first in {where}; {FIX}")
+        found[name] = values
+    return found
 
 
 def _check_dimensions(file: h5netcdf.File, path: Path, header: Header) -> None:
@@ -261,7 +287,7 @@ def read_states(path: Path, file_sha256: str | None = None) -> Iterator[np.ndarr
     Raises: DataError if a number is not finite or a checksum differs.
     """
     contents = read_contents(path)
-    checksum = Checksum(contents.header, contents.start, contents.params, contents.mean, contents.variance)
+    checksum = Checksum(contents.header, contents.start, contents.params, contents.mean, contents.variance, contents.diagnostics)
     with open_file(path) as file, reading(path):
         for i in range(contents.samples):
             states = np.asarray(file.variables["u"][i])
