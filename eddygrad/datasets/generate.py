@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from eddygrad.datasets.dataset import Dataset, default_channels, header, open, sample_params
+from eddygrad.datasets.diagnostics import Diagnose, Record, check_diagnose, check_names, units_of
 from eddygrad.datasets.format import MANIFEST, Header, Shard, canonical, read_contents, sha256_of_arrays, write_shard
 from eddygrad.datasets.manifest import Manifest, source
 from eddygrad.datasets.normalise import pool, sample_moments
@@ -45,6 +46,7 @@ def generate(
     units: Mapping[str, str] | None = None,
     attrs: Mapping[str, Any] | None = None,
     stored: Stored | None = None,
+    diagnose: Diagnose | None = None,
     device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Dataset:
@@ -64,19 +66,28 @@ def generate(
         grid, channels, units: default, those of the stepper and its equation.
         attrs:         more provenance, JSON values.
         stored:        what is kept of a state, e.g. fewer points or further fields; default, the state. It names grid and channels.
+        diagnose:      numbers per frame of the solver's own state, e.g. `FlowDiagnostics`. What a stepper offers to be `observed` stands beside
+                       them: of `AdaptiveSubsteps` the substeps of the `stride` steps before a frame and their largest Courant number.
     Returns: the opened data set; `dt` is stride * stepper.dt.
-    Raises:  ValueError if an argument is out of range, a state becomes NaN or Inf (step and sample named), or `path` holds data of another
-             configuration.
+    Raises:  ValueError if an argument is out of range, a state or diagnostic becomes NaN or Inf (step and sample named), or `path` holds data of
+             another configuration.
     """
-    job = _plan(stepper, initial, params, frames, stride, warmup, samples, shard_samples, compute_dtype, store_dtype, grid, stored, device)
+    job = _plan(stepper, initial, params, frames, stride, warmup, samples, shard_samples, compute_dtype, store_dtype, grid, stored, diagnose, device)
     names = tuple(channels) if channels is not None else _channels(stepper, job)
     header = _header(job, seed, names, units, attrs, in_file=path is not None)
     with bar("generate", job.samples * frames, unit="frame", keep=False, show=progress) as shown:
         if path is None:
-            return _in_memory(job.run_all(shown), job, header, units)
+            return _in_memory(job.run_all(shown), job, header)
         if Path(path).suffix == ".nc":
             return _one_file(Path(path), job, header, shown)
         return _folder(Path(path), job, header, shown)
+
+
+class _Frames(NamedTuple):
+    """Trajectories (samples, T, C, *grid) and the numbers beside them, (samples, T) each."""
+
+    u: Tensor
+    diagnostics: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,7 @@ class _Job:
     store_dtype: torch.dtype
     grid: Grid
     stored: Stored | None
+    diagnose: Diagnose | None
     device: torch.device
 
     @property
@@ -114,15 +126,18 @@ class _Job:
             raise ValueError(f"generate: initial: expected ({len(span)}, channel, {', '.join(map(str, self.grid.shape))}), got {tuple(u.shape)}")
         return u
 
-    def run_all(self, shown: Bar) -> Tensor:
+    def run_all(self, shown: Bar) -> _Frames:
         """All samples, batched as the shards would be."""
-        return torch.cat([self.run(span, shown) for span in self.spans])
+        parts = [self.run(span, shown) for span in self.spans]
+        recorded = {name: torch.cat([part.diagnostics[name] for part in parts]) for name in parts[0].diagnostics}
+        return _Frames(torch.cat([part.u for part in parts]), recorded)
 
-    def run(self, span: range, shown: Bar) -> Tensor:
-        """Trajectories (len(span), T, C, *grid) in the stored type, on the CPU."""
+    def run(self, span: range, shown: Bar) -> _Frames:
+        """Trajectories of these samples in the stored type, on the CPU."""
         u = self.states(span).to(self.device, self.compute_dtype)
         params = {name: value[span.start : span.stop].to(self.device) for name, value in self.params.items()}
-        step = self.stepper.at(params, u)
+        record = Record(self.stepper, self.diagnose, len(span), self.frames, self.stride)
+        step = self.stepper.at(params, u, record) if record.listens else self.stepper.at(params, u)
         out = torch.empty(len(span), self.frames, *self.keep(u).shape[1:], dtype=self.store_dtype)
         last, done = u, 0
         for j, frame in enumerate(frames_of(step, u, self.frames, self.stride, self.warmup, include_start=True)):
@@ -131,9 +146,10 @@ class _Job:
             # A sum is finite only if its terms are; one that overflows is looked at term by term.
             if not bool(torch.isfinite(out[:, j].sum())) and not bool(torch.isfinite(out[:, j]).all()):
                 raise ValueError(_where_not_finite(self, step, last, done, steps, span.start))
+            record.frame(j, frame, steps, span.start)
             last, done = frame, steps
             shown.update(len(span))
-        return out
+        return _Frames(out, record.values)
 
 
 def _where_not_finite(job: _Job, step: Step, u: Tensor, k: int, end: int, first_sample: int) -> str:
@@ -150,7 +166,7 @@ def _where_not_finite(job: _Job, step: Step, u: Tensor, k: int, end: int, first_
 def _plan(
     stepper: Stepper, initial: Initial, params: Mapping[str, Tensor | float], frames: int, stride: int, warmup: int, samples: int | None,
     shard_samples: int | None, compute_dtype: torch.dtype, store_dtype: torch.dtype, grid: Grid | None,
-    stored: Stored | None, device: torch.device | str,
+    stored: Stored | None, diagnose: Diagnose | None, device: torch.device | str,
 ) -> _Job:  # fmt: skip
     if frames < 1 or stride < 1 or warmup < 0:
         raise ValueError(f"generate: needs frames >= 1, stride >= 1 and warmup >= 0, got frames={frames}, stride={stride}, warmup={warmup}")
@@ -169,7 +185,9 @@ def _plan(
     one = frames * _channels_of(initial, stored) * int(np.prod((found if stored is None else stored.grid).shape)) * store_dtype.itemsize
     size = shard_samples or max(1, min(samples, _SHARD_BYTES // one))
     columns = sample_params(params, samples, found.ndim)
-    return _Job(stepper, initial, columns, frames, stride, warmup, samples, size, compute_dtype, store_dtype, found, stored, torch.device(device))
+    return _Job(
+        stepper, initial, columns, frames, stride, warmup, samples, size, compute_dtype, store_dtype, found, stored, diagnose, torch.device(device)
+    )
 
 
 def _channels_of(initial: Initial, stored: Stored | None) -> int:
@@ -193,9 +211,11 @@ def _header(
     known = {**getattr(equation, "parameters", {}), **(units or {})}
     dtype = str(job.store_dtype).removeprefix("torch.")
     base = header(job.stored_grid, job.stride * job.stepper.dt, job.frames, channels, {n: known.get(n, "1") for n in job.params}, dtype)
-    count = job.keep(job.states(range(1))).shape[1]
+    example = job.states(range(1))
+    count = job.keep(example).shape[1]
     if len(channels) != count:
         raise ValueError(f"generate: channels: expected one name per channel ({count}), got {list(channels)}")
+    base |= _recorded(job, channels, units or {}, example)
     if job.stored is not None:
         base["stored"] = repr(job.stored)
     base |= {"pde": getattr(equation, "name", ""), "stepper": repr(job.stepper), "stride": job.stride, "warmup": job.warmup, "seed": seed}
@@ -209,8 +229,18 @@ def _header(
     return json.loads(canonical(base))
 
 
-def _in_memory(u: Tensor, job: _Job, header: Header, units: Mapping[str, str] | None) -> Dataset:
-    data = Dataset.from_tensor(u, job.params, job.stored_grid, header["dt"], header["channels"], units)
+def _recorded(job: _Job, channels: tuple[str, ...], units: Mapping[str, str], example: Tensor) -> Header:
+    """What the header says of diagnostics: nothing if there are none."""
+    if job.diagnose is not None:
+        check_diagnose(job.diagnose, job.grid, job.params, example)
+    known = units_of(job.stepper, job.diagnose)
+    check_names(known, (*job.params, *channels))
+    named = {"diagnose": repr(job.diagnose)} if job.diagnose is not None else {}
+    return named | ({"diagnostics": {name: units.get(name, unit) for name, unit in known.items()}} if known else {})
+
+
+def _in_memory(made: _Frames, job: _Job, header: Header) -> Dataset:
+    data = Dataset.from_tensor(made.u, job.params, job.stored_grid, header["dt"], header["channels"], diagnostics=made.diagnostics)
     return replace(data, attrs=header)
 
 
@@ -233,10 +263,11 @@ def _one_file(path: Path, job: _Job, header: Header, shown: Bar) -> Dataset:
     return open(path)
 
 
-def _write(path: Path, job: _Job, span: range, u: Tensor, header: Header) -> Shard:
-    mean, variance = sample_moments(u)
+def _write(path: Path, job: _Job, span: range, made: _Frames, header: Header) -> Shard:
+    mean, variance = sample_moments(made.u)
     columns = {name: value[span.start : span.stop].reshape(-1).numpy() for name, value in job.params.items()}
-    return write_shard(path, u.numpy(), columns, mean.numpy(), variance.numpy(), header, span.start)
+    recorded = {name: value.numpy() for name, value in made.diagnostics.items()}
+    return write_shard(path, made.u.numpy(), columns, mean.numpy(), variance.numpy(), header, span.start, recorded)
 
 
 def _folder(folder: Path, job: _Job, header: Header, shown: Bar) -> Dataset:

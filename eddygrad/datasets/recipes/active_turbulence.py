@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from eddygrad.datasets.diagnostics import FlowDiagnostics
 from eddygrad.datasets.recipes.recipe import Group, Recipe
 from eddygrad.datasets.stored import FlowFields
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
@@ -44,4 +45,5 @@ def window(frames: int = WINDOW[1], warmup: int = WINDOW[0], samples: int = 1, p
     fields = FlowFields(stepper.grid, equation.lambda_0, equation.beta)
     names = ("lambda_0", "alpha", "beta", "Gamma_0", "Gamma_2")
     group = Group("active turbulence", "reference", {name: getattr(equation, name) for name in names}, samples)
-    return Recipe("active-turbulence", stepper, (group,), state, frames, warmup, seed=seed, stored=fields)
+    diagnose = FlowDiagnostics(stepper.grid)
+    return Recipe("active-turbulence", stepper, (group,), state, frames, warmup, seed=seed, stored=fields, diagnose=diagnose)

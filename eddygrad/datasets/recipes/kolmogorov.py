@@ -2,7 +2,8 @@
 
 List, Chen, Bali and Thuerey 2024 (arXiv 2402.12971): two-dimensional Navier-Stokes on (2 pi)^2, nu = 1 / Re, force sin(6 y), no drag; reference
 128^2, coarse 32^2, a frame is .02. Their solver is a PISO scheme; ours is pseudo-spectral, ETDRK4 on both grids, with four substeps of .005 on the
-fine one and one of .02 on the coarse one. What is kept of a state are the modes that the coarse solver has, up to 10 of 16.
+fine one and one of .02 on the coarse one. What is kept of a state are the modes that the coarse solver has, up to 10 of 16; its kinetic energy,
+enstrophy and greatest speed are those of all modes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from eddygrad.datasets.diagnostics import FlowDiagnostics
 from eddygrad.datasets.recipes.recipe import Group, Recipe
 from eddygrad.datasets.stored import Downsampled
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
@@ -71,7 +73,7 @@ def _recipe(name: str, groups: Sequence[Group], frames: int, warmup: int, seed: 
         return velocity(w, stepper.grid)[0]
 
     kept = Downsampled(stepper.grid, (COARSE, COARSE), _CHANNELS, modes=COARSE // 3)
-    return Recipe(name, stepper, tuple(groups), state, frames, warmup, seed=seed, stored=kept)
+    return Recipe(name, stepper, tuple(groups), state, frames, warmup, seed=seed, stored=kept, diagnose=FlowDiagnostics(stepper.grid))
 
 
 def training(frames: int = 6000, reynolds: Sequence[float] = TRAINING_REYNOLDS, samples: int = 1, warmup: int = 500, seed: int = 0) -> Recipe:

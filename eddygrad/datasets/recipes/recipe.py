@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.datasets.dataset import Dataset
+from eddygrad.datasets.diagnostics import Diagnose
 from eddygrad.datasets.generate import generate
 from eddygrad.datasets.stored import Stored
 from eddygrad.solver.step import Stepper
@@ -39,7 +40,7 @@ class Recipe:
     """A data set before it is computed; samples are ordered by group and stepped side by side.
 
     Args: state: (group, index in it, seed) -> first state (C, *grid), float64. frames: kept, `stride` steps apart. warmup: steps dropped;
-          frame 0 of the data is step `warmup`. stored: what is kept of a state; None keeps it whole.
+          frame 0 of the data is step `warmup`. stored: what is kept of a state; None keeps it whole. diagnose: numbers per frame beside it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Recipe:
     stride: int = 1
     seed: int = 0
     stored: Stored | None = None
+    diagnose: Diagnose | None = None
 
     def __post_init__(self) -> None:
         if not self.groups or self.frames < 1 or self.warmup < 0:
@@ -116,6 +118,7 @@ class Recipe:
             compute_dtype=compute_dtype,
             attrs={"recipe": self.name, "sets": [group.describe() for group in self.groups]},
             stored=self.stored,
+            diagnose=self.diagnose,
             device=device,
             progress=progress,
         )

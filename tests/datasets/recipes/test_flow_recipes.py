@@ -33,6 +33,7 @@ def test_the_active_turbulence_window_is_the_papers(tmp_path: Path) -> None:
     grid = Grid((32, 32))
     torch.testing.assert_close(again.all()[:, :, 2:3], vorticity(u, grid), rtol=0, atol=1e-12)
     torch.testing.assert_close(again.all()[:, :, 3:4], pressure(u, grid, 3.5, 0.5), rtol=0, atol=1e-12)
+    torch.testing.assert_close(again.diagnostics["enstrophy"], vorticity(u, grid).square().mean((-3, -2, -1)) / 2, rtol=1e-12, atol=0)
     assert "FlowFields" in again.attrs["stored"] and "IntegratingFactorRK4" in again.attrs["stepper"]
     step = small.stepper.at({name: v for name, v in small.params.items()}, small.initial)
     torch.testing.assert_close(u[:, 0], repeat(step, small.initial, 5), rtol=0, atol=1e-12)
@@ -57,6 +58,8 @@ def test_kolmogorov_data_live_on_the_modes_of_the_coarse_solver() -> None:
     coarse = kolmogorov.coarse().at(data.params, u)
     torch.testing.assert_close(coarse.leave(coarse.enter(u)), u, rtol=0, atol=1e-12)  # type: ignore[attr-defined]
     assert fft(u, data.grid)[..., 10].abs().max() > 1e-6
+    kept = data.all().square().sum(2).mean((-2, -1)) / 2
+    assert (data.diagnostics["kinetic_energy"] > kept).all() and data.diagnostics["kinetic_energy"][0, 0] < 1.01 * kept[0, 0]  # of all modes
 
 
 def test_decaying_turbulence_loses_its_energy() -> None:
