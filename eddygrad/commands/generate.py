@@ -66,7 +66,9 @@ class Generate(Command):
             self.out, progress=not self.json, store_dtype=getattr(torch, self.dtype), shard_samples=self.shard_samples, device=self.device
         )
         say(f"{self.out}: {data!r}")
-        return Outcome({"path": str(self.out), "samples": data.samples, "frames": data.frames, "dt": data.dt, "stepper": data.attrs["stepper"]})
+        units = data.attrs.get("diagnostics", {})
+        found = {"path": str(self.out), "samples": data.samples, "frames": data.frames, "dt": data.dt, "stepper": data.attrs["stepper"]}
+        return Outcome({**found, "diagnostics": units})
 
     def _recipe(self) -> Data:
         from eddygrad.datasets.recipes import active_turbulence, kolmogorov
