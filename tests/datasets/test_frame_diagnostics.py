@@ -237,7 +237,7 @@ def test_damage_is_refused_in_one_line(whole: Path, tmp_path: Path, change: Any,
 KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
-import test_diagnostics as t
+import test_frame_diagnostics as t
 flows = t.flow()
 def initial(span):
     if span.start == 2 and "to the end" not in sys.argv:
