@@ -113,7 +113,7 @@ class SeededNetwork(nn.Module, ABC):
         params = [p for layer in self._convolutions() for p in (layer.weight, layer.bias)]
         # The batch innermost: a stencil's neighbours are whole rows apart.
         rows = x.movedim(1, -1).flatten(-2).contiguous()
-        together = max(1, _CACHED_BYTES // (self._unfolded * rows[0, 0].numel() * x.element_size()))
+        together = max(1, _CACHED_BYTES // (self._unfolded * rows[0, 0].numel() * x.element_size())) if x.device.type == "cpu" else seeds
         parts = zip(rows.split(together), *(p.split(together) for p in params)) if seeds > together else [(rows, *params)]
         y = [self._through(part, batch, *own) for part, *own in parts]
         return (torch.cat(y) if len(y) > 1 else y[0]).unflatten(-1, (-1, batch)).movedim(-1, 1)

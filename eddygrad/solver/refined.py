@@ -21,7 +21,7 @@ class Refined:
     `stays_inside` tells a roll-out to read every frame without leaving.
 
     Args:   solver: a spectral stepper on the fine grid. grid: of the states. modes: the largest mode read back on every axis; None: all.
-    Raises: ValueError for a solver without a grid, or one of other axes.
+    Raises: ValueError for a solver without a grid, or on another box.
     """
 
     solver: Any
@@ -31,8 +31,8 @@ class Refined:
 
     def __post_init__(self) -> None:
         fine = getattr(self.solver, "grid", None)
-        if fine is None or fine.ndim != self.grid.ndim:
-            raise ValueError(f"Refined: expected a stepper with a grid of {self.grid.ndim} axes, got {self.solver!r}")
+        if fine is None or fine.lengths != self.grid.lengths:
+            raise ValueError(f"Refined: expected a stepper with a grid on the box {self.grid.lengths}, got {self.solver!r}")
 
     @property
     def dt(self) -> float:

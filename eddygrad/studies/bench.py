@@ -20,22 +20,27 @@ from eddygrad.studies.settings import Setting, setting
 
 
 class Bench:
-    """Data and solvers of a configuration, made once per process.
+    """Data and solvers of a configuration; data are made when they are first asked for, once per process.
 
     Args: data: replaces the recipe's training data. folder: where the recipe's data are kept for the next process; None: in memory only.
+          progress: of making data on a plane, which takes minutes.
     """
 
-    def __init__(self, c: Configuration, data: Dataset | None = None, folder: Path | None = None) -> None:
+    def __init__(self, c: Configuration, data: Dataset | None = None, folder: Path | None = None, progress: bool = False) -> None:
         self.configuration = c
         self.setting: Setting = setting(c.recipe)
-        self._folder = folder
-        training = self._made(f"training-{c.frames}", self.setting.training(c.frames)) if data is None else data
-        own = self.setting.validation() if self.setting.validation is not None and data is None else None
+        self._given, self._folder, self._progress = data, folder, progress
+
+    @cached_property
+    def data(self) -> Split:
+        """For training and validation; the test part is empty."""
+        c = self.configuration
+        training = self._made(f"training-{c.frames}", self.setting.training(c.frames)) if self._given is None else self._given
+        own = self.setting.validation() if self.setting.validation is not None and self._given is None else None
         split = training.split(val=c.val if own is None else 0, test=0)
         if own is not None:
             split = split._replace(val=replace(self._made("validation", own), normalisation=split.train.normalisation))
-        dtype = getattr(torch, c.dtype)
-        self.data = Split(*(part.to(c.device, dtype) if part.samples else part for part in split))
+        return Split(*(part.to(c.device, getattr(torch, c.dtype)) if part.samples else part for part in split))
 
     @cached_property
     def test(self) -> Dataset:
@@ -46,8 +51,14 @@ class Bench:
 
     def _made(self, name: str, recipe: Recipe) -> Dataset:
         """On a plane one trajectory is a shard, so that little is lost when a process is killed."""
-        path = None if self._folder is None else self._folder / name
-        return recipe.generate(path, progress=self.setting.ndim > 1, shard_samples=None if self.setting.ndim == 1 else 1)
+        path = None if self._folder is None else self._folder / f"{self.setting.name}-{name}"
+        plane = self.setting.ndim > 1
+        return recipe.generate(path, progress=self._progress and plane, shard_samples=1 if plane else None)
+
+    def make(self) -> Bench:
+        """All data, now."""
+        _ = self.data, self.test
+        return self
 
     @property
     def baselines(self) -> dict[str, list[Stepper]]:

@@ -66,12 +66,12 @@ class Study:
         """
         self.claim()
         threads = threads or max(1, torch.get_num_threads() // jobs)
-        self._baselines(threads)
+        self._baselines(threads, progress)
         pending = self.pending()
         if pending:
-            _ = self._bench().test  # all data, once, before several processes ask for them
-        tuning = [run for run in self.configuration.planned if run.tunes and any(p.pair == run.pair for p in pending)]
-        self._each(_tune, [run for run in tuning if not _tuned(self.folder, run).exists()], jobs, threads, progress)
+            self.bench(progress)  # data are made once, before several processes ask for them
+        wanted = [run for run in self.configuration.planned if run.tunes and any(p.pair == run.pair for p in pending)]
+        self._each(_tune, [run for run in wanted if _tuned(self.folder, run) is None], jobs, threads, progress)
         self._each(_run, pending, jobs, threads, progress)
         return self
 
@@ -89,9 +89,11 @@ class Study:
                         future.result()
                         shown.update()
 
-    def _bench(self) -> Bench:
+    def bench(self, progress: bool = False) -> Bench:
+        """Data and solvers; who comes second waits until the data are made."""
         write_atomically(self.folder / "work" / ".gitignore", b"*\n")
-        return Bench(self.configuration, folder=self.data)
+        with _locked(self.data, wait=True):
+            return Bench(self.configuration, folder=self.data, progress=progress).make()
 
     def table(self) -> str:
         """Errors, costs and ratios of the finished runs as text."""
@@ -110,23 +112,25 @@ class Study:
         path = self.folder / "study.json"
         if path.exists():
             found = json.loads(path.read_text())
-            older = describe(Configuration())  # a field that an older version did not know has its default
-            different = [k for k in described if found.get(k, older[k]) != described[k]]
+            defaults = describe(Configuration())  # a field that an older version did not know has its default
+            known = {k: defaults[k] for k in Configuration.__dataclass_fields__} | found
+            different = [k for k in described if known.get(k) != described[k]]
             if different:
                 k = different[0]
-                was = found.get(k, older[k])
-                raise ValueError(f"compare: {path} was made with {k}={was!r}, got {described[k]!r}; choose another folder or delete it")
+                raise ValueError(
+                    f"compare: {path} was made with {k}={known.get(k)!r}, got {described[k]!r}; choose another folder or delete it with all its runs"
+                )
             return
         write_atomically(path, (json.dumps(described, indent=1) + "\n").encode())
         write_atomically(self.folder / "work" / ".gitignore", b"*\n")
 
-    def _baselines(self, threads: int) -> None:
+    def _baselines(self, threads: int, progress: bool) -> None:
         paths = {name: self.folder / "runs" / f"baseline-{slug(name)}.json" for name in baseline_names(self.configuration)}
         missing = [name for name, path in paths.items() if not path.exists()]
         if not missing:
             return
         set_up_process(threads)
-        bench, c = self._bench(), self.configuration
+        bench, c = self.bench(progress), self.configuration
         for name in missing:
             stepper, tuning = _best(bench, bench.baselines[name])
             score = evaluate(stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon)
@@ -151,8 +155,8 @@ def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool
     with _locked(work):
         if study.path(run).exists():
             return
-        bench = study._bench()
-        tuning = json.loads(_tuned(folder, run).read_text()) if len(c.candidates) > 1 else []
+        bench = study.bench()
+        tuning = _tuned(folder, run) or []
         best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
         recipe = c.recipe_of(run.unroll, best["lr"], best["schedule"])
         trained = fit(bench.stepper(run.task, run.seeds), bench.data, recipe, folder=work / "fit", progress=progress, threads=None)
@@ -161,13 +165,27 @@ def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool
         if len(c.lr) > 1 and best["lr"] in (min(c.lr), max(c.lr)):
             record["tuning_note"] = f"the best learning rate, {best['lr']:g}, is an end of the list: one beyond it was not tried"
         alone = evaluate(bench.setting.coarse, bench.test, c.horizon, long_horizon=c.long_horizon).prediction[0]
-        write_pictures(study.path(run).with_suffix(".nc"), score, alone)
+        write_pictures(study.path(run).with_suffix(".nc"), score, alone, bench.setting.metric)
         write_run(study.path(run), {**record, **trained.as_json()}, c.recipe, score, side_by_side=together)
 
 
-def _tuned(folder: Path, run: Planned) -> Path:
+def _tuning_path(folder: Path, run: Planned) -> Path:
     """Where the choice of a pair's learning rate lies, beside its runs: they share it."""
     return folder / "tuning" / f"{run.pair}.json"
+
+
+def _tuned(folder: Path, run: Planned) -> list[dict[str, Any]] | None:
+    """The short runs of a pair, one row per candidate; None if they are not done, or were done for other candidates or of other length."""
+    path, c = _tuning_path(folder, run), run.configuration
+    if len(c.candidates) == 1 or not path.exists():
+        return None
+    found = json.loads(path.read_text())
+    return list(found["candidates"]) if found["of"] == _decisive(c) else None
+
+
+def _decisive(c: Configuration) -> dict[str, Any]:
+    """What the choice depends on."""
+    return {k: v for k, v in describe(c).items() if k not in ("name", "seeds", "seeds_per_run", "seeds_used", "starts", "long_horizon", "test_seed")}
 
 
 def _tune(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
@@ -175,23 +193,23 @@ def _tune(folder: Path, run: Planned, threads: int, together: int, progress: boo
     set_up_process(threads)
     c, seeds, rows, work = run.configuration, range(1000, 1000 + run.configuration.tune_seeds), [], folder / "work" / "tune" / run.pair
     with _locked(work):
-        bench = Study(c, folder)._bench()
+        bench = Study(c, folder).bench()
         for lr, name in c.candidates:
             plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
             recipe = replace(c.recipe_of(run.unroll, lr, name), schedule=plan, steps=c.tune_steps, validate_every=c.tune_steps)
             result = fit(bench.stepper(run.task, seeds), bench.data, recipe, folder=work / f"{name}-{lr:g}", progress=progress, threads=None).fit
             final = [metrics.CLIPPED_ERROR if lost else v for v, lost in zip(result.curve[-1]["validation"], result.diverged)]
             rows.append({"lr": lr, "schedule": name, "validation": statistics.median(final)})
-        write_atomically(_tuned(folder, run), (json.dumps(rows) + "\n").encode())
+        write_atomically(_tuning_path(folder, run), (json.dumps({"of": _decisive(c), "candidates": rows}) + "\n").encode())
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process per run: the lock goes with the process, however it ends."""
+def _locked(folder: Path, wait: bool = False) -> Iterator[None]:
+    """One process per run: the lock goes with the process, however it ends. The second waits, or is refused."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             raise ValueError(f"compare: another process works on {folder}; wait for it, or stop it") from None
         yield

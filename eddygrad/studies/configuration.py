@@ -6,12 +6,14 @@ import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from eddygrad.studies.experiment import Recipe
 from eddygrad.studies.networks import check_network, network_slug
 from eddygrad.studies.settings import setting
+from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.objectives.unrolled import Unrolling
 from eddygrad.training.schedule import schedule
 
@@ -111,9 +113,12 @@ class Configuration:
         found = setting(self.recipe)
         if len(self.candidates) > 1 and not (self.val > 0 or found.validation):
             raise ValueError(f"compare: {len(self.candidates)} learning rates and schedules to choose from need validation data, got val={self.val}")
-        for unroll in self.unroll:
-            recipe = self.recipe_of(unroll, *self.candidates[0])
-            _ = recipe.course, [recipe.windows_of(h) for h in {*recipe.curriculum, recipe.unrolling.horizon}]
+        lengths = (self.steps, self.tune_steps) if len(self.candidates) > 1 else (self.steps,)
+        for unroll, candidate in product(self.unroll, self.candidates):
+            recipe = self.recipe_of(unroll, *candidate)
+            _ = recipe.course, [stage.windows_per_update for stage in recipe.stages]
+            if isinstance(recipe.course, Curriculum):
+                _ = [recipe.course.starts(steps) for steps in lengths]
 
     @property
     def budget(self) -> int:

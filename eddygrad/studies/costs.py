@@ -6,8 +6,8 @@ import ctypes
 import json
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +24,23 @@ from eddygrad.training.loop import Loop
 @dataclass(frozen=True)
 class _Timed:
     path: Path
-    update: Callable[[], Any] | None
+    stages: Sequence[Callable[[], Any]]  # an update of each stage of the curriculum; none for a baseline
     stepper: Stepper
 
 
 def measure(study: Study, rounds: int = 5, updates: int = 10, progress: bool = True) -> Study:
     """Time every finished run anew and write the medians into its JSON, in place of what was measured while it ran.
 
-    A round times `updates` updates and some frames of every run in turn, so that a slow minute of the machine meets all of them. Let nothing else
-    run meanwhile. Costs do not depend on the weights: fresh networks are timed. `seconds` becomes the time per update times the updates, an
-    estimate; what it took while it ran, validation included, stays as `seconds_as_run`. `peak_resident_mb` is the most resident memory in an update
-    above what was there before it, where Linux tells.
+    A round times `updates` updates of every run, of each stage of its curriculum (they are equally long), and some frames in turn, so that a slow
+    minute of the machine meets all of them. Let nothing else run meanwhile. Costs do not depend on the weights: fresh networks are timed. `seconds`
+    becomes the time per update times the updates, an estimate; what it took while it ran, validation included, stays as `seconds_as_run`.
+    `peak_resident_mb` is the most resident memory in an update above what was there before it, where Linux tells.
 
     Raises: ValueError if no run is finished, or rounds or updates are below one.
     """
     if rounds < 1 or updates < 1:
         raise ValueError(f"costs: rounds and updates must be at least one, got {rounds} and {updates}")
-    bench = Bench(study.configuration, folder=study.data)
+    bench = study.bench(progress)
     timed = [t for t in _runs(study, bench) if t.path.exists()]
     if not timed:
         raise ValueError(f"costs: {study.folder} holds no finished run; run the comparison first")
@@ -50,22 +50,26 @@ def measure(study: Study, rounds: int = 5, updates: int = 10, progress: bool = T
     with bar("costs", rounds, unit="round", show=progress) as shown:
         for _ in range(rounds):
             for t in timed:
-                if t.update is not None:
-                    t.update()
-                    begin = time.perf_counter()
-                    for _ in range(updates):
-                        t.update()
-                    per_update[t.path].append((time.perf_counter() - begin) / updates)
+                if t.stages:
+                    per_update[t.path].append(statistics.fmean(_seconds(update, updates) for update in t.stages))
                 per_frame[t.path].append(seconds_per_frame(t.stepper, window.params, window.u[:, 0]))
             shown.update()
     for t in timed:
         record = json.loads(t.path.read_text())
         record["test"]["inference_seconds_per_frame"] = statistics.median(per_frame[t.path])
-        if record["training"] is not None and t.update is not None:
-            record["training"] = _priced(record["training"], statistics.median(per_update[t.path]), peak_resident(t.update))
+        if record["training"] is not None and t.stages:
+            record["training"] = _priced(record["training"], statistics.median(per_update[t.path]), peak_resident(t.stages[-1]))
         record["environment"]["costs"] = f"medians of {rounds} interleaved rounds"
         write_record(t.path, record)
     return study
+
+
+def _seconds(update: Callable[[], Any], updates: int) -> float:
+    update()
+    begin = time.perf_counter()
+    for _ in range(updates):
+        update()
+    return (time.perf_counter() - begin) / updates
 
 
 def _priced(training: dict[str, Any], per_update: float, peak: float | None) -> dict[str, Any]:
@@ -96,9 +100,9 @@ def _status(key: str) -> float:
 def _runs(study: Study, bench: Bench) -> list[_Timed]:
     c = study.configuration
     runs = study.folder / "runs"  # candidates of a tuned baseline cost the same: the first is timed
-    found = [_Timed(runs / f"baseline-{slug(name)}.json", None, candidates[0]) for name, candidates in bench.baselines.items()]
+    found = [_Timed(runs / f"baseline-{slug(name)}.json", (), candidates[0]) for name, candidates in bench.baselines.items()]
     for run in c.planned:
         stepper = bench.stepper(run.task, run.seeds)
-        recipe = replace(c.recipe_of(run.unroll, *c.candidates[0]), curriculum=())
-        found.append(_Timed(study.path(run), Loop(stepper, *prepare(stepper, bench.data, recipe)).update, stepper))
+        stages = [prepare(stepper, bench.data, stage) for stage in c.recipe_of(run.unroll, *c.candidates[0]).stages]
+        found.append(_Timed(study.path(run), [Loop(stepper, *stage).update for stage in stages], stepper))
     return found

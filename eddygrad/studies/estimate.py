@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
@@ -129,28 +129,32 @@ def _measure(c: Configuration, runs: Sequence[Planned], updates: int, threads: i
     """Per run: seconds of an update, megabytes of its graph, seconds of what is not an update."""
     set_up_process(threads)
     found = []
-    making, bench = _timed(lambda: Bench(c, folder=folder))
+    making, bench = _timed(lambda: Bench(c, folder=folder).make())
     around = making + _testing(bench, bench.setting.coarse)
     for run in runs:
         stepper = bench.stepper(run.task, run.seeds)
-        objective, batch_at, training = prepare(stepper, bench.data, replace(c.recipe_of(run.unroll, *c.candidates[0]), curriculum=()))
-        megabytes = saved_megabytes(stepper, objective, batch_at, training.horizon_at(0))
-        loop = Loop(stepper, objective, batch_at, training)
-        loop.update()
+        recipe = c.recipe_of(run.unroll, *c.candidates[0])
+        stages = [prepare(stepper, bench.data, stage) for stage in recipe.stages]
+        megabytes = saved_megabytes(stepper, *stages[-1][:2], recipe.unrolling.horizon)
+        loops = [Loop(stepper, *stage) for stage in stages]
+        for loop in loops:
+            loop.update()
         if _barrier is not None:
             _barrier.wait()
         begin = time.perf_counter()
         for _ in range(updates):
-            loop.update()
-        seconds = (time.perf_counter() - begin) / updates
-        validating = _timed(loop.validate)[0] * -(-c.steps // c.validate_every) if training.validate else 0.0
+            for loop in loops:
+                loop.update()
+        seconds = (time.perf_counter() - begin) / (updates * len(loops))
+        validating = _timed(loops[-1].validate)[0] * -(-c.steps // c.validate_every) if stages[-1][2].validate else 0.0
         found.append((seconds, megabytes, around + validating + _testing(bench, stepper)))
     return found
 
 
 def _baselines(c: Configuration, folder: Path | None) -> float:
-    making, bench = _timed(lambda: Bench(c, folder=folder))
-    return making + sum(_testing(bench, candidates[0]) for candidates in bench.baselines.values())
+    """Making the data, and scoring; of candidates on validation data this counts a test each, which is about as long."""
+    making, bench = _timed(lambda: Bench(c, folder=folder).make())
+    return making + sum(len(candidates) * _testing(bench, candidates[0]) for candidates in bench.baselines.values())
 
 
 def _testing(bench: Bench, stepper: Stepper) -> float:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,12 @@ class Recipe:
                 f"recipe: a curriculum climbs to the horizon of one, nog or wig, expected {self.unrolling.horizon} last, got {self.curriculum}"
             )
         return Curriculum(self.curriculum, self.curriculum_rates, plan)
+
+    @property
+    def stages(self) -> list[Recipe]:
+        """Each stage of the curriculum by itself, as a recipe of its horizon."""
+        whole = self.unrolling
+        return [replace(self, curriculum=(), unroll=whole.shortened(h).name) for h in self.curriculum or (whole.horizon,)]
 
     @property
     def windows_per_update(self) -> int:
@@ -189,7 +195,8 @@ class Trained:
         calls = recipe.frames_per_update if self.stepper.solver is not None else 0
         return {
             "training": {
-                "updates": self.fit.steps,
+                "updates": recipe.steps,
+                **({} if self.fit.steps == recipe.steps else {"updates_until_all_diverged": self.fit.steps}),
                 "batch": recipe.windows_per_update,
                 "frames_per_update": recipe.frames_per_update,
                 "learning_rate": recipe.lr,

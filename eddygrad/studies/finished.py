@@ -104,7 +104,8 @@ def together(runs: Sequence[Run]) -> list[Run]:
     joined = []
     for same in parts.values():
         seeds = [seed for run in same for seed in run.seeds]
-        joined += [joined_seeds(sorted(same, key=lambda r: r.seeds))] if len(same) > 1 and len(set(seeds)) == len(seeds) else same
+        apart = len(same) > 1 and len(set(seeds)) == len(seeds)
+        joined += [joined_seeds(sorted(same, key=lambda r: r.seeds))] if apart else same
     return joined
 
 
@@ -167,7 +168,7 @@ def _rank(run: Run) -> tuple[Any, ...]:
 
 
 def fields(run: Run) -> xr.Dataset | None:
-    """The trajectories beside a run, `reference`, `uncorrected` and `prediction` (set, time, x), or None if there are none."""
+    """The trajectories beside a run, `reference`, `uncorrected` and `prediction`, (set, time, x) or (set, time, channel, x, y), or None."""
     path = run.path.with_suffix(".nc")
     if not path.exists():
         return None
@@ -175,5 +176,5 @@ def fields(run: Run) -> xr.Dataset | None:
         loaded = data.load()
     missing = [name for name in ("reference", "prediction") if name not in loaded]
     if missing:
-        raise ValueError(f"{path}: expected variables 'reference' and 'prediction' (set, time, x), missing {missing}")
+        raise ValueError(f"{path}: expected variables 'reference' and 'prediction', missing {missing}")
     return loaded

@@ -44,20 +44,27 @@ def planes(
 
 
 def compared(run: Run, data: xr.Dataset) -> Figure:
-    """Vorticity of reference, solver alone and model, the rows, at the kept times but the first, the columns; one test set of each kind.
+    """Reference, solver alone and model, the rows, at the kept times but the first, the columns; one test set of each kind.
 
-    Args: data: variables `reference`, `prediction` and, if there, `uncorrected`, (set, time, channel, x, y), velocities; `box` among its attributes.
+    Of a velocity the vorticity is drawn, else the first channel.
+
+    Args: data: variables `reference`, `prediction` and, if there, `uncorrected`, (set, time, channel, x, y); `box` among its attributes.
     """
     titles = {"reference": "reference", "uncorrected": "uncorrected", "prediction": f"{TASKS.get(run.task or '', 'prediction')}, {run.modality}"}
     grid = Grid(data["reference"].shape[-2:], tuple(np.atleast_1d(data.attrs["box"])))
-    kinds = [s.kind for s in run.test.sets]
+    channels, kinds = [str(name) for name in data["channel"].values], [s.kind for s in run.test.sets]
+    flow = channels == ["velocity_x", "velocity_y"]
+
+    def shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return vorticity(torch.from_numpy(values).double(), grid)[:, 0].numpy() if flow else values[:, 0]
+
     rows, names, scales = [], [], []
     for i in (kinds.index(kind) for kind in dict.fromkeys(kinds)):
-        fields = {n: vorticity(torch.from_numpy(data[n].values[i, 1:]).double(), grid)[:, 0].numpy() for n in titles if n in data}
+        fields = {n: shown(data[n].values[i, 1:]) for n in titles if n in data}
         rows += list(fields.values())
         names += [f"{run.test.sets[i].name}, {titles[n]}" for n in fields]
         scales += [max(float(np.quantile(abs(fields["reference"]), _QUANTILE)), 1e-12)] * len(fields)
-    return planes(np.stack(rows, 1), names, data["time"].values[1:].round(6).tolist(), grid.lengths, "vorticity", scales)
+    return planes(np.stack(rows, 1), names, data["time"].values[1:].round(6).tolist(), grid.lengths, "vorticity" if flow else channels[0], scales)
 
 
 @styled
@@ -131,7 +138,7 @@ def _image(axes: Axes, field: NDArray[np.float64], lengths: Sequence[float]) -> 
 
 
 def _colours(image: AxesImage, field: NDArray[np.float64], scale: float) -> None:
-    signed = field.min() < -0.05 * scale
+    signed = np.nanmin(field, initial=0.0) < -0.05 * scale
     image.set_cmap("RdBu_r" if signed else "viridis")
     image.set_clim(-scale if signed else 0.0, scale)
 

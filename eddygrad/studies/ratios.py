@@ -14,7 +14,7 @@ from eddygrad.studies.statistics import Ratio, holm, paired, unpaired
 
 PAPER_PREDICTION_TO_CORRECTION = 4.5  # List et al. 2024, abstract: prediction with WIG / correction with NOG
 # Ratios of List et al. 2024 at a setting and a number of parameters; their solver for Kolmogorov flow is a PISO scheme.
-PAPER_MODALITIES = {("kolmogorov", "correct", 32_376): {("NOG", "ONE"): 1.00, ("WIG", "ONE"): 0.89}}
+PAPER_MODALITIES = {("kolmogorov", "correct", 32_376): {("nog:4", "one"): 1.00, ("wig:4", "one"): 0.89}}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def comparisons(study: Study, level: float = 0.95) -> list[Comparison]:
     for (group, task), runs in cells.items():
         published = PAPER_MODALITIES.get((study.recipe, task, (runs[0].network or {}).get("parameters", 0)), {})
         for b, a in combinations(runs, 2):
-            paper = published.get((a.modality, b.modality))
+            paper = published.get((a.unroll or "", b.unroll or ""))
             add("modality", f"{group}: {TASKS.get(task, task)}", a, b, f"{_short(a)} / {_short(b)}", paper)
     for group, task in cells:
         if task == "predict" and (group, "correct") in cells:

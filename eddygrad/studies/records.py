@@ -54,18 +54,18 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = None) -> None:
+def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = None, metric: str = "rellinf") -> None:
     """RUN.nc: one trajectory per test set, for the seed with the median error, beside the reference and the solver alone.
 
     On a line the first frames, (set, time, x); on a plane a few until the end of the endpoint's window, (set, time, channel, x, y).
 
-    Args: uncorrected: the solver's trajectories (samples, T, C, *grid).
+    Args: uncorrected: the solver's trajectories (samples, T, C, *grid). metric: that of the error.
     """
     firsts, at = [], 0
     for s in score.sets:
         firsts.append(at)
         at += s["samples"]
-    error = score.metrics["rellinf"].mean(1)
+    error = score.metrics[metric].mean(1)
     median = int(error.argsort()[len(error) // 2])
     fields = {"reference": score.reference[firsts], "prediction": score.prediction[median, firsts]}
     if uncorrected is not None:
@@ -76,7 +76,8 @@ def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = N
     lengths = {"length": ("set", [score.lengths[i] for i in firsts])} if score.lengths else {}
     content = xr.Dataset(
         {n: (axes, (v[:, frames, 0] if line else v[:, frames]).cpu().float().numpy(), {"units": "1"}) for n, v in fields.items()} | lengths,
-        coords={"time": frames.double().numpy() * score.dt, "set": [s["name"] for s in score.sets]},
+        coords={"time": frames.double().numpy() * score.dt, "set": [s["name"] for s in score.sets]}
+        | ({} if line else {"channel": list(score.channels)}),
         attrs={"seed_index": median} | ({} if line else {"box": list(score.box)}),
     )
     _sweep(path)

@@ -34,8 +34,9 @@ def rellinf(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
 
 
 def mse(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
-    """Mean squared error over all frames but the first [u^2]: (..., B)."""
-    return _grid_mean((u - reference).square(), ndim)[..., 1:].mean(-1)
+    """Mean squared error over all frames but the first, each clipped as e(t) is [u^2]: (..., B)."""
+    scale = reference.square().flatten(-ndim - 2).amax(-1)
+    return error_over_time(u, reference, ndim)[..., 1:].mean(-1) * scale
 
 
 def nrmse(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:

@@ -67,7 +67,9 @@ def test_the_index_of_a_step_counts_on_inside():
 
 
 def test_a_solver_without_a_fitting_grid_is_refused():
-    with pytest.raises(ValueError, match="expected a stepper with a grid of 2 axes"):
+    with pytest.raises(ValueError, match="expected a stepper with a grid on the box"):
         Refined(wrap(lambda u: u, dt=1.0), COARSE)
-    with pytest.raises(ValueError, match="expected a stepper with a grid of 1 axes"):
+    with pytest.raises(ValueError, match="expected a stepper with a grid on the box"):
         Refined(kolmogorov.coarse(), Grid((32,)))
+    with pytest.raises(ValueError, match="expected a stepper with a grid on the box"):
+        Refined(kolmogorov.coarse(), Grid((16, 16), 1.0))

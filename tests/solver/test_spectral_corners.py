@@ -85,9 +85,10 @@ def test_what_ran_before_does_not_change_a_gradient(before: str) -> None:
     length = torch.tensor(2 * math.pi, dtype=torch.float64, requires_grad=True)
     nu = torch.tensor(0.05, dtype=torch.float64, requires_grad=True)
     results = []
-    for leaf, name in ((length, "length"), (nu, "viscosity")):
-        scheme = ETDRK(NavierStokesVorticity(), grid, dt=0.1)
-        step: Any = scheme.at({name: leaf}, w) if name == "length" else AdaptiveSubsteps(scheme, courant=0.1).at({name: leaf}, w)
+    amplitude = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    for leaf, name in ((length, "length"), (nu, "viscosity"), (amplitude, "forcing_amplitude")):
+        scheme = ETDRK(NavierStokesVorticity(forcing_mode=2), grid, dt=0.1, gradient="adjoint" if name != "forcing_amplitude" else "autograd")
+        step: Any = AdaptiveSubsteps(scheme, courant=0.1).at({name: leaf}, w) if name == "viscosity" else scheme.at({name: leaf}, w)
         if before == "no_grad":
             with torch.no_grad():
                 step(w)
@@ -100,6 +101,8 @@ def test_what_ran_before_does_not_change_a_gradient(before: str) -> None:
     fresh = ETDRK(NavierStokesVorticity(), grid, dt=0.1).at({"length": length}, w)
     torch.testing.assert_close(results[0], torch.autograd.grad(fresh(fresh(w)).square().sum(), length)[0], rtol=1e-12, atol=0)
     assert results[1].abs() > 1e-3
+    own = ETDRK(NavierStokesVorticity(forcing_mode=2), grid, dt=0.1).at({"forcing_amplitude": amplitude}, w)
+    torch.testing.assert_close(results[2], torch.autograd.grad(own(own(w)).square().sum(), amplitude)[0], rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("keep", [1, 2, "sqrt"])

@@ -227,7 +227,7 @@ def test_a_run_whose_every_seed_diverges_is_counted_and_does_not_end_the_study(t
     Study(wild, tmp_path).run(threads=1, progress=False)
     run = results(tmp_path)[RUNS[2]]
     assert all(run["training"]["diverged"]) and all(e == 30 for seed in run["test"]["error_over_time"] for e in seed[1:])
-    assert run["training"]["updates"] < wild.steps
+    assert run["training"]["updates"] == wild.steps > run["training"]["updates_until_all_diverged"]
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,28 @@
 
 import dataclasses
 import json
+import shutil
+import types
 
 import numpy as np
 import pytest
 import torch
 
 from eddygrad.correctors.features import Features, Pressure
+from eddygrad.datasets.dataset import Dataset
 from eddygrad.datasets.recipes import kolmogorov
+from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
+from eddygrad.solver.schemes.etdrk import ETDRK
 from eddygrad.solver.vector_calculus import pressure
-from eddygrad.studies import results, settings
+from eddygrad.studies import compare, results, settings, tested
 from eddygrad.studies.bench import Bench
 from eddygrad.studies.compare import Configuration, Study
 from eddygrad.studies.costs import measure
+from eddygrad.studies.evaluate import evaluate
 from eddygrad.studies.finished import fields, load
+from eddygrad.studies.planes import compared
+from eddygrad.studies.records import BASELINE
+from eddygrad.studies.runs import TestSet
 from eddygrad.training import metrics
 
 TINY = Configuration(
@@ -94,6 +103,75 @@ def test_seeds_trained_apart_are_those_trained_together(finished, tmp_path):
     np.testing.assert_allclose(apart.error("mse"), whole.error("mse"), rtol=1e-4)
 
 
+@pytest.fixture
+def copied(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    return folder
+
+
+def changed(path, change):
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def test_a_part_that_lost_all_its_seeds_stays_in_the_comparison(copied):
+    def lose(record):
+        record["training"] |= {"updates_until_all_diverged": 4, "diverged": [True]}
+        record["test"]["metrics"]["mse"] = [[30.0] * len(record["test"]["metrics"]["mse"][0])]
+        for key in ("step", "loss", "validation"):
+            record["curve"][key] = record["curve"][key][:1]
+        record["curve"]["step"] = [4]
+
+    changed(copied / "runs" / f"{RUNS[1]}.json", lose)
+    one = load(copied).models[0]
+    assert one.seeds == (0, 1, 2) and one.training.diverged == (False, False, True) and one.error("mse")[2] == 30
+    assert one.curve["step"].tolist() == [3, 4, 6]
+    assert np.isnan(one.curve["validation"]).tolist() == [[False, True, False]] * 2 + [[True, False, True]]
+
+
+def test_parts_that_do_not_belong_together_are_refused(copied):
+    changed(copied / "runs" / f"{RUNS[1]}.json", lambda record: record["training"].update(learning_rate=0.5))
+    with pytest.raises(ValueError, match=r"expected the learning_rate of .*another part of this run") as caught:
+        load(copied)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_choice_made_for_other_candidates_is_made_again(copied):
+    other = dataclasses.replace(TINY, lr=(1e-3, 5e-3), unroll=("one",))
+    run = other.planned[0]
+    assert compare._tuned(copied, TINY.planned[0]) is not None and compare._tuned(copied, run) is None
+
+
+def test_a_killed_study_goes_on_with_the_missing_part(copied, finished):
+    (copied / "runs" / f"{RUNS[3]}.json").unlink()
+    (copied / "tuning" / "correct-wig4-encoder-decoder-32k.json").unlink()
+    shutil.rmtree(copied / "work" / RUNS[3])
+    Study(TINY, copied).run(threads=1, progress=False)
+    for name in (RUNS[2], RUNS[3]):
+        assert records(copied)[name]["test"]["metrics"] == records(finished)[name]["test"]["metrics"]
+
+
+def test_the_estimate_counts_tuning_once_and_every_part(finished, tmp_path):
+    study = Study(TINY, tmp_path / "none")
+    rows = study.estimate(updates=1, threads=1)
+    assert [row.run for row in rows] == RUNS and not (tmp_path / "none").exists()
+    assert [row.updates for row in rows] == [6 + 3, 6, 6 + 3, 6]  # two candidates of three updates, one seed in place of two
+
+
+def test_a_plane_that_is_no_velocity_is_drawn_as_it_is(tmp_path):
+    w = torch.randn(2, 9, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    data = Dataset.from_tensor(w, {"viscosity": 1e-2}, dt=0.1, channels=["vorticity"])
+    solver = ETDRK(NavierStokesVorticity(), data.grid, dt=0.1)
+    score = evaluate(solver, data, 5)
+    tested.Tested(score, {}, {"name": "alone", **BASELINE, "kind": "model", "task": "correct", "unroll": "one", "seeds": [0]}).write(tmp_path)
+    drawn = fields(types.SimpleNamespace(path=tmp_path / "runs" / "alone.json"))
+    assert drawn["channel"].values.tolist() == ["vorticity"]
+    run = types.SimpleNamespace(task="correct", modality="ONE", test=types.SimpleNamespace(sets=[TestSet("test", "test", 2, {})]))
+    assert compared(run, drawn).axes[0].images
+
+
 def test_the_endpoint_is_the_mean_squared_error_of_the_velocity(finished):
     bench = Bench(TINY, folder=Study(TINY, finished).data)
     coarse, truth = bench.setting.coarse, bench.test.all()
@@ -118,6 +196,12 @@ def test_the_smagorinsky_baseline_is_the_best_candidate_on_validation_data(finis
             frames.append(step(frames[-1]))
         error = metrics.rellinf(torch.stack(frames, 1), window.u, 2).mean()
         assert chosen["validation"] == pytest.approx(float(error), rel=1e-4)
+    best = min(range(len(tuning)), key=lambda i: tuning[i]["validation"])
+    scored = evaluate(bench.setting.tuned["Smagorinsky, tuned"][best], bench.test, TINY.horizon).metrics["mse"]
+    others = evaluate(bench.setting.tuned["Smagorinsky, tuned"][best - 1], bench.test, TINY.horizon).metrics["mse"]
+    got = torch.tensor(records(finished)["baseline-smagorinsky--tuned"]["test"]["metrics"]["mse"])
+    torch.testing.assert_close(got, scored.double().float(), rtol=1e-5, atol=0)
+    assert (got - others).abs().max() > 1e-4 * got.max()
 
 
 def test_the_network_sees_the_pressure_and_the_reynolds_number():
@@ -141,7 +225,9 @@ def test_the_report_shows_planes(finished):
 
 def test_costs_of_all_runs_are_measured(finished):
     measure(Study(TINY, finished), rounds=1, updates=1, progress=False)
-    assert all("costs" in run["environment"] for run in records(finished).values())
+    found = records(finished)
+    assert all("costs" in run["environment"] for run in found.values())
+    assert all(r["training"]["seconds"] == pytest.approx(6 * r["training"]["seconds_per_update"]) for r in found.values() if r["kind"] == "model")
 
 
 def test_data_are_made_once_and_stay_for_the_next_process(finished):
@@ -159,6 +245,8 @@ def test_data_are_made_once_and_stay_for_the_next_process(finished):
         ({"curriculum": (1, 2)}, "climbs to the horizon"),
         ({"seeds_per_run": 0}, "seeds_per_run must be at least one"),
         ({"curriculum": (1, 3, 4)}, "do not divide by horizon 3"),
+        ({"schedule": ("constant", "plateau")}, "plateau schedule cannot be run anew"),
+        ({"tune_steps": 2}, "3 stages need as many updates"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(options, text):

@@ -53,6 +53,15 @@ def test_errors_equal_loops(ndim):
     torch.testing.assert_close(m.mse(u, ref, ndim), squared[..., 1:].mean(-1), **TIGHT)
 
 
+def test_a_frame_that_is_lost_counts_as_thirty_times_the_largest_square():
+    ref = torch.ones(1, 5, 1, 8)
+    ref[0, 0, 0, 0] = 2.0
+    for wrong in (float("nan"), float("inf"), 1e6):
+        u = ref.clone()
+        u[0, 4] = wrong
+        assert m.mse(u, ref).item() == pytest.approx(30 * 4 / 4) and m.rellinf(u, ref).item() == pytest.approx(30 / 5)
+
+
 def test_mean_offset_counts_in_nrmse_and_not_in_the_scale_of_vrmse():
     ref, u = line(10 + torch.sin(X)), line(11 + torch.sin(X))
     assert m.nrmse(u, ref).item() == pytest.approx(1 / math.sqrt(100.5), rel=1e-12)

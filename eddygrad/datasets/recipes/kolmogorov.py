@@ -81,8 +81,11 @@ def training(frames: int = 6000, reynolds: Sequence[float] = TRAINING_REYNOLDS, 
     return _recipe("kolmogorov/training", [_group(re, "training", samples) for re in reynolds], frames, warmup, seed, forced=True)
 
 
-def validation(frames: int = 52, reynolds: Sequence[float] = TRAINING_REYNOLDS, warmup: int = 500, seed: int = 0) -> Recipe:
-    """One more start at each of the training's Reynolds numbers, for learning rates and curves: the paper's training has no part to spare."""
+def validation(frames: int = 502, reynolds: Sequence[float] = TRAINING_REYNOLDS, warmup: int = 500, seed: int = 0) -> Recipe:
+    """One more start at each of the training's Reynolds numbers, for learning rates and curves: the paper's training has no part to spare.
+
+    Long enough for several windows of the tests' 250 frames.
+    """
     return _recipe("kolmogorov/validation", [_group(re, "validation", 1) for re in reynolds], frames, warmup, seed, forced=True)
 
 

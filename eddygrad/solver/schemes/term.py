@@ -50,7 +50,7 @@ class LinearMap:
             else:
                 total = total.addcmul_(entry, part)
         if total is None:
-            return torch.zeros_like(parts[0]) if start is None else start.expand_as(parts[0])
+            return torch.zeros_like(parts[0]) if start is None else start.expand_as(parts[0]).clone()
         return total
 
     @property
@@ -109,10 +109,15 @@ class NonlinearTerm:
         """(F, B, *grid) -> (B, C, *band)"""
         return self.analysis(self.band.fft(self._products(fields)).unbind(0), 1, self._forces)
 
-    @cached_property
+    @property
     def _forces(self) -> Sequence[Tensor] | None:
-        """The force of each channel, (1 or B, *band)."""
-        return None if self.force is None else self.force.unbind(1)
+        """The force of each channel, (1 or B, *band); one that is learnt is taken apart anew, for every graph its own."""
+        return self.force.unbind(1) if self.force is not None and self.force.requires_grad else self._kept_forces
+
+    @cached_property
+    def _kept_forces(self) -> Sequence[Tensor] | None:
+        with ordinary_tensors():
+            return None if self.force is None else self.force.unbind(1)
 
     def _products(self, fields: Tensor) -> Tensor:
         """(P, B, *grid), written where they are transformed from unless autograd watches."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -77,6 +77,10 @@ class Unrolling:
     def warmup(self) -> int:
         """Frames at the start that carry no loss."""
         return self.argument if self.policy == "first" else 0
+
+    def shortened(self, horizon: int) -> Unrolling:
+        """The same policy over fewer steps; a cut that would never come is left out."""
+        return Unrolling(horizon) if self.policy == "every" and self.argument >= horizon else replace(self, horizon=horizon)
 
     def needs_solver_gradient(self, horizon: int | None = None) -> bool:
         """Whether a step after the first is entered by a state that carries a gradient."""
