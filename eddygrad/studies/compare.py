@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -157,6 +158,8 @@ def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool
             return
         bench = study.bench()
         tuning = _tuned(folder, run) or []
+        if len(c.candidates) > 1 and not tuning:
+            raise ValueError(f"compare: {_tuning_path(folder, run)}: expected the choice among {len(c.candidates)} candidates, got none")
         best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
         recipe = c.recipe_of(run.unroll, best["lr"], best["schedule"])
         trained = fit(bench.stepper(run.task, run.seeds), bench.data, recipe, folder=work / "fit", progress=progress, threads=None)
@@ -201,6 +204,8 @@ def _tune(folder: Path, run: Planned, threads: int, together: int, progress: boo
             final = [metrics.CLIPPED_ERROR if lost else v for v, lost in zip(result.curve[-1]["validation"], result.diverged)]
             rows.append({"lr": lr, "schedule": name, "validation": statistics.median(final)})
         write_atomically(_tuning_path(folder, run), (json.dumps({"of": _decisive(c), "candidates": rows}) + "\n").encode())
+        for lr, name in c.candidates:
+            shutil.rmtree(work / f"{name}-{lr:g}", ignore_errors=True)
 
 
 @contextmanager
