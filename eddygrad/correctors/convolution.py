@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import product
 from operator import mul
@@ -15,22 +13,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from eddygrad.solver.memory import ordinary_tensors
+from eddygrad.solver.memory import workspace
 
-_scratch = threading.local()
 _leaky_relu_backward = torch.ops.aten.leaky_relu_backward.default
-
-
-def _workspace(name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Memory of this thread that is overwritten at the next call: columns live for one line, and fresh pages cost more than they."""
-    key = (name, shape, like.dtype, like.device)
-    kept: OrderedDict[tuple[object, ...], Tensor] = _scratch.__dict__.setdefault("kept", OrderedDict())
-    if key not in kept:
-        while len(kept) >= 8:
-            kept.popitem(last=False)
-        with ordinary_tensors():
-            kept[key] = torch.empty(shape, dtype=like.dtype, device=like.device)
-    return kept[key]
 
 
 def unfold(x: Tensor, batch: int, reverse: bool = False) -> Tensor:
@@ -40,7 +25,7 @@ def unfold(x: Tensor, batch: int, reverse: bool = False) -> Tensor:
     memory and is overwritten by the next call of the same shape.
     """
     seeds, channels, points = x.shape
-    columns = _workspace("columns", (seeds, channels, 3 * points), x)
+    columns = workspace("columns", (seeds, channels, 3 * points), x).whole
     before, after = [x[:, :, -batch:], x[:, :, :-batch]], [x[:, :, batch:], x[:, :, :batch]]
     torch.cat([*after, x, *before] if reverse else [*before, x, *after], 2, out=columns)
     return columns.view(seeds, 3 * channels, points)

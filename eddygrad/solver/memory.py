@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 
 @contextmanager
@@ -15,6 +19,36 @@ def ordinary_tensors() -> Iterator[None]:
     """Make tensors for keeping, without gradients: ordinary ones, even where the caller is in inference mode, whose tensors training must not use."""
     with torch.inference_mode(False), torch.no_grad():
         yield
+
+
+class Workspace(NamedTuple):
+    """Memory to write in, and its slices along the first axis."""
+
+    whole: Tensor
+    parts: tuple[Tensor, ...]
+
+
+_scratch = threading.local()
+_KEPT_WORKSPACES = 8
+
+
+def workspace(name: str, shape: tuple[int, ...], like: Tensor) -> Workspace:
+    """Memory of this thread that the next call of the same name and shape overwrites: fresh pages cost more than what is written there.
+
+    Inference mode has memory of its own, without version counters: its tensors must not be met outside, and others are slower to write inside.
+    """
+    key = (name, shape, like.dtype, like.device, torch.is_inference_mode_enabled())
+    try:
+        found: Workspace = _scratch.kept[key]
+        return found
+    except (AttributeError, KeyError):
+        kept: OrderedDict[tuple[object, ...], Workspace] = _scratch.__dict__.setdefault("kept", OrderedDict())
+        while len(kept) >= _KEPT_WORKSPACES:
+            kept.popitem(last=False)
+        with torch.no_grad():
+            whole = torch.empty(shape, dtype=like.dtype, device=like.device)
+            kept[key] = Workspace(whole, whole.unbind())
+        return kept[key]
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h

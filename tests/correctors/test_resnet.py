@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from eddygrad.correctors import convolution, seeded
+from eddygrad.correctors import seeded
 from eddygrad.correctors.resnet import ResNet
+from eddygrad.solver import memory
 
 
 def noise(*shape, seed=0):
@@ -183,7 +184,7 @@ def test_evaluating_in_inference_mode_first_leaves_training_as_it_is(ndim, monke
     net, x = ResNet(3, 1, 1, 1, ndim).double(), noise(2, 1, *[8, 6][:ndim])
     results = []
     for evaluate_first in (False, True):
-        monkeypatch.setattr(convolution, "_scratch", threading.local())  # nothing is kept yet
+        monkeypatch.setattr(memory, "_scratch", threading.local())  # nothing is kept yet
         if evaluate_first:
             with torch.inference_mode():
                 net(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -194,3 +195,28 @@ def _bind(equation: Any, own: dict[str, Any], dtype: torch.dtype = torch.float64
 
 def test_every_scheme_is_among_the_schemes() -> None:
     assert {kind for kind, _, _ in SCHEMES.values()} == {ETDRK, CrankNicolsonRK, SCHEMES["IFRK4"][0]}
+
+
+@pytest.mark.parametrize("equation", PLANES)
+def test_threads_that_step_at_once_do_not_meet_in_scratch_memory(equation: str) -> None:
+    """Products are written to memory that the next step overwrites; every thread has its own."""
+    first, rest = state(equation), rough(equation)
+    step = build("ETDRK4", equation, dt=0.02).at(params(equation), first)
+    alone = [repeat(step, u, 40) for u in (first, rest)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda u: repeat(step, u, 40), (first, rest)))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together))
+
+
+def test_gradients_of_interleaved_steps_do_not_meet_in_scratch_memory() -> None:
+    """Two forward passes before two backward ones, of equal shapes: nothing that is saved lives in the workspace."""
+    equation = "vorticity"
+    step = build("ETDRK2", equation, dt=0.02).at(params(equation), state(equation))
+    alone = []
+    for u in (state(equation), rough(equation)):
+        u.requires_grad_()
+        alone.append(torch.autograd.grad(repeat(step, u, 3, grad=True).square().sum(), u)[0])
+    starts = [state(equation).requires_grad_(), rough(equation).requires_grad_()]
+    ends = [repeat(step, u, 3, grad=True).square().sum() for u in starts]
+    together = [torch.autograd.grad(end, u)[0] for end, u in zip(ends, starts)]
+    assert all(torch.equal(a, b) for a, b in zip(alone, together))

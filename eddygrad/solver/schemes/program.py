@@ -108,15 +108,23 @@ class RungeKutta(Program):
 
     def advance(self, h: Tensor, term: NonlinearTerm, record: Record | None = None) -> Tensor:
         values, terms = [h], []
-        for linear, base, weights in zip(self.linear, self.base, self.weights):
+        for linear, base, weights in self._stages:
             terms.append(self.evaluate(values[-1], term, record))
-            out = None if linear is None else linear * h
-            for weight, n in zip(weights, terms):
-                if weight is not None:
-                    out = torch.addcmul(values[base + 1], weight, n) if out is None else out.addcmul_(weight, n)
-            assert out is not None
+            if linear is not None:
+                out = linear * h
+            else:
+                (j, weight), *weights = weights
+                out = torch.addcmul(values[base], weight, terms[j])
+            for j, weight in weights:
+                out.addcmul_(weight, terms[j])
             values.append(out)
         return values[-1]
+
+    @cached_property
+    def _stages(self) -> list[tuple[Tensor | None, int, list[tuple[int, Tensor]]]]:
+        """Of every stage: its linear factor or None, the value that it starts from without one, and the terms that it adds with their weights."""
+        rows = zip(self.linear, self.base, self.weights)
+        return [(linear, base + 1, [(j, w) for j, w in enumerate(weights) if w is not None]) for linear, base, weights in rows]
 
     @cached_property
     def _conjugates(self) -> RungeKutta:

@@ -190,7 +190,7 @@ class SpectralScheme(abc.ABC):
     def _transformed(self, forcing: Tensor, bound: Bound) -> Tensor:
         h, mask = self.band.fft(forcing), self.band.mask(forcing.device)
         h = h if mask is None else h * mask.to(h.dtype)
-        return h if bound.constraint is None else bound.constraint(h.unbind(1), 1)
+        return h if bound.constraint is None else bound.constraint(h.transpose(0, 1), 1)
 
 
 def _map(table: Sequence[Sequence[Tensor | None]], entry: Callable[[Tensor], Tensor]) -> LinearMap:

@@ -79,7 +79,7 @@ class SpectralStep:
             mask = band.mask(like.device)
             self._mask = None if mask is None or band.grid.ndim == 1 else mask.to(like.dtype)
         self._repeated: dict[int, Bound] = {}
-        self._kept: dict[int, list[Part]] = {}
+        self._kept: tuple[torch.Size | None, list[Part]] = None, []
 
     def __call__(self, u: Tensor, k: int = 0) -> Tensor:
         return self.leave(self.inner(self.enter(u), k))
@@ -89,7 +89,7 @@ class SpectralStep:
         h = self.band.fft(u) if self.plain or not u.requires_grad else _ToBand.apply(u, self.band)
         h = h if self._mask is None else h * self._mask
         constraint = self.bound.constraint
-        return h if constraint is None else constraint(h.unbind(self._channel), self._channel)
+        return h if constraint is None else constraint(h.movedim(self._channel, 0), self._channel)
 
     def leave(self, state: Tensor) -> Tensor:
         """(..., C, *band) -> (..., C, *grid)"""
@@ -98,24 +98,22 @@ class SpectralStep:
         return _FromBand.apply(state, self.band)
 
     def inner(self, state: Tensor, k: int = 0) -> Tensor:
-        batch = state.shape[: self._channel]
-        known = (1, batch[-1]) if len(batch) == 1 else (1, batch[-1], math.prod(batch))
-        if self.bound.rows not in known:
-            raise ValueError(f"step: bound to parameters of {self.bound.rows} samples, the state has {tuple(batch)}; bind it to those of this batch")
-        h = state if len(batch) == 1 else state.reshape(-1, *state.shape[len(batch) :])
+        parts = self._parts(state.shape)
+        stacked = state.ndim > 1 - self._channel
+        h = state.flatten(0, self._channel - 1) if stacked else state
         for _ in range(self.substeps):
-            h = self._substep(h)
-        return h if len(batch) == 1 else h.reshape(state.shape)
+            h = self._substep(h, parts)
+        return h.reshape(state.shape) if stacked else h
 
-    def _substep(self, h: Tensor) -> Tensor:
+    def _substep(self, h: Tensor, parts: list[Part]) -> Tensor:
         if self.plain:
             bound = self._for(len(h))
             return bound.program.advance(h, bound.term)
         if torch.is_grad_enabled():
-            return _Advance.apply(self._parts(len(h)), h, *self._for(len(h)).learnable)
-        parts = self._parts(len(h))
+            return _Advance.apply(parts, h, *self._for(len(h)).learnable)
         if len(parts) == 1:
-            return parts[0].bound.program.advance(h, parts[0].bound.term)
+            bound = parts[0].bound
+            return bound.program.advance(h, bound.term)
         return torch.cat([part.bound.program.advance(h[part.start : part.stop], part.bound.term) for part in parts])
 
     def _for(self, batch: int) -> Bound:
@@ -129,17 +127,30 @@ class SpectralStep:
                 self._repeated = {batch: self.bound.repeated(batch)}
         return self._repeated[batch]
 
-    def _parts(self, batch: int) -> list[Part]:
-        """The batch in parts whose fields fit the cache, each with its coefficients."""
-        if batch not in self._kept:
-            bound, like = self.bound.repeated(batch), self.bound.program.tensors[0]
-            size = self.band.points * like.real.element_size()
-            together = max(1, _CHUNK_BYTES // size) if like.device.type == "cpu" else batch
-            with ordinary_tensors():
-                spans = [(a, min(a + together, batch)) for a in range(0, batch, together)]
-                shared = bound.part(0, batch) if bound.rows == 1 else None
-                self._kept = {batch: [Part(a, b, shared or bound.part(a, b)) for a, b in spans]}
-        return self._kept[batch]
+    def _parts(self, shape: torch.Size) -> list[Part]:
+        """A batch of states of this shape in parts whose fields fit the cache, each with its coefficients; kept for the last shape.
+
+        Raises: ValueError where the parameters are bound for another number of samples.
+        """
+        kept, parts = self._kept
+        if shape != kept:
+            batch = shape[: self._channel]
+            if self.bound.rows not in (1, batch[-1], math.prod(batch)):
+                raise ValueError(
+                    f"step: bound to parameters of {self.bound.rows} samples, the state has {tuple(batch)}; bind it to those of this batch"
+                )
+            parts = self._split(math.prod(batch))
+            self._kept = shape, parts
+        return parts
+
+    def _split(self, batch: int) -> list[Part]:
+        bound, like = self.bound.repeated(batch), self.bound.program.tensors[0]
+        size = self.band.points * like.real.element_size()
+        together = max(1, _CHUNK_BYTES // size) if like.device.type == "cpu" else batch
+        with ordinary_tensors():
+            spans = [(a, min(a + together, batch)) for a in range(0, batch, together)]
+            shared = bound.part(0, batch) if bound.rows == 1 else None
+            return [Part(a, b, shared or bound.part(a, b)) for a, b in spans]
 
 
 class _Advance(torch.autograd.Function):

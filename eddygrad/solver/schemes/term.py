@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.equations.equation import SpectralEquation
-from eddygrad.solver.memory import ordinary_tensors
+from eddygrad.solver.memory import ordinary_tensors, workspace
 from eddygrad.solver.schemes.band import Band
 
 
@@ -29,47 +29,48 @@ class LinearMap:
         columns = range(len(self.entries[0]))
         return LinearMap(tuple(tuple(_conjugate(row[j], factor) for row in self.entries) for j in columns))
 
-    def __call__(self, parts: Sequence[Tensor], dim: int, start: Sequence[Tensor] | None = None) -> Tensor:
-        """The y_i stacked along `dim`, each added to its `start` where there is one; that may be shared by the batch."""
-        if len(self.entries) == 1:
-            return self._row(self.entries[0], parts, None if start is None else start[0]).unsqueeze(dim)
-        column = self._column if start is None else None
-        if column is not None:
-            return (column if dim == 0 else column.movedim(0, dim)) * parts[0].unsqueeze(dim)
+    def __call__(self, x: Tensor, dim: int) -> Tensor:
+        """The y_i stacked along `dim`, from the x_j along the first axis."""
+        return self.function(dim)(x)
+
+    def function(self, dim: int, start: Sequence[Tensor] | None = None) -> Callable[[Tensor], Tensor]:
+        """x -> y as the fewest calls of torch, decided once; y_i is added to start[i], which the batch may share."""
         begin = [None] * len(self.entries) if start is None else start
-        return torch.stack([self._row(row, parts, own) for row, own in zip(self.entries, begin)], dim)
+        rows = [_row(row, own) for row, own in zip(self.entries, begin)]
+        if len(rows) == 1:
+            (only,) = rows
+            return lambda x: only(x.unbind()).unsqueeze(dim)
+        if start is None and all(len(row) == 1 and row[0] is not None for row in self.entries):
+            return self._column(dim)
+        return lambda x: torch.stack([row(parts) for parts in (x.unbind(),) for row in rows], dim)
 
-    @staticmethod
-    def _row(row: Sequence[Tensor | None], parts: Sequence[Tensor], start: Tensor | None) -> Tensor:
-        total: Tensor | None = None
-        for entry, part in zip(row, parts):
-            if entry is None:
-                continue
-            if total is None:
-                total = entry * part if start is None else torch.addcmul(start, entry, part)
-            else:
-                total = total.addcmul_(entry, part)
-        if total is None:
-            return torch.zeros_like(parts[0]) if start is None else start.expand_as(parts[0]).clone()
-        return total
-
-    @property
-    def _column(self) -> Tensor | None:
-        """All entries in one tensor where there is one x: one product serves all. Learnable entries are stacked anew, for every graph its own."""
-        return self._stacked() if self._learnable else self._kept_column
-
-    @cached_property
-    def _learnable(self) -> bool:
-        return any(e is not None and e.requires_grad for row in self.entries for e in row)
-
-    @cached_property
-    def _kept_column(self) -> Tensor | None:
+    def _column(self, dim: int) -> Callable[[Tensor], Tensor]:
+        """One x: one product with all entries in one tensor. Learnable entries are stacked anew at every call, for every graph its own."""
+        entries = [row[0] for row in self.entries if row[0] is not None]
+        if any(e.requires_grad for e in entries):
+            return lambda x: torch.stack(entries, dim) * x[0].unsqueeze(dim)
         with ordinary_tensors():
-            return self._stacked()
+            column = torch.stack(entries)
+        if dim == 0:
+            return lambda x: column * x
+        column = column.movedim(0, dim)
+        return lambda x: column * x[0].unsqueeze(dim)
 
-    def _stacked(self) -> Tensor | None:
-        entries = [row[0] for row in self.entries if len(row) == 1 and row[0] is not None]
-        return torch.stack(entries) if len(entries) == len(self.entries) > 1 else None
+
+def _row(row: Sequence[Tensor | None], start: Tensor | None) -> Callable[[Sequence[Tensor]], Tensor]:
+    """x -> start + sum_j row[j] x[j]"""
+    entries = [(j, e) for j, e in enumerate(row) if e is not None]
+    if not entries:
+        return lambda x: torch.zeros_like(x[0]) if start is None else start.expand_as(x[0]).clone()
+    (first, factor), *rest = entries
+
+    def total(x: Sequence[Tensor]) -> Tensor:
+        y = factor * x[first] if start is None else torch.addcmul(start, factor, x[first])
+        for j, e in rest:
+            y.addcmul_(e, x[j])
+        return y
+
+    return total
 
 
 def _conjugate(entry: Tensor | None, factor: Tensor) -> Tensor | None:
@@ -103,37 +104,47 @@ class NonlinearTerm:
 
     def fields(self, h: Tensor) -> Tensor:
         """(B, C, *band) -> (F, B, *grid)"""
-        return self.band.ifft(h.transpose(0, 1) if self.synthesis is None else self.synthesis(h.unbind(1), 0))
+        return self.band.ifft(self._synthesised(h.transpose(0, 1)))
 
     def of(self, fields: Tensor) -> Tensor:
         """(F, B, *grid) -> (B, C, *band)"""
-        return self.analysis(self.band.fft(self._products(fields)).unbind(0), 1, self._forces)
-
-    @property
-    def _forces(self) -> Sequence[Tensor] | None:
-        """The force of each channel, (1 or B, *band); one that is learnt is taken apart anew, for every graph its own."""
-        return self.force.unbind(1) if self.force is not None and self.force.requires_grad else self._kept_forces
+        return self._analysed(self.band.fft(self._products(fields)))
 
     @cached_property
-    def _kept_forces(self) -> Sequence[Tensor] | None:
-        with ordinary_tensors():
-            return None if self.force is None else self.force.unbind(1)
+    def _synthesised(self) -> Callable[[Tensor], Tensor]:
+        return (lambda h: h) if self.synthesis is None else self.synthesis.function(0)
 
-    def _products(self, fields: Tensor) -> Tensor:
-        """(P, B, *grid), written where they are transformed from unless autograd watches."""
-        count = len(self.analysis.entries[0])
-        if torch.is_grad_enabled():
-            return torch.stack(self.equation.products(fields.unbind(0), self.coefficients, (None,) * count))
-        out = fields.new_empty(count, *fields.shape[1:])
-        self.equation.products(fields.unbind(0), self.coefficients, out.unbind(0))
-        return out
+    @cached_property
+    def _analysed(self) -> Callable[[Tensor], Tensor]:
+        force = self.force
+        if force is None:
+            return self.analysis.function(1)
+        if force.requires_grad:  # taken apart at every call, for every graph its own
+            return lambda q: self.analysis.function(1, force.unbind(1))(q)
+        with ordinary_tensors():
+            return self.analysis.function(1, force.unbind(1))
+
+    @cached_property
+    def _products(self) -> Callable[[Tensor], Tensor]:
+        """(F, B, *grid) -> (P, B, *grid), written where they are transformed from unless autograd watches; the next call writes there again."""
+        multiply, coefficients, count = self.equation.products, self.coefficients, len(self.analysis.entries[0])
+
+        def products(fields: Tensor) -> Tensor:
+            if torch.is_grad_enabled():
+                return torch.stack(multiply(fields.unbind(), coefficients, (None,) * count))
+            shape = fields.shape
+            out, parts = workspace("products", shape if shape[0] == count else (count, *shape[1:]), fields)
+            multiply(fields.unbind(), coefficients, parts)
+            return out
+
+        return products
 
     def adjoint(self, fields: Tensor, grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Gradients of Re <grad, N(u)> by the state, (B, C, *band), and by the coefficients of the products, (B, *1)."""
         back, onward = self._adjoints
-        g_fields, g_coefficients = self.equation.products_adjoint(fields, self.coefficients, self.band.ifft(back(grad.unbind(1), 0)))
+        g_fields, g_coefficients = self.equation.products_adjoint(fields, self.coefficients, self.band.ifft(back(grad.transpose(0, 1), 0)))
         q = self.band.fft(g_fields)
-        h = (q * onward).transpose(0, 1) if isinstance(onward, Tensor) else onward(q.unbind(0), 1)
+        h = (q * onward).transpose(0, 1) if isinstance(onward, Tensor) else onward(q, 1)
         return h, g_coefficients
 
     @cached_property
