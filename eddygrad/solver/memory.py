@@ -6,12 +6,13 @@ import ctypes
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 
 @contextmanager
@@ -19,6 +20,14 @@ def ordinary_tensors() -> Iterator[None]:
     """Make tensors for keeping, without gradients: ordinary ones, even where the caller is in inference mode, whose tensors training must not use."""
     with torch.inference_mode(False), torch.no_grad():
         yield
+
+
+def recomputed(fn: Callable[[Tensor], Any], state: Tensor) -> Any:
+    """fn(state), run a second time in the backward pass instead of keeping its graph.
+
+    A step is a function, so no random state is kept: a network with dropout would draw anew. What an observer is told, it is told twice.
+    """
+    return checkpoint(fn, state, use_reentrant=False, preserve_rng_state=False)
 
 
 class Workspace(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
+from eddygrad.solver.memory import recomputed
 from eddygrad.solver.step import SpectralStep, Step
 
 Cut = Callable[[int], bool]
@@ -72,7 +72,7 @@ def unroll(step: Step, u: Tensor, n: int, cut: Cut = never, keep: Keep = "all") 
                 out.append(u)
             return tuple(out)
 
-        for u in frames(u) if len(span) == 1 and keep == "all" else _again(frames, u):  # noqa: B020
+        for u in frames(u) if len(span) == 1 and keep == "all" else recomputed(frames, u):  # noqa: B020
             yield u
 
 
@@ -87,6 +87,10 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: 
     if not grad:
         return _without_gradient(step, u, n, k, inside)
     state = step.enter(u) if inside else u  # type: ignore[attr-defined]
+    if inside and hasattr(step, "steps"):
+        for span in _spans(n, keep):
+            state = step.steps(state, len(span), again=keep != "all")
+        return step.leave(state)  # type: ignore[attr-defined]
     one = step.inner if inside else step  # type: ignore[attr-defined]
     for span in _spans(n, keep):
 
@@ -95,7 +99,7 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: 
                 state = one(state, k + i)
             return state
 
-        state = run(state) if keep == "all" else _again(run, state)
+        state = run(state) if keep == "all" else recomputed(run, state)
     return step.leave(state) if inside else state  # type: ignore[attr-defined]
 
 
@@ -113,14 +117,6 @@ def _spans(n: int, keep: Keep) -> list[range]:
     return [range(a, min(a + length, n)) for a in range(0, n, length)]
 
 
-def _again(fn: Callable[[Tensor], Any], state: Tensor) -> Any:
-    """fn(state), run a second time in the backward pass instead of keeping its graph.
-
-    A step is a function, so no random state is kept: a network with dropout would draw anew. What an observer is told, it is told twice.
-    """
-    return checkpoint(fn, state, use_reentrant=False, preserve_rng_state=False)
-
-
 def _without_gradient(step: Step, u: Tensor, n: int, k: int, inside: bool) -> Tensor:
     if inside:
         # Inference mode spares version counters; `leave` runs outside it, so that what returns is an ordinary tensor.
@@ -135,9 +131,15 @@ def _without_gradient(step: Step, u: Tensor, n: int, k: int, inside: bool) -> Te
 
 
 def _inside(step: SpectralStep, u: Tensor, n: int, k: int) -> Any:
-    state, inner = step.enter(u), step.inner
+    return _onward(step, step.enter(u), n, k)
+
+
+def _onward(step: SpectralStep, state: Any, n: int, k: int) -> Any:
+    """The inner state n steps later."""
+    if hasattr(step, "steps"):
+        return step.steps(state, n)
     for i in range(k, k + n):
-        state = inner(state, i)
+        state = step.inner(state, i)
     return state
 
 
@@ -187,8 +189,7 @@ def _frames_inside(step: SpectralStep, u: Tensor, frames: int, stride: int, warm
         state, k = step.enter(u), 0
     for count in [warmup if include_start else warmup + stride, *[stride] * (frames - 1)][:frames]:
         with torch.no_grad():
-            for i in range(k, k + count):
-                state = step.inner(state, i)
+            state = _onward(step, state, count, k)
             frame = step.leave(state)
         k += count
         yield frame

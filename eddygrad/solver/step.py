@@ -38,6 +38,13 @@ class SpectralStep(Protocol):
 
 
 @runtime_checkable
+class SteadyStep(SpectralStep, Protocol):
+    """A step that is the same at every k, and makes many at once better than one by one."""
+
+    def steps(self, state: Any, count: int, again: bool = False) -> Any: ...
+
+
+@runtime_checkable
 class Stepper(Protocol):
     """Anything that can be bound to parameters and then steps. `dt` is the time between returned states.
 

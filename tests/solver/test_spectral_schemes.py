@@ -183,16 +183,20 @@ def test_stacked_seeds_are_single_runs(equation: str) -> None:
 def test_parts_of_the_batch_do_not_show(equation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from eddygrad.solver.schemes import spectral
 
-    results = []
+    results: list[list[Tensor]] = []
     for size in (1 << 30, 1):
         monkeypatch.setattr(spectral, "_CHUNK_BYTES", size)
         own, leaf = params(equation, True), state(equation).requires_grad_()
         own["Gamma_2" if "active" in equation else "drag"] = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
-        step = replace(build("CN-RK3", equation)).at(own, leaf)
-        out = step(step(leaf))
-        results.append([out.detach(), *torch.autograd.grad(out.square().sum(), [leaf, *own.values()]), repeat(step, leaf.detach(), 2)])
-    for whole, parts in zip(*results):
-        torch.testing.assert_close(parts, whole, rtol=1e-12, atol=1e-12)
+        step = replace(build("CN-RK3", equation), substeps=2).at(own, leaf)
+        # Called, and made again in the backward pass, parts apart, over several substeps.
+        ends = [step(step(step(leaf))), *(repeat(step, leaf, 3, grad=True, keep=keep) for keep in (1, 2, "all"))]
+        for out in ends:
+            gradients = torch.autograd.grad(out.square().sum(), [leaf, *own.values()], retain_graph=True)
+            results.append([out.detach(), *gradients, repeat(step, leaf.detach(), 3)])
+    for other in results[1:]:
+        for whole, parts in zip(results[0], other):
+            torch.testing.assert_close(parts, whole, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("equation", [e for e in EQUATIONS if "velocity" in EQUATIONS[e][0].channels[0]])

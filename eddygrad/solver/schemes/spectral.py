@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from eddygrad.solver.memory import ordinary_tensors
+from eddygrad.solver.memory import ordinary_tensors, recomputed
 from eddygrad.solver.schemes.band import Band
 from eddygrad.solver.schemes.program import Program, Pulled, Record
 from eddygrad.solver.schemes.term import LinearMap, NonlinearTerm
@@ -98,23 +98,25 @@ class SpectralStep:
         return _FromBand.apply(state, self.band)
 
     def inner(self, state: Tensor, k: int = 0) -> Tensor:
+        return self.steps(state, 1)
+
+    def steps(self, state: Tensor, count: int, again: bool = False) -> Tensor:
+        """`count` times `inner`, part of the batch by part. Args: again: the backward pass makes the steps again instead of keeping their fields."""
+        if again and self.plain:
+            return recomputed(lambda u: self.steps(u, count), state)
         parts = self._parts(state.shape)
         stacked = state.ndim > 1 - self._channel
         h = state.flatten(0, self._channel - 1) if stacked else state
-        for _ in range(self.substeps):
-            h = self._substep(h, parts)
-        return h.reshape(state.shape) if stacked else h
-
-    def _substep(self, h: Tensor, parts: list[Part]) -> Tensor:
+        count *= self.substeps
         if self.plain:
             bound = self._for(len(h))
-            return bound.program.advance(h, bound.term)
-        if torch.is_grad_enabled():
-            return _Advance.apply(parts, h, *self._for(len(h)).learnable)
-        if len(parts) == 1:
-            bound = parts[0].bound
-            return bound.program.advance(h, bound.term)
-        return torch.cat([part.bound.program.advance(h[part.start : part.stop], part.bound.term) for part in parts])
+            for _ in range(count):
+                h = bound.program.advance(h, bound.term)
+        elif torch.is_grad_enabled():
+            h = _Advance.apply(parts, count, again, h, *self._for(len(h)).learnable)
+        else:
+            h = _advanced(parts, h, count)
+        return h.reshape(state.shape) if stacked else h
 
     def _for(self, batch: int) -> Bound:
         """The coefficients for this batch; kept for the last one unless they carry a graph."""
@@ -153,36 +155,65 @@ class SpectralStep:
             return [Part(a, b, shared or bound.part(a, b)) for a, b in spans]
 
 
+def _advanced(parts: list[Part], h: Tensor, count: int, records: list[list[Record]] | None = None) -> Tensor:
+    """A batch `count` substeps later, every part in one go: its state then stays in the cache. `records`: one for every substep of every part."""
+    out = []
+    for i, (start, stop, bound) in enumerate(parts):
+        u = h if len(parts) == 1 else h[start:stop]
+        advance, term = bound.program.advance, bound.term
+        for k in range(count):
+            u = advance(u, term, None if records is None else records[i][k])
+        out.append(u)
+    return out[0] if len(out) == 1 else torch.cat(out)
+
+
 class _Advance(torch.autograd.Function):
-    """A substep as one node: only the fields of its stages are kept, and values and terms where coefficients have a gradient."""
+    """Substeps as one node. Of each only the fields of its stages are kept, and values and terms where coefficients have a gradient; or of all
+    only the first state, and the backward pass makes the substeps again, part by part."""
 
     @staticmethod
-    def forward(ctx: Any, parts: list[Part], h: Tensor, *learnable: Tensor) -> Tensor:
-        whole = any(ctx.needs_input_grad[2:])
-        records = [Record(whole) for _ in parts]
-        out = [part.bound.program.advance(h[part.start : part.stop], part.bound.term, record) for part, record in zip(parts, records)]
-        ctx.save_for_backward(*[t for r in records for t in (*r.fields, *r.values, *r.terms)])
-        ctx.parts, ctx.whole, ctx.shapes = parts, whole, [t.shape for t in learnable]
-        return out[0] if len(out) == 1 else torch.cat(out)
+    def forward(ctx: Any, parts: list[Part], count: int, again: bool, h: Tensor, *learnable: Tensor) -> Tensor:
+        ctx.parts, ctx.count, ctx.again, ctx.shapes = parts, count, again, [t.shape for t in learnable]
+        ctx.whole = any(ctx.needs_input_grad[4:])
+        if again:
+            ctx.save_for_backward(h)
+            return _advanced(parts, h, count)
+        records = [[Record(ctx.whole) for _ in range(count)] for _ in parts]
+        out = _advanced(parts, h, count, records)
+        ctx.save_for_backward(*[t for part in records for r in part for t in (*r.fields, *r.values, *r.terms)])
+        return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError(_TWICE)
-        saved = ctx.saved_tensors
-        each = len(saved) // len(ctx.parts)
-        stages = each // 3 if ctx.whole else each
         totals: list[Tensor | None] = [None] * len(ctx.shapes)
         states = []
         for i, (start, stop, bound) in enumerate(ctx.parts):
-            own = list(saved[i * each : (i + 1) * each])
-            record = Record(ctx.whole, own[:stages], own[stages : 2 * stages], own[2 * stages :])
-            pulled = bound.program.pull(record, grad[start:stop], bound.term)
-            states.append(pulled.state)
-            for j, g in enumerate(_in_order(pulled, bound)):
-                if g is not None and ctx.needs_input_grad[2 + j]:
-                    totals[j] = _collect(totals[j], g, ctx.shapes[j], bound.learnable[j].dtype, start, stop)
-        return None, states[0] if len(states) == 1 else torch.cat(states), *totals
+            g = grad[start:stop]
+            for record in reversed(_records(ctx, i)):
+                pulled = bound.program.pull(record, g, bound.term)
+                g = pulled.state
+                for j, own in enumerate(_in_order(pulled, bound)):
+                    if own is not None and ctx.needs_input_grad[4 + j]:
+                        totals[j] = _collect(totals[j], own, ctx.shapes[j], bound.learnable[j].dtype, start, stop)
+            states.append(g)
+        return None, None, None, states[0] if len(states) == 1 else torch.cat(states), *totals
+
+
+def _records(ctx: Any, i: int) -> list[Record]:
+    """What the substeps of part i left behind, or leave behind when they are made again."""
+    if ctx.again:
+        records = [Record(ctx.whole) for _ in range(ctx.count)]
+        (h,) = ctx.saved_tensors
+        _advanced([ctx.parts[i]], h[ctx.parts[i].start : ctx.parts[i].stop], ctx.count, [records])
+        return records
+    saved = ctx.saved_tensors
+    each = len(saved) // (len(ctx.parts) * ctx.count)
+    stages = each // 3 if ctx.whole else each
+    starts = range(i * ctx.count * each, (i + 1) * ctx.count * each, each)
+    own = [list(saved[a : a + each]) for a in starts]
+    return [Record(ctx.whole, t[:stages], t[stages : 2 * stages], t[2 * stages :]) for t in own]
 
 
 def _in_order(pulled: Pulled, bound: Bound) -> list[Tensor | None]:
