@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from eddygrad.solver.equations.equation import Table, Values, Wavenumbers
+from eddygrad.solver.equations.equation import Local, Table, Values, Wavenumbers
 from eddygrad.solver.vector_calculus import inverse_square, leray_table, square
 
 
@@ -82,6 +82,9 @@ class ActiveTurbulenceVelocity(_ActiveTurbulence):
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:
         return leray_table(k)
+
+    def local(self, params: Values) -> Local:
+        return Local(params["lambda_0"], -params["alpha"], params["Gamma_0"], -params["Gamma_2"], params["beta"])
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         """Both components of the left side, stacked; zero on a solution."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -66,4 +66,34 @@ class SpectralEquation(Protocol):
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         """Left side minus right side from the partial derivatives named in `needs`; zero on a solution."""
+        ...
+
+
+class Local(NamedTuple):
+    """u_t = -transport (u . grad) u + damping u + viscosity lap u + stiffness lap^2 u - cubic |u|^2 u - grad p + f, a number or (B, *1) each."""
+
+    transport: Tensor | float
+    damping: Tensor | float
+    viscosity: Tensor | float
+    stiffness: Tensor | float
+    cubic: Tensor | float
+
+
+class VelocityEquation(Protocol):
+    """What the equation of an incompressible velocity offers to finite differences; the attributes are those of `SpectralEquation`."""
+
+    name: ClassVar[str]
+    parameters: ClassVar[Mapping[str, str]]
+
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+
+    def local(self, params: Values) -> Local:
+        """The coefficients for all parameters by name."""
+        ...
+
+    def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
+        """Constant forcing by modes, see `SpectralEquation`."""
         ...

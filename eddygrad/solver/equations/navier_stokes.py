@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from eddygrad.solver.equations.equation import Table, Values, Wavenumbers
+from eddygrad.solver.equations.equation import Local, Table, Values, Wavenumbers
 from eddygrad.solver.vector_calculus import inverse_square, leray_table, projected, square
 
 _PARAMETERS = {
@@ -210,6 +210,13 @@ class NavierStokesVelocity(_NavierStokes):
             return {}
         n, half = self.forcing_mode, -0.5j * params["forcing_amplitude"]
         return {0: {(0, n): half} if self.dimension == 2 else {(0, n, 0): half, (0, -n, 0): -half}}
+
+    def local(self, params: Values) -> Local:
+        """Raises: ValueError for hyperviscosity, which no difference scheme here has."""
+        hyper = params["hyperviscosity"]
+        if isinstance(hyper, Tensor) or hyper != 0:
+            raise ValueError("NavierStokesVelocity: hyperviscosity is for the spectral schemes; leave it 0 on a staggered grid")
+        return Local(1.0, -params["drag"], params["viscosity"], 0.0, 0.0)
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         """Both components of u_t + (u . grad) u + grad p - nu lap u + drag u - f in two dimensions, stacked; zero on a solution.

@@ -10,17 +10,7 @@ from torch import Tensor
 
 from eddygrad.solver.schemes.program import LowStorage
 from eddygrad.solver.schemes.scheme import SpectralScheme
-
-# (alpha, beta, gamma) of the explicit part: times of the stages, memory, and weight of the terms.
-_TABLES = {
-    2: ((0.0, 1.0, 1.0), (0.0, -1.0), (1.0, 0.5)),
-    3: ((0.0, 1 / 3, 3 / 4, 1.0), (0.0, -5 / 9, -153 / 128), (1 / 3, 15 / 16, 8 / 15)),
-    4: (
-        (0.0, 0.1496590219993, 0.3704009573644, 0.6222557631345, 0.9582821306748, 1.0),
-        (0.0, -0.4178904745, -1.192151694643, -1.697784692471, -1.514183444257),
-        (0.1496590219993, 0.3792103129999, 0.8229550293869, 0.6994504559488, 0.1530572479681),
-    ),
-}
+from eddygrad.solver.schemes.tableau import LOW_STORAGE
 
 
 @dataclass(frozen=True)
@@ -38,12 +28,12 @@ class CrankNicolsonRK(SpectralScheme):
     explicit: int = 4
 
     def __post_init__(self) -> None:
-        if self.explicit not in _TABLES:
+        if self.explicit not in (2, 3, 4):
             raise ValueError(f"CrankNicolsonRK: explicit must be 2, 3 or 4, got {self.explicit}")
         super().__post_init__()
 
     def program(self, symbol: Tensor, dtype: torch.dtype) -> LowStorage:
-        alpha, beta, gamma = _TABLES[self.explicit]
+        alpha, beta, gamma = LOW_STORAGE[self.explicit]
         h = self.substep
         mu = [0.5 * h * (b - a) for a, b in pairwise(alpha)]
         if float(symbol.detach().real.max()) * max(mu) >= 1:

@@ -11,6 +11,19 @@ from torch import Tensor
 
 from eddygrad.solver.schemes.phi import phi
 
+# Explicit Runge-Kutta methods in low-storage form, g <- N(u) + beta_k g, u <- u + gamma_k h g, by order: times alpha of the stages, beta, gamma.
+# Euler; Heun; Williamson 1980; Carpenter and Kennedy 1994 (five stages).
+LOW_STORAGE: dict[int, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]] = {
+    1: ((0.0, 1.0), (0.0,), (1.0,)),
+    2: ((0.0, 1.0, 1.0), (0.0, -1.0), (1.0, 0.5)),
+    3: ((0.0, 1 / 3, 3 / 4, 1.0), (0.0, -5 / 9, -153 / 128), (1 / 3, 15 / 16, 8 / 15)),
+    4: (
+        (0.0, 0.1496590219993, 0.3704009573644, 0.6222557631345, 0.9582821306748, 1.0),
+        (0.0, -0.4178904745, -1.192151694643, -1.697784692471, -1.514183444257),
+        (0.1496590219993, 0.3792103129999, 0.8229550293869, 0.6994504559488, 0.1530572479681),
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Stage:
