@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -15,10 +15,12 @@ from eddygrad.solver.grid import Grid
 from eddygrad.solver.schemes.scheme import check_names, per_sample
 from eddygrad.solver.schemes.tableau import LOW_STORAGE
 from eddygrad.solver.staggered.advection import WIDTH, Advection, advection
+from eddygrad.solver.staggered.bodies import Body
 from eddygrad.solver.staggered.faces import Components, Faces, known_values
+from eddygrad.solver.staggered.immersed import Obstacles
 from eddygrad.solver.staggered.laplacian import bilaplacian, laplacian
 from eddygrad.solver.staggered.separable import Separable, pressure_lines, velocity_lines
-from eddygrad.solver.staggered.sides import PERIODIC, Outflow, Side, Sides, sides_of
+from eddygrad.solver.staggered.sides import PERIODIC, Outflow, Prescribed, Side, Sides, sides_of
 from eddygrad.solver.step import Observer, Params, Step
 
 
@@ -43,6 +45,8 @@ class Projection:
         order:      of the explicit part.
         advection:  "central", "upwind1", "upwind3" or "van-leer".
         diffusion:  "explicit", stable for nu h (4 / dx^2 + 4 / dy^2) of about 2 and less, or "implicit".
+        bodies:     Cylinder, Polygon, rectangle(..), aerofoil(..) in two dimensions, at rest or moving; see `staggered.immersed`. The observer is
+                    told "force", (B, bodies, 2), on each body per density, the mean over dt [m^3/s^2 for the plane's unit depth].
     """
 
     equation: VelocityEquation
@@ -53,6 +57,7 @@ class Projection:
     order: Literal[1, 2, 3, 4] = 3
     advection: Advection = "central"
     diffusion: Literal["explicit", "implicit"] = "explicit"
+    bodies: tuple[Body, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.dt > 0 or self.substeps < 1 or self.substeps != int(self.substeps):
@@ -66,6 +71,9 @@ class Projection:
                 raise ValueError(f"Projection: {name} must be one of {', '.join(map(str, known))}, got {value!r}")
         if self.diffusion not in ("explicit", "implicit"):
             raise ValueError(f"Projection: diffusion must be 'explicit' or 'implicit', got {self.diffusion!r}")
+        if self.bodies and self.grid.ndim != 2:
+            raise ValueError(f"Projection: bodies stand in two dimensions, got a grid of shape {self.grid.shape}")
+        object.__setattr__(self, "bodies", tuple(self.bodies))
         object.__setattr__(self, "boundaries", sides_of(self.boundaries, self.grid.ndim))
 
     @property
@@ -81,6 +89,13 @@ class Projection:
         """h = dt / substeps [s]."""
         return self.dt / self.substeps
 
+    @property
+    def _named(self) -> set[str]:
+        """Parameters of sides and bodies, those that stand by their name."""
+        velocities = [side.velocity for pair in self.sides for side in pair if isinstance(side, Prescribed)]
+        given = [v for velocity in velocities for v in (velocity if isinstance(velocity, tuple) else (velocity,))]
+        return {v for v in (*given, *(c for body in self.bodies for c in (*body.centre, body.angle))) if isinstance(v, str)}
+
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
         """Bind to `params`: the step for states like `like` (B, D, *grid).
 
@@ -93,15 +108,15 @@ class Projection:
             raise ValueError(f"state: expected one face velocity per axis ({self.grid.ndim}), got {like.shape[-self.grid.ndim - 1]} channels")
         if "length" in params:
             raise ValueError("params: a staggered grid has its own length; build the stepper on another Grid and leave 'length' out")
-        check_names(params, self.equation)  # type: ignore[arg-type]
-        return ProjectionStep(self, params, like)
+        check_names({name: value for name, value in params.items() if name not in self._named}, self.equation)  # type: ignore[arg-type]
+        return ProjectionStep(self, params, like, observe)
 
 
 class ProjectionStep:
     """The bound step; holds no state."""
 
-    def __init__(self, scheme: Projection, params: Params, like: Tensor) -> None:
-        self.scheme, self.params, self.like = scheme, params, like
+    def __init__(self, scheme: Projection, params: Params, like: Tensor, observe: Observer | None = None) -> None:
+        self.scheme, self.params, self.like, self.observe = scheme, params, like, observe
         equation, grid = scheme.equation, scheme.grid
         own = {name: getattr(equation, name) for name in equation.parameters if hasattr(equation, name)}
         given = {name: per_sample(name, params[name], like, grid.ndim) for name in equation.parameters if name in params and name != "forcing"}
@@ -112,7 +127,23 @@ class ProjectionStep:
         self.faces = Faces(grid, scheme.sides, known)
         self.force = _force(scheme, values, params, like)
         self.pressure = Separable(pressure_lines(grid, scheme.sides), (0.0, 1.0), like.dtype, like.device)
+        self.obstacles = self._obstacles() if scheme.bodies else None
         self._stages = self._plan()
+
+    def _obstacles(self) -> Obstacles:
+        scheme, still = self.scheme, self.faces.homogeneous()
+        exact = Separable(pressure_lines(scheme.grid, scheme.sides), (0.0, 1.0), torch.float64, self.like.device)
+        zero = torch.zeros((), dtype=torch.float64, device=self.like.device)
+        precise = replace(still, known={side: tuple(v.detach().to(zero) for v in values) for side, values in still.known.items()})
+        return Obstacles(
+            scheme.bodies,
+            scheme.grid,
+            scheme.sides,
+            self.params,
+            lambda u: projected(list(u), still, self.pressure)[0],
+            lambda u: projected(list(u), precise, exact)[0],
+            self.start,
+        )
 
     def _plan(self) -> list[tuple[float, float, float, float, list[Separable] | None]]:
         """(time, beta, gamma h, mu, solvers of 1 - mu L per component) of every stage."""
@@ -131,11 +162,14 @@ class ProjectionStep:
     def __call__(self, u: Tensor, k: int = 0) -> Tensor:
         grid, t = self.scheme.grid, self.start + k * self.scheme.dt
         state = list(u.reshape(-1, grid.ndim, *grid.shape).unbind(1))
+        taken: list[Tensor] = []
         for i in range(self.scheme.substeps):
-            state = self._substep(state, t + i * self.scheme.substep)
+            state = self._substep(state, t + i * self.scheme.substep, taken)
+        if self.observe is not None and taken:
+            self.observe("force", torch.stack(taken).sum(0) / self.scheme.dt)
         return torch.stack(state, 1).reshape(u.shape)
 
-    def _substep(self, u: list[Tensor], t: Tensor | float) -> list[Tensor]:
+    def _substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
         g: list[Tensor] | None = None
         now = self.faces.at(t, self.params, self.like)
         for time, beta, gamma, mu, solvers in self._stages:
@@ -145,7 +179,10 @@ class ProjectionStep:
             moved = now.imposed([own + gamma * change for own, change in zip(u, g)])
             if solvers is not None:
                 moved = now.imposed(self._diffused(u, before, moved, now, mu, solvers))
-            u = self.projected(moved, now)[0]
+            u = projected(moved, now, self.pressure)[0]
+            if self.obstacles is not None:
+                u, impulse = self.obstacles.held(u, t + time)
+                taken.append(impulse)
         return u
 
     def _tendency(self, u: Components, faces: Faces) -> list[Tensor]:
@@ -190,10 +227,11 @@ class ProjectionStep:
             out.append(own + solver(target - own + mu * (old + new)))
         return now.with_fixed(out, moved)
 
-    def projected(self, u: Components, faces: Faces) -> tuple[list[Tensor], Tensor]:
-        """u - grad phi with lap phi = div u, and phi [m^2/s]."""
-        phi = self.pressure(faces.divergence(u))
-        return [own - slope for own, slope in zip(u, faces.gradient(phi))], phi
+
+def projected(u: Components, faces: Faces, pressure: Separable) -> tuple[list[Tensor], Tensor]:
+    """u - grad phi with lap phi = div u, and phi [m^2/s]."""
+    phi = pressure(faces.divergence(u))
+    return [own - slope for own, slope in zip(u, faces.gradient(phi))], phi
 
 
 def _is(value: Tensor | float, number: float) -> bool:

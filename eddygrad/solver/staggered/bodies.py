@@ -1,0 +1,182 @@
+"""Solid bodies in the flow: outlines, where they are at a time, which points they cover."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# A coordinate of a body [m], or its angle [rad]: a number, the name of a parameter, or a function of (t, params).
+Coordinate = float | str | Callable[[Tensor, Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Body(abc.ABC):
+    """A closed outline, turned by `angle` about its own origin and set down at `centre`.
+
+    Args: centre: (x, y) [m]. angle: anticlockwise [rad]. Numbers, parameters by name, or functions of (t, params) for a body that moves; what they
+          depend on has a gradient. One pose serves the whole batch.
+    """
+
+    centre: tuple[Coordinate, Coordinate]
+    angle: Coordinate = 0.0
+
+    @abc.abstractmethod
+    def outline(self, spacing: float) -> Tensor:
+        """Markers along the outline at distances of about `spacing`, (M, 2) in the body's own frame, anticlockwise, float64 [m]."""
+
+    @abc.abstractmethod
+    def covers(self, x: Tensor, y: Tensor) -> Tensor:
+        """Whether points of the body's own frame lie inside."""
+
+    @property
+    def moves(self) -> bool:
+        return any(callable(c) for c in (*self.centre, self.angle))
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it stands where numbers say."""
+        return not any(callable(c) or isinstance(c, str) for c in (*self.centre, self.angle))
+
+    def markers(self, spacing: float, t: Tensor | float, params: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """Positions and velocities of the markers at time t, (M, 2) each [m], [m/s]."""
+        own, time = self.outline(spacing), torch.as_tensor(t, dtype=torch.float64)
+        (x, u), (y, v), (angle, spin) = (_moving(c, time, params) for c in (*self.centre, self.angle))
+        c, s = torch.cos(angle), torch.sin(angle)
+        arm = torch.stack([c * own[:, 0] - s * own[:, 1], s * own[:, 0] + c * own[:, 1]], 1)
+        return torch.stack([x, y]) + arm, torch.stack([u - spin * arm[:, 1], v + spin * arm[:, 0]], 1)
+
+    def inside(self, points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
+        """Which of the points (coordinates that broadcast) the body covers at time t."""
+        time = torch.as_tensor(t, dtype=torch.float64)
+        x, y, angle = (_at(c, time, params).detach() for c in (*self.centre, self.angle))
+        dx, dy = points[0] - x, points[1] - y
+        c, s = torch.cos(angle), torch.sin(angle)
+        return self.covers(c * dx + s * dy, c * dy - s * dx)
+
+
+@dataclass(frozen=True)
+class Cylinder(Body):
+    """A circle. Args: radius [m]."""
+
+    radius: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.radius > 0:
+            raise ValueError(f"Cylinder: radius must be positive, got {self.radius}")
+
+    def outline(self, spacing: float) -> Tensor:
+        count = max(4, round(2 * math.pi * self.radius / spacing))
+        a = 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
+        return self.radius * torch.stack([torch.cos(a), torch.sin(a)], 1)
+
+    def covers(self, x: Tensor, y: Tensor) -> Tensor:
+        return x**2 + y**2 < self.radius**2
+
+
+@dataclass(frozen=True)
+class Polygon(Body):
+    """A polygon by its corners in its own frame, anticlockwise [m]; `rectangle` and `aerofoil` make some."""
+
+    corners: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.corners) < 3:
+            raise ValueError(f"Polygon: expected three corners at least, got {len(self.corners)}")
+        if self.area <= 0:
+            raise ValueError("Polygon: corners must go anticlockwise; reverse them")
+
+    @property
+    def area(self) -> float:
+        """[m^2]"""
+        ahead = (*self.corners[1:], self.corners[0])
+        return 0.5 * sum(x * b - a * y for (x, y), (a, b) in zip(self.corners, ahead))
+
+    def outline(self, spacing: float) -> Tensor:
+        corners = torch.tensor(self.corners, dtype=torch.float64)
+        ahead = corners.roll(-1, 0)
+        reach = torch.cat([torch.zeros(1, dtype=torch.float64), (ahead - corners).norm(dim=1).cumsum(0)])
+        count = max(4, round(float(reach[-1]) / spacing))
+        at = (torch.arange(count, dtype=torch.float64) + 0.5) * reach[-1] / count  # between the corners, which no marker need touch
+        edge = torch.searchsorted(reach, at, right=True) - 1
+        part = ((at - reach[edge]) / (reach[edge + 1] - reach[edge])).unsqueeze(1)
+        return corners[edge] + part * (ahead[edge] - corners[edge])
+
+    def covers(self, x: Tensor, y: Tensor) -> Tensor:
+        crossings = torch.zeros(torch.broadcast_shapes(x.shape, y.shape), dtype=torch.bool)
+        for (x0, y0), (x1, y1) in zip(self.corners, (*self.corners[1:], self.corners[0])):
+            if y0 != y1:
+                crossings = crossings ^ (((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0)))
+        return crossings
+
+
+def rectangle(centre: tuple[Coordinate, Coordinate], width: float, height: float, angle: Coordinate = 0.0) -> Polygon:
+    """A rectangle about its middle [m]."""
+    a, b = width / 2, height / 2
+    return Polygon(centre, angle, ((-a, -b), (a, -b), (a, b), (-a, b)))
+
+
+def aerofoil(code: str, centre: tuple[Coordinate, Coordinate], chord: float, angle: Coordinate = 0.0, corners: int = 200) -> Polygon:
+    """A NACA four-digit section about its quarter chord, nose first; a positive angle of attack is a negative `angle`.
+
+        y_t = 5 t (.2969 sqrt(x) - .1260 x - .3516 x^2 + .2843 x^3 - .1036 x^4)        Jacobs, Ward, Pinkerton 1933, the trailing edge closed
+    Raises: ValueError for a code that is not four digits.
+    """
+    if len(code) != 4 or not code.isdigit():
+        raise ValueError(f"aerofoil: expected four digits as in '0012', got {code!r}")
+    m, p, thick = int(code[0]) / 100, int(code[1]) / 10, int(code[2:]) / 100
+    half = corners // 2
+    upper, lower = [], []
+    for i in range(half + 1):
+        x = 0.5 * (1 - math.cos(math.pi * i / half))
+        y = 5 * thick * (0.2969 * math.sqrt(x) - 0.1260 * x - 0.3516 * x**2 + 0.2843 * x**3 - 0.1036 * x**4)
+        camber, slope = _camber(x, m, p)
+        s, c = math.sin(math.atan(slope)), math.cos(math.atan(slope))
+        upper.append((x - y * s, camber + y * c))
+        lower.append((x + y * s, camber - y * c))
+    around = [*reversed(upper), *lower[1:-1]]  # from the trailing edge over the top to the nose and back below: anticlockwise
+    return Polygon(centre, angle, tuple((chord * (x - 0.25), chord * y) for x, y in around))
+
+
+def _camber(x: float, m: float, p: float) -> tuple[float, float]:
+    """Height and slope of the mean line."""
+    if m == 0 or p == 0:
+        return 0.0, 0.0
+    scale = m / p**2 if x < p else m / (1 - p) ** 2
+    offset = 0.0 if x < p else 1 - 2 * p
+    return scale * (offset + 2 * p * x - x**2), 2 * scale * (p - x)
+
+
+def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:
+    """The coordinate at time t, a number in float64.
+
+    Raises: ValueError for a parameter that is not given, or has one value per sample.
+    """
+    if isinstance(coordinate, str):
+        if coordinate not in params:
+            raise ValueError(f"params: a body's coordinate is named {coordinate!r}, got {sorted(params)}; pass it in the mapping")
+        value: Any = params[coordinate]
+    else:
+        value = coordinate(t, params) if callable(coordinate) else coordinate
+    tensor = torch.as_tensor(value, dtype=torch.float64)
+    if tensor.numel() != 1:
+        raise ValueError(f"params: a body has one pose for the whole batch, got {tuple(tensor.shape)} values for {coordinate!r}")
+    return tensor.reshape(())
+
+
+def _moving(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """The coordinate and its rate of change at time t."""
+    if not callable(coordinate):
+        value = _at(coordinate, t, params)
+        return value, torch.zeros_like(value)
+    with torch.inference_mode(False), torch.enable_grad():
+        time = t if t.requires_grad else t.detach().clone().requires_grad_()
+        value = _at(coordinate, time, params)
+        (rate,) = torch.autograd.grad(value, time, create_graph=True, allow_unused=True) if value.requires_grad else (None,)
+    rate = torch.zeros_like(value) if rate is None else rate
+    return (value, rate) if torch.is_grad_enabled() else (value.detach(), rate.detach())

@@ -1,0 +1,161 @@
+"""Bodies that a grid need not follow: their markers hold the flow by forces that keep it free of divergence."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.memory import ordinary_tensors
+from eddygrad.solver.staggered.bodies import Body
+from eddygrad.solver.staggered.sides import Periodic, Sides
+
+Project = Callable[[Sequence[Tensor]], list[Tensor]]
+MARKER_DISTANCE = 1.5  # in cells: nearer ones make the capacity matrix worse conditioned and the flow no better
+_TOGETHER = 64  # unit forces that are projected at once while the capacity matrix is built
+
+
+class Reach(NamedTuple):
+    """The faces near every marker: their places in a flattened component (M, 9) and weights (M, 9) that sum to one."""
+
+    places: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True)
+class Immersed:
+    """Markers at X_m with velocities V_m, and the forces that give the flow their velocity.
+
+        E u = sum_i u_i phi((x_i - X)/h) phi((y_i - Y)/h),   P: projection onto fields free of divergence
+        u = P (u* - E^T f),   (E P E^T) f = E P u* - V                                     Taira and Colonius 2007, solved directly
+        phi(r) = (1 + sqrt(1 - 3 r^2))/3 for |r| <= 1/2, (5 - 3|r| - sqrt(1 - 3(1 - |r|)^2))/6 to 3/2       Roma, Peskin, Berger 1999
+    u is free of divergence and has the markers' velocities, both to round-off. E P E^T is symmetric, small (2 M)^2 and made once for bodies at rest.
+
+    Args: grid, sides: where. points, velocities: (M, 2), float64.
+    Raises: ValueError for a marker nearer than two cells to a side that is not periodic.
+    """
+
+    grid: Grid
+    sides: Sides
+    points: Tensor
+    velocities: Tensor
+
+    @cached_property
+    def reaches(self) -> tuple[Reach, ...]:
+        """One per component."""
+        return tuple(self._reach(d) for d in range(self.grid.ndim))
+
+    def _reach(self, d: int) -> Reach:
+        places, weights = [], []
+        for axis, (n, h, (low, _)) in enumerate(zip(self.grid.shape, self.grid.spacing, self.sides)):
+            s = self.points[:, axis] / h - (1.0 if axis == d else 0.5)
+            near = s.detach().round().long().unsqueeze(1) + torch.arange(-1, 2)
+            if not isinstance(low, Periodic) and bool(((near < 0) | (near > n - 2)).any()):
+                raise ValueError(f"bodies: a marker stands within two cells of a side of axis {'xyz'[axis]}; move the body or refine the grid")
+            places.append(near % n)
+            weights.append(_roma(s.unsqueeze(1) - near))
+        stride = self.grid.shape[1]
+        return Reach(
+            (places[0].unsqueeze(2) * stride + places[1].unsqueeze(1)).flatten(1),
+            (weights[0].unsqueeze(2) * weights[1].unsqueeze(1)).flatten(1),
+        )
+
+    def interpolated(self, u: Sequence[Tensor]) -> Tensor:
+        """E u, components (B, *grid) -> (B, 2 M) in float64."""
+        rows = []
+        for component, reach in zip(u, self.reaches):
+            values = component.flatten(1)[:, reach.places.flatten()].unflatten(1, reach.places.shape)
+            rows.append((values * reach.weights).sum(2))
+        return torch.cat(rows, 1)
+
+    def spread(self, f: Tensor, like: Tensor) -> list[Tensor]:
+        """E^T f, (B, 2 M) -> components (B, *grid) in the dtype of `like`."""
+        out = []
+        for force, reach in zip(f.chunk(self.grid.ndim, 1), self.reaches):
+            amounts = (force.unsqueeze(2) * reach.weights).flatten(1)
+            flat = amounts.new_zeros(len(f), self.grid.shape[0] * self.grid.shape[1]).index_add(1, reach.places.flatten(), amounts)
+            out.append(flat.unflatten(1, self.grid.shape).to(like.dtype))
+        return out
+
+    def capacity(self, project: Project) -> Tensor:
+        """The inverse of E P E^T, (2 M, 2 M) in float64, with its gradient by the markers' places where they have one.
+
+        Forces that P takes for a pressure, the constant normal one of a closed outline, have almost no effect; they are left out.
+        """
+        unit = torch.eye(2 * len(self.points), dtype=torch.float64)
+        like = unit.new_zeros(())
+        columns = [self.interpolated(project(self.spread(part, like))) for part in unit.split(_TOGETHER)]
+        matrix = torch.cat(columns)
+        return torch.linalg.pinv(0.5 * (matrix + matrix.mT), rtol=1e-9, hermitian=True)
+
+    def held(self, u: list[Tensor], inverse: Tensor, project: Project) -> tuple[list[Tensor], Tensor]:
+        """u = P u* moved to the markers' velocities, and f, (B, 2 M): what the bodies take from the flow, per cell [m/s]."""
+        f = (self.interpolated(u) - self.velocities.mT.flatten()) @ inverse
+        return [own - push for own, push in zip(u, project(self.spread(f, u[0])))], f
+
+
+class Obstacles:
+    """Bodies bound to a flow: where their markers are at a time, and the flow held by them.
+
+    Args: project: P in the precision of the state; exact: P in float64.
+    """
+
+    def __init__(
+        self, bodies: tuple[Body, ...], grid: Grid, sides: Sides, params: Mapping[str, Any], project: Project, exact: Project, t: float | Tensor = 0.0
+    ) -> None:
+        self.bodies, self.grid, self.sides, self.params = bodies, grid, sides, params
+        self.project, self.exact = project, exact
+        self.moving = any(body.moves for body in bodies)
+        self._still = None if self.moving else self._placed(t)
+
+    def held(self, u: list[Tensor], t: Tensor | float) -> tuple[list[Tensor], Tensor]:
+        """The flow with the bodies' velocities at time t, and what each body takes from it, (B, bodies, 2), the integral over the plane [m^3/s]."""
+        immersed, inverse = self._still or self._placed(t)
+        u, f = immersed.held(u, inverse, self.project)
+        cell = self.grid.spacing[0] * self.grid.spacing[1]
+        each = f.unflatten(1, (2, -1)).split(self.counts, 2)
+        return u, cell * torch.stack([part.sum(2) for part in each], 1)
+
+    @cached_property
+    def counts(self) -> list[int]:
+        return [len(body.outline(self._distance)) for body in self.bodies]
+
+    @property
+    def _distance(self) -> float:
+        return MARKER_DISTANCE * max(self.grid.spacing)
+
+    def _placed(self, t: Tensor | float) -> tuple[Immersed, Tensor]:
+        placed = [body.markers(self._distance, t, self.params) for body in self.bodies]
+        points, velocities = (torch.cat(parts) for parts in zip(*placed))
+        immersed = Immersed(self.grid, self.sides, points, velocities)
+        if all(body.fixed for body in self.bodies):
+            return immersed, _kept_capacity(self.grid, self.sides, self.bodies, immersed, self.exact)
+        return immersed, immersed.capacity(self.exact)
+
+
+_capacities: OrderedDict[tuple[object, ...], Tensor] = OrderedDict()
+
+
+def _kept_capacity(grid: Grid, sides: Sides, bodies: tuple[Body, ...], immersed: Immersed, exact: Project) -> Tensor:
+    """The capacity matrix depends on where bodies and sides are, on no parameter of the flow: bodies at rest share it."""
+    key = (grid, sides, bodies)
+    if key not in _capacities:
+        while len(_capacities) >= 16:
+            _capacities.popitem(last=False)
+        with ordinary_tensors():
+            _capacities[key] = immersed.capacity(exact)
+    return _capacities[key]
+
+
+def _roma(r: Tensor) -> Tensor:
+    a = r.abs()
+    # The square roots stay positive on the other branch too, so that no gradient is 0 times infinity.
+    inner = (1 + torch.sqrt(1 - 3 * torch.where(a <= 0.5, a, 0.0) ** 2)) / 3
+    outer = (5 - 3 * a - torch.sqrt(1 - 3 * (1 - torch.where(a > 0.5, a, 1.0)) ** 2)) / 6
+    return torch.where(a <= 0.5, inner, torch.where(a < 1.5, outer, 0.0))

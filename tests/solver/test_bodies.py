@@ -1,0 +1,142 @@
+"""Bodies in the flow: no slip and no divergence to round-off, forces that balance, gradients by place, outlines."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from staggered_cases import noise
+from torch import Tensor
+
+from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.rollout import repeat
+from eddygrad.solver.schemes.projection import Projection, ProjectionStep
+from eddygrad.solver.staggered.bodies import Body, Cylinder, Polygon, aerofoil, rectangle
+from eddygrad.solver.staggered.immersed import Immersed
+from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall, sides_of
+
+GRID = Grid((32, 24), (4.0, 3.0))
+STREAM: Any = ((Inflow(("inflow", 0.0)), Outflow()), FreeSlip())
+BODIES: dict[str, tuple[Body, ...]] = {
+    "cylinder": (Cylinder((1.1, 1.52), radius=0.35),),
+    "rectangle": (rectangle((1.2, 1.5), 0.6, 0.4, angle=0.3),),
+    "aerofoil": (aerofoil("2412", (1.0, 1.5), chord=1.2, angle=-0.1),),
+    "two": (Cylinder((1.0, 1.0), radius=0.3), rectangle((2.2, 2.0), 0.4, 0.5)),
+    "moving": (Cylinder((lambda t, p: 1.1 + 0.2 * torch.sin(t), 1.5), lambda t, p: 2.0 * t, radius=0.35),),
+}
+
+
+def bound(bodies: tuple[Body, ...], dtype: torch.dtype = torch.float64, observe: Any = None, sides: Any = STREAM, **options: Any) -> ProjectionStep:
+    scheme = Projection(NavierStokesVelocity(viscosity=0.05), GRID, 0.05, sides, bodies=bodies, **options)
+    step = scheme.at({"inflow": 1.0} if sides is STREAM else {}, noise(GRID).to(dtype), observe)
+    assert isinstance(step, ProjectionStep)
+    return step
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("dtype, bound_", [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+def test_the_flow_has_no_divergence_and_the_bodies_velocity(name: str, dtype: torch.dtype, bound_: float) -> None:
+    step = bound(BODIES[name], dtype)
+    u = noise(GRID).to(dtype)
+    for k in range(3):
+        u = step(u, k)
+    divergence = step.faces.divergence(list(u.unbind(1)))
+    assert divergence.abs().max() * GRID.spacing[0] / u.abs().max() < bound_
+    markers = [body.markers(1.5 * max(GRID.spacing), 3 * 0.05, {}) for body in BODIES[name]]
+    points, velocities = (torch.cat(parts) for parts in zip(*markers))
+    slip = Immersed(GRID, step.scheme.sides, points, velocities).interpolated(list(u.unbind(1))) - velocities.mT.flatten()
+    assert slip.abs().max() < (1e-9 if dtype == torch.float64 else 1e-5) * u.abs().max()
+
+
+def test_interpolation_is_exact_on_linear_fields_and_spreading_its_transpose() -> None:
+    points = torch.rand(20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * torch.tensor([2.0, 1.5]) + 0.7
+    immersed = Immersed(GRID, sides_of(Periodic(), 2), points, torch.zeros_like(points))
+    (hx, hy), (nx, ny) = GRID.spacing, GRID.shape
+    x, y = (torch.arange(nx, dtype=torch.float64) + 1)[:, None] * hx, (torch.arange(ny, dtype=torch.float64) + 0.5) * hy
+    linear = (1.5 * x - 0.7 * y + 0.2)[None]
+    found = immersed.interpolated([linear, linear])[0, :20]
+    torch.testing.assert_close(found, 1.5 * points[:, 0] - 0.7 * points[:, 1] + 0.2, rtol=0, atol=1e-12)
+    u, f = list(noise(GRID).unbind(1)), torch.randn(2, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    work = sum((a * b).sum() for a, b in zip(u, immersed.spread(f, u[0])))
+    torch.testing.assert_close((immersed.interpolated(u) * f).sum(), work, rtol=1e-12, atol=0)
+
+
+def test_what_a_body_takes_is_what_the_stream_loses() -> None:
+    """Periodic along x, slip above and below: d/dt of the momentum is minus the force, by Newton's third law."""
+    told: list[Tensor] = []
+    step = bound(BODIES["cylinder"], observe=lambda name, value: told.append(value), sides=(Periodic(), FreeSlip()))
+    u = torch.zeros(1, 2, *GRID.shape, dtype=torch.float64)
+    u[:, 0] = 1.0
+    cell = GRID.spacing[0] * GRID.spacing[1]
+    for k in range(5):
+        after = step(u, k)
+        lost = -cell * (after - u)[:, 0].sum((-2, -1)) / 0.05
+        torch.testing.assert_close(told[-1][:, 0, 0], lost, rtol=1e-9, atol=0)
+        u = after
+    assert told[-1][0, 0, 0] > 0.1 and abs(float(told[-1][0, 0, 1])) < 0.05 * float(told[-1][0, 0, 0])
+
+
+def test_a_turning_cylinder_drives_the_flow_around_it() -> None:
+    """Between fixed sides at a distance, the fluid at the rim follows; a cylinder at rest leaves rest alone."""
+    turning = (Cylinder((2.0, 1.5), lambda t, p: -3.0 * t, radius=0.5),)
+    u = torch.zeros(1, 2, *GRID.shape, dtype=torch.float64)
+    assert bound((Cylinder((2.0, 1.5), radius=0.5),), sides=Wall())(u).abs().max() < 1e-14
+    end = repeat(bound(turning, sides=Wall()), u, 10)
+    above, below = end[0, 0, 16, 17], end[0, 0, 16, 6]  # clockwise: to the right above it
+    assert above > 0.3 and below < -0.3
+
+
+@pytest.mark.parametrize("of", ["place", "angle", "inflow", "viscosity", "state"])
+def test_gradients_are_those_of_differences(of: str) -> None:
+    """Of a sum over the flow and of the drag, over four steps."""
+    body = Cylinder(("x", 1.5), radius=0.35) if of != "angle" else rectangle((1.2, 1.5), 0.7, 0.4, "angle")
+    scheme = Projection(NavierStokesVelocity(), GRID, 0.05, STREAM, bodies=(body,), diffusion="implicit")
+    start, weights = repeat(bound(BODIES["cylinder"]), noise(GRID), 3), noise(GRID, seed=4)
+
+    def loss(value: Tensor) -> Tensor:
+        drag: list[Tensor] = []
+        params: dict[str, Any] = {"x": 1.1, "angle": 0.2, "inflow": 1.0, "viscosity": 0.05}
+        u = value if of == "state" else start
+        params |= {} if of == "state" else {"x" if of == "place" else of: value}
+        end = repeat(scheme.at(params, u, lambda name, force: drag.append(force)), u, 4, grad=True)
+        return (end * weights).sum() + torch.stack(drag).sum()
+
+    values = {"place": 1.1, "angle": 0.2, "inflow": 1.0, "viscosity": 0.05}
+    first = start.clone() if of == "state" else torch.tensor(values[of], dtype=torch.float64)
+    assert torch.autograd.gradcheck(loss, (first.requires_grad_(),), eps=1e-6, atol=1e-5, rtol=1e-4, fast_mode=True)
+
+
+@pytest.mark.parametrize("name", ["cylinder", "rectangle", "aerofoil"])
+def test_outlines_go_once_around_what_they_cover(name: str) -> None:
+    (body,) = BODIES[name]
+    outline = body.outline(0.01)
+    ahead = outline.roll(-1, 0)
+    area = 0.5 * float((outline[:, 0] * ahead[:, 1] - ahead[:, 0] * outline[:, 1]).sum())
+    n = 600
+    x, y = (torch.arange(n, dtype=torch.float64) + 0.5)[:, None] / n * 4, (torch.arange(n, dtype=torch.float64) + 0.5) / n * 3
+    covered = float(body.inside((x, y), 0.0, {}).double().sum()) * 12 / n**2
+    assert area == pytest.approx(covered, rel=0.01)
+    exact = {"cylinder": math.pi * 0.35**2, "rectangle": 0.24, "aerofoil": 0.6851 * 0.12 * 1.2**2}[name]
+    assert covered == pytest.approx(exact, rel=0.01)
+    gaps = (ahead - outline).norm(dim=1)
+    assert gaps.max() < 0.011
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: Cylinder((0.0, 0.0), radius=-1.0), "radius must be positive"),
+        (lambda: Polygon((0.0, 0.0), 0.0, ((0, 0), (0, 1), (1, 0))), "must go anticlockwise"),
+        (lambda: Polygon((0.0, 0.0), 0.0, ((0, 0), (0, 1))), "three corners at least"),
+        (lambda: aerofoil("12", (0.0, 0.0), 1.0), "four digits"),
+        (lambda: bound((Cylinder((0.3, 1.5), radius=0.35),)), "within two cells of a side of axis x"),
+        (lambda: bound((Cylinder(("place", 1.5), radius=0.35),)), "a body's coordinate is named 'place'"),
+        (lambda: Projection(NavierStokesVelocity(dimension=3), Grid((8, 8, 8)), 0.1, bodies=BODIES["cylinder"]), "bodies .* two dimensions"),
+    ],
+)
+def test_bad_bodies_are_named(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
