@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from staggered_cases import noise
+from staggered_cases import at_faces, noise, taylor_green
 from torch import Tensor
 
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
@@ -16,6 +16,7 @@ from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.projection import Projection, ProjectionStep
 from eddygrad.solver.staggered.bodies import Body, Cylinder, Polygon, aerofoil, rectangle
 from eddygrad.solver.staggered.immersed import Immersed
+from eddygrad.solver.staggered.probes import at_points, strouhal, surface_pressure
 from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall, sides_of
 
 GRID = Grid((32, 24), (4.0, 3.0))
@@ -43,7 +44,7 @@ def test_the_flow_has_no_divergence_and_the_bodies_velocity(name: str, dtype: to
     u = noise(GRID).to(dtype)
     for k in range(3):
         u = step(u, k)
-    divergence = step.faces.divergence(list(u.unbind(1)))
+    divergence = step.momentum.faces.divergence(list(u.unbind(1)))
     assert divergence.abs().max() * GRID.spacing[0] / u.abs().max() < bound_
     markers = [body.markers(1.5 * max(GRID.spacing), 3 * 0.05, {}) for body in BODIES[name]]
     points, velocities = (torch.cat(parts) for parts in zip(*markers))
@@ -140,3 +141,48 @@ def test_outlines_go_once_around_what_they_cover(name: str) -> None:
 def test_bad_bodies_are_named(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_loads_are_what_short_steps_tell() -> None:
+    """The force by accelerations is the limit of the impulse per step, at first order; a pressure tap reads an exact field."""
+    u = repeat(bound(BODIES["two"]), noise(GRID), 5)
+    momentum = bound(BODIES["two"]).momentum
+    force = momentum.loads(u).force
+    assert force is not None
+    errors = []
+    for dt in (1e-3, 5e-4):
+        told: list[Tensor] = []
+        scheme = Projection(NavierStokesVelocity(viscosity=0.05), GRID, dt, STREAM, bodies=BODIES["two"])
+        scheme.at({"inflow": 1.0}, u, lambda name, value, told=told: told.append(value))(u)  # type: ignore[misc]
+        errors.append(float((told[0] - force).abs().max() / force.abs().max()))
+    assert errors[1] < 0.02 and errors[0] / errors[1] == pytest.approx(2, rel=0.1)
+
+
+def test_pressure_of_taylor_green_vortices() -> None:
+    """p = (cos 2x + cos 2y) / 4, at second order."""
+    errors = []
+    for n in (32, 64):
+        grid = Grid((n, n))
+        u = at_faces(grid, taylor_green(0.01))
+        p = Projection(NavierStokesVelocity(viscosity=0.01), grid, 0.01).momentum({}, u).loads(u).pressure
+        x, y = grid.points(centred=True)
+        errors.append(float((p[0] - (torch.cos(2 * x) + torch.cos(2 * y)) / 4).abs().max()))
+    assert errors[0] / errors[1] > 3.8
+
+
+def test_probes_are_exact_on_what_is_linear() -> None:
+    x, y = GRID.points(centred=True)
+    p = (2 * x - y + 0.5)[None]
+    points, normals = torch.tensor([[1.3, 0.9], [0.01, 2.99]]).double(), torch.tensor([[0.6, 0.8], [0.6, -0.8]]).double()
+    expected = (2 * points[:, 0] - points[:, 1] + 0.5)[None]
+    torch.testing.assert_close(at_points(p, GRID, points), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(surface_pressure(p, GRID, points, normals), expected, rtol=0, atol=1e-11)
+    with pytest.raises(ValueError, match="inside the box"):
+        at_points(p, GRID, points + 5)
+
+
+def test_the_strouhal_number_of_a_sine() -> None:
+    t = torch.arange(1000, dtype=torch.float64) * 0.05
+    assert strouhal(torch.sin(2 * math.pi * 0.33 * t + 0.2) + 0.4, 0.05, 2.0, 0.5) == pytest.approx(0.33 * 0.5 / 2.0, rel=1e-3)
+    with pytest.raises(ValueError, match="two periods"):
+        strouhal(t[:30], 0.05, 1.0, 1.0)

@@ -60,7 +60,7 @@ def test_order_in_time(name: str, diffusion: Any, order: Any) -> None:
     u = rough_start(grid, SIDES[name], 100)
 
     def end(substeps: int, order: Any = order, diffusion: Any = diffusion) -> Tensor:
-        return Projection(equation, grid, 0.4, SIDES[name], substeps, order, diffusion=diffusion).at({}, u)(u)
+        return Projection(equation, grid, 0.4, SIDES[name], substeps, order=order, diffusion=diffusion).at({}, u)(u)
 
     exact = end(400, 4, "explicit")
     observed = orders([rms(end(n) - exact) for n in (16, 32, 64)])[-1]
@@ -75,7 +75,7 @@ def test_no_divergence_is_left(name: str, dtype: torch.dtype, bound: float) -> N
     u = noise(grid).to(dtype)
     step = Projection(NavierStokesVelocity(viscosity=0.02), grid, 0.01, SIDES[name], advection="upwind1").at({}, u)
     end = step(step(u))
-    divergence = step.faces.divergence(list(end.unbind(1)))  # type: ignore[attr-defined]
+    divergence = step.momentum.faces.divergence(list(end.unbind(1)))  # type: ignore[attr-defined]
     assert divergence.abs().max() * max(grid.spacing) / end.abs().max() < bound
 
 

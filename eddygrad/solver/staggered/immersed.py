@@ -118,9 +118,18 @@ class Obstacles:
         """The flow with the bodies' velocities at time t, and what each body takes from it, (B, bodies, 2), the integral over the plane [m^3/s]."""
         immersed, inverse = self._still or self._placed(t)
         u, f = immersed.held(u, inverse, self.project)
+        return u, self._on_each(f)
+
+    def resisted(self, a: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """The spread forces that keep the markers of bodies at rest from following an acceleration free of divergence; the force on each body."""
+        immersed, inverse = self._still or self._placed(0.0)
+        f = immersed.interpolated(a) @ inverse
+        return immersed.spread(f, a[0]), self._on_each(f)
+
+    def _on_each(self, f: Tensor) -> Tensor:
         cell = self.grid.spacing[0] * self.grid.spacing[1]
         each = f.unflatten(1, (2, -1)).split(self.counts, 2)
-        return u, cell * torch.stack([part.sum(2) for part in each], 1)
+        return cell * torch.stack([part.sum(2) for part in each], 1)
 
     @cached_property
     def counts(self) -> list[int]:

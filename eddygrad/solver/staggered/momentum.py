@@ -1,0 +1,176 @@
+"""The balance of momentum on a staggered grid, bound to its parameters: what accelerates the flow, and what keeps it free of divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.equations.equation import VelocityEquation
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.staggered.advection import Advection, advection
+from eddygrad.solver.staggered.bodies import Body
+from eddygrad.solver.staggered.faces import Components, Faces, known_values
+from eddygrad.solver.staggered.immersed import Obstacles
+from eddygrad.solver.staggered.laplacian import bilaplacian, laplacian
+from eddygrad.solver.staggered.separable import Separable, pressure_lines
+from eddygrad.solver.staggered.sides import Outflow, Sides
+from eddygrad.solver.step import Params
+
+
+class Loads(NamedTuple):
+    """Of a state: pressure over density at the centres, (B, *grid) [m^2/s^2], and what the flow does to each body, (B, bodies, 2) [m^3/s^2]."""
+
+    pressure: Tensor
+    force: Tensor | None
+
+
+class Momentum:
+    """u_t = F(u) - grad p with div u = 0 and the bodies' velocity on their markers; holds no state.
+
+    Args: values: the equation's parameters in float64. like: a state whose dtype and device are meant.
+    """
+
+    def __init__(
+        self,
+        equation: VelocityEquation,
+        values: Mapping[str, Any],
+        grid: Grid,
+        sides: Sides,
+        scheme: Advection,
+        bodies: tuple[Body, ...],
+        params: Params,
+        like: Tensor,
+    ) -> None:
+        self.grid, self.sides, self.scheme, self.params, self.like = grid, sides, scheme, params, like
+        self.local = equation.local(values)
+        self.start = params.get("t0", 0.0)
+        self.faces = Faces(grid, sides, known_values(grid, sides, self.start, params, like))
+        self.force = _force(equation, grid, values, params, like)
+        self.pressure = Separable(pressure_lines(grid, sides), (0.0, 1.0), like.dtype, like.device)
+        self.obstacles = self._obstacles(bodies) if bodies else None
+
+    def _obstacles(self, bodies: tuple[Body, ...]) -> Obstacles:
+        still = self.faces.homogeneous()
+        exact = Separable(pressure_lines(self.grid, self.sides), (0.0, 1.0), torch.float64, self.like.device)
+        zero = torch.zeros((), dtype=torch.float64, device=self.like.device)
+        precise = replace(still, known={side: tuple(v.detach().to(zero) for v in values) for side, values in still.known.items()})
+        return Obstacles(
+            bodies,
+            self.grid,
+            self.sides,
+            self.params,
+            lambda u: projected(u, still, self.pressure)[0],
+            lambda u: projected(u, precise, exact)[0],
+            self.start,
+        )
+
+    def at(self, t: Tensor | float) -> Faces:
+        """The operators with the sides' values at time t [s]."""
+        return self.faces.at(t, self.params, self.like)
+
+    def rate(self, u: Components, faces: Faces, spread: bool = True) -> list[Tensor]:
+        """F(u), everything but the pressure gradient, (B, *grid) each [m/s^2]; without viscosity and stiffness unless `spread`."""
+        c = self.local
+        out = advection(u, faces, self.scheme)
+        if not is_number(c.transport, 1.0):
+            out = [times(c.transport, a) for a in out]
+        if spread:
+            out = [a + s for a, s in zip(out, self.spread(u, faces))]
+        if not is_number(c.damping, 0.0):
+            out = [a + times(c.damping, v) for a, v in zip(out, u)]
+        if not is_number(c.cubic, 0.0):
+            out = [a - times(c.cubic, s * v) for a, s, v in zip(out, faces.speed_squared(u), u)]
+        if self.force is not None:
+            out = [a + f for a, f in zip(out, self.force)]
+        return [self._leaving(a, u[d], d) for d, a in enumerate(out)]
+
+    def spread(self, u: Components, faces: Faces) -> list[Tensor]:
+        """L u = viscosity lap u + stiffness lap^2 u"""
+        c, lap = self.local, laplacian(u, faces)
+        out = [times(c.viscosity, l) for l in lap]
+        if is_number(c.stiffness, 0.0):
+            return out
+        return [a + times(c.stiffness, b) for a, b in zip(out, bilaplacian(lap, faces))]
+
+    def _leaving(self, change: Tensor, u: Tensor, d: int) -> Tensor:
+        """The rate with that of a convective outflow on its faces: -U (u[n-1] - u[n-2]) / h, U the mean speed out."""
+        side = self.sides[d][1]
+        if not isinstance(side, Outflow) or side.kind != "convective":
+            return change
+        dim = self.faces.dim(d)
+        n, h = u.shape[dim], self.grid.spacing[d]
+        last = u.narrow(dim, n - 1, 1)
+        speed = last.mean(tuple(range(-self.grid.ndim, 0)), keepdim=True)
+        return torch.cat([change.narrow(dim, 0, n - 1), -speed * (last - u.narrow(dim, n - 2, 1)) / h], dim)
+
+    def constrained(self, u: Components, faces: Faces, t: Tensor | float) -> tuple[list[Tensor], Tensor | None]:
+        """u without divergence and with the bodies' velocities, and what each body takes from it, (B, bodies, 2) [m^3/s]."""
+        free = projected(u, faces, self.pressure)[0]
+        return (free, None) if self.obstacles is None else self.obstacles.held(free, t)
+
+    def loads(self, u: Tensor, k_dt: float = 0.0) -> Loads:
+        """Pressure and forces that belong to a state, by the accelerations that they leave possible; no time step enters.
+
+            a = F(u) - grad p - E^T f,   div a = 0,   E a = 0
+        With a do-nothing side the pressure is zero there, else its mean is.
+
+        Args:   u: (B, D, *grid) [m/s]. k_dt: time since "t0" [s].
+        Raises: ValueError for bodies that move.
+        """
+        if self.obstacles is not None and self.obstacles.moving:
+            raise ValueError("loads: bodies that move carry the fluid inside along; take the observed 'force' of a step")
+        faces = self.at(self.start + k_dt)
+        still = faces.homogeneous()
+        free, p = projected(still.imposed(self.rate(u.unbind(1), faces)), still, self.pressure)
+        if self.obstacles is None:
+            return Loads(p, None)
+        f, force = self.obstacles.resisted(free)
+        return Loads(p - self.pressure(still.divergence(f)), force)
+
+
+def projected(u: Components, faces: Faces, pressure: Separable) -> tuple[list[Tensor], Tensor]:
+    """u - grad phi with lap phi = div u, and phi [m^2/s]."""
+    phi = pressure(faces.divergence(u))
+    return [own - slope for own, slope in zip(u, faces.gradient(phi))], phi
+
+
+def is_number(value: Tensor | float, number: float) -> bool:
+    return not isinstance(value, Tensor) and value == number
+
+
+def times(factor: Tensor | float, x: Tensor) -> Tensor:
+    return (factor.to(x.dtype) if isinstance(factor, Tensor) else factor) * x
+
+
+def _force(equation: VelocityEquation, grid: Grid, values: Mapping[str, Any], params: Params, like: Tensor) -> list[Tensor] | None:
+    """The equation's forcing at the faces and the given one, (1 or B, *grid) per component; None without any."""
+    total: dict[int, Tensor] = {}
+    for c, own in equation.forcing((), values).items():
+        for mode, amplitude in own.items():
+            value = torch.as_tensor(amplitude, dtype=torch.complex128, device=like.device).reshape(-1, *[1] * grid.ndim)
+            wave = (value * _wave(grid, c, mode).to(like.device)).real * (1.0 if mode[-1] == 0 else 2.0)  # half of the spectrum is given
+            total[c] = total[c] + wave if c in total else wave
+    given = params.get("forcing")
+    if given is not None:
+        if not isinstance(given, Tensor) or given.shape[-grid.ndim - 1 :] != (grid.ndim, *grid.shape):
+            got = tuple(given.shape) if isinstance(given, Tensor) else given
+            raise ValueError(f"params: 'forcing' must be a field at the faces ([batch,] {grid.ndim}, {', '.join(map(str, grid.shape))}), got {got}")
+        for c, f in enumerate(given.to(like.device, torch.float64).reshape(-1, grid.ndim, *grid.shape).unbind(1)):
+            total[c] = total[c] + f if c in total else f
+    if not total:
+        return None
+    zero = torch.zeros(1, *grid.shape, dtype=like.dtype, device=like.device)
+    return [total[c].to(like.dtype) if c in total else zero for c in range(grid.ndim)]
+
+
+def _wave(grid: Grid, d: int, mode: Sequence[int]) -> Tensor:
+    """e^(i k.x) at the points of component d, (*grid), complex128."""
+    phase = torch.zeros((), dtype=torch.float64)
+    for a, (n, m) in enumerate(zip(grid.shape, mode)):
+        x = (torch.arange(n, dtype=torch.float64) + (1.0 if a == d else 0.5)) / n
+        phase = phase + (2 * torch.pi * m * x).reshape([-1 if b == a else 1 for b in range(grid.ndim)])
+    return torch.exp(1j * phase)
