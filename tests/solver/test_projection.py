@@ -79,6 +79,17 @@ def test_no_divergence_is_left(name: str, dtype: torch.dtype, bound: float) -> N
     assert divergence.abs().max() * max(grid.spacing) / end.abs().max() < bound
 
 
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", ["walls", "do-nothing"])
+def test_implicit_diffusion_is_stable_for_any_viscosity(name: str, order: Any) -> None:
+    """nu h / dx^2 = 1000: a thousand times what an explicit step could take."""
+    grid = Grid((8, 8), 1.0)
+    sides = SIDES[name] if name == "walls" else ((Wall(), Outflow("do-nothing")), Wall())
+    u = noise(grid) * 1e-3
+    end = repeat(Projection(NavierStokesVelocity(viscosity=1000 / 64), grid, 1.0, sides, order=order, diffusion="implicit").at({}, u), u, 10)
+    assert end.abs().max() < u.abs().max()
+
+
 def test_couette_is_exact_and_poiseuille_of_second_order() -> None:
     errors = []
     for n in (8, 16, 32):

@@ -89,23 +89,32 @@ class Momentum:
         return [self._leaving(a, u[d], d) for d, a in enumerate(out)]
 
     def spread(self, u: Components, faces: Faces) -> list[Tensor]:
-        """L u = viscosity lap u + stiffness lap^2 u"""
+        """L u = viscosity lap u + stiffness lap^2 u; zero on the faces of a convective outflow, which nothing spreads to."""
         c, lap = self.local, laplacian(u, faces)
         out = [times(c.viscosity, l) for l in lap]
-        if is_number(c.stiffness, 0.0):
-            return out
-        return [a + times(c.stiffness, b) for a, b in zip(out, bilaplacian(lap, faces))]
+        if not is_number(c.stiffness, 0.0):
+            out = [a + times(c.stiffness, b) for a, b in zip(out, bilaplacian(lap, faces))]
+        return [self._with_last(l, l.new_zeros(()), d) if self._convective(d) else l for d, l in enumerate(out)]
 
     def _leaving(self, change: Tensor, u: Tensor, d: int) -> Tensor:
         """The rate with that of a convective outflow on its faces: -U (u[n-1] - u[n-2]) / h, U the mean speed out."""
-        side = self.sides[d][1]
-        if not isinstance(side, Outflow) or side.kind != "convective":
+        if not self._convective(d):
             return change
         dim = self.faces.dim(d)
         n, h = u.shape[dim], self.grid.spacing[d]
         last = u.narrow(dim, n - 1, 1)
         speed = last.mean(tuple(range(-self.grid.ndim, 0)), keepdim=True)
-        return torch.cat([change.narrow(dim, 0, n - 1), -speed * (last - u.narrow(dim, n - 2, 1)) / h], dim)
+        return self._with_last(change, -speed * (last - u.narrow(dim, n - 2, 1)) / h, d)
+
+    def _convective(self, d: int) -> bool:
+        side = self.sides[d][1]
+        return isinstance(side, Outflow) and side.kind == "convective"
+
+    def _with_last(self, x: Tensor, last: Tensor, d: int) -> Tensor:
+        """x with other values on its upper faces along d."""
+        dim = self.faces.dim(d)
+        inner = x.narrow(dim, 0, x.shape[dim] - 1)
+        return torch.cat([inner, last.expand_as(x.narrow(dim, 0, 1))], dim)
 
     def constrained(self, u: Components, faces: Faces, t: Tensor | float) -> tuple[list[Tensor], Tensor | None]:
         """u without divergence and with the bodies' velocities, and what each body takes from it, (B, bodies, 2) [m^3/s]."""
