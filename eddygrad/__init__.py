@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from eddygrad.solver.schemes.etdrk import ETDRK
     from eddygrad.solver.schemes.imex import CrankNicolsonRK
     from eddygrad.solver.schemes.integrating_factor import IntegratingFactorRK4
+    from eddygrad.solver.schemes.projection import Projection
     from eddygrad.solver.sensitivity import gradient_growth
+    from eddygrad.solver.staggered.bodies import Cylinder, Polygon, aerofoil, rectangle
+    from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall
     from eddygrad.solver.step import Step, Stepper, wrap
     from eddygrad.studies.compare import Study, compare
     from eddygrad.studies.evaluate import Evaluation, Persistence, evaluate
@@ -58,6 +61,8 @@ _HOME = {
     **dict.fromkeys(("Unrolled", "Unrolling"), "training.objectives.unrolled"),
     **dict.fromkeys(("ActiveTurbulenceVelocity", "ActiveTurbulenceVorticity"), "solver.equations.active_turbulence"),
     **dict.fromkeys(("NavierStokesVelocity", "NavierStokesVorticity"), "solver.equations.navier_stokes"),
+    **dict.fromkeys(("Cylinder", "Polygon", "aerofoil", "rectangle"), "solver.staggered.bodies"),
+    **dict.fromkeys(("FreeSlip", "Inflow", "Outflow", "Periodic", "Wall"), "solver.staggered.sides"),
     "AdaptiveSubsteps": "solver.schemes.adaptive",
     "Burgers": "solver.equations.burgers",
     "CrankNicolsonRK": "solver.schemes.imex",
@@ -65,6 +70,7 @@ _HOME = {
     "Grid": "solver.grid",
     "IntegratingFactorRK4": "solver.schemes.integrating_factor",
     "KuramotoSivashinsky": "solver.equations.kuramoto_sivashinsky",
+    "Projection": "solver.schemes.projection",
     "SmagorinskyVelocity": "solver.equations.smagorinsky",
     "Tested": "studies.tested",
     "generate": "datasets.generate",
@@ -98,15 +104,22 @@ __all__ = [
     "Burgers",
     "Corrected",
     "CrankNicolsonRK",
+    "Cylinder",
     "Dataset",
     "Evaluation",
     "Features",
+    "FreeSlip",
     "Grid",
+    "Inflow",
     "IntegratingFactorRK4",
     "KuramotoSivashinsky",
     "NavierStokesVelocity",
     "NavierStokesVorticity",
+    "Outflow",
+    "Periodic",
     "Persistence",
+    "Polygon",
+    "Projection",
     "Recipe",
     "SmagorinskyVelocity",
     "Split",
@@ -117,8 +130,10 @@ __all__ = [
     "Trained",
     "Unrolled",
     "Unrolling",
+    "Wall",
     "Window",
     "__version__",
+    "aerofoil",
     "always",
     "compare",
     "correct",
@@ -135,6 +150,7 @@ __all__ = [
     "predict",
     "presets",
     "recipes",
+    "rectangle",
     "repeat",
     "space_time",
     "trajectory",

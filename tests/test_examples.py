@@ -18,6 +18,7 @@ from eddygrad.solver.initial import random_fourier
 EXAMPLES = Path(eg.__file__).parent.parent / "examples"
 TINY: dict[str, dict[str, Any]] = {
     "learn_viscosity": {"POINTS": 24, "STEPS": 25},
+    "cylinder_drag": {"CELLS": 8, "END": 2.5},
     "taylor_green": {"POINTS": (12, 16), "END": 0.8},
     "generate_dataset": {"PER_DOMAIN": 3, "FRAMES": 30, "WARMUP": 400, "FOLDER": "data"},
     "simulate_and_correct": {"TRAJECTORIES": 20, "FRAMES": 60, "WIDTH": 8, "DEPTH": 2, "SEEDS": 2, "STEPS": 300, "REPORT": "report.html"},
@@ -54,6 +55,8 @@ def test_examples_run_and_print_their_number(name: str, tmp_path: Path, monkeypa
         assert abs(number - 1.31) < 0.2  # 12 trajectories of 30 frames scatter by about .07
     if name == "learn_viscosity":
         assert number < 1e-2  # the guess is off by 3
+    if name == "cylinder_drag":
+        assert number == pytest.approx(1.1, abs=0.06)  # first order in the cell: 3 % at 20 cells
     if name == "taylor_green":  # still smooth at .8: both grids resolve it, and the integral over 8 frames is Simpson's
         found = json.loads((tmp_path / "taylor-green.json").read_text())
         assert number < 2e-3 and all(found[points]["balance"] < 1e-5 for points in ("12", "16"))

@@ -78,3 +78,12 @@ def test_a_generated_file_can_be_split(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["generate", "--frames", "3", "--out", str(tmp_path / "runs.nc"), "--json"]) == 0
     parts = eg.open(tmp_path / "runs.nc").split(val=0.1, test=0.2)
     assert tuple(part.samples for part in parts) == (25, 4, 7) and capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", ["flows", "walls"])
+def test_the_blocks_of_the_documentation_run(page: str) -> None:
+    text = (Path(eg.__file__).parent.parent / "docs" / f"{page}.md").read_text()
+    found = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert found
+    for block in found:
+        exec(compile(block, f"{page}.md", "exec"), {})

@@ -1,0 +1,53 @@
+"""Drag of a cylinder in a channel at Reynolds number 20, benchmark DFG 2D-1 (Schaefer, Turek 1996): 2.2 x .41 m, cylinder of .1 m at (.2, .2).
+
+The flow starts as the parabola that comes in, and settles. The drag coefficient and the pressure difference between the cylinder's front and back
+belong to the final state alone, with no time step in them. Published: Cd = 5.5795, dp = .11752 m^2/s^2. Prints Cd over the published one.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.rollout import repeat
+from eddygrad.solver.schemes.projection import Projection
+from eddygrad.solver.staggered.bodies import Cylinder
+from eddygrad.solver.staggered.probes import surface_pressure
+from eddygrad.solver.staggered.sides import Inflow, Outflow, Wall
+
+CELLS = 20  # per diameter
+END = 6.0  # [s]
+LENGTH, HEIGHT, DIAMETER, VISCOSITY, FASTEST = 2.2, 0.41, 0.1, 1e-3, 0.3
+PUBLISHED_DRAG, PUBLISHED_PRESSURE = 5.5795, 0.11752
+
+
+def parabola(points, t, params):
+    return 4 * FASTEST * points[1] * (HEIGHT - points[1]) / HEIGHT**2
+
+
+def main() -> float:
+    shape = round(LENGTH / DIAMETER * CELLS), round(HEIGHT / DIAMETER * CELLS)
+    grid = Grid(shape, (LENGTH, HEIGHT))
+    solver = Projection(
+        NavierStokesVelocity(viscosity=VISCOSITY),
+        grid,
+        dt=min(0.055 / CELLS, 0.4 * (DIAMETER / CELLS) ** 2 / (4 * VISCOSITY)),  # Courant number .25, and what explicit diffusion can take
+        boundaries=((Inflow((parabola, 0.0)), Outflow("do-nothing")), Wall()),
+        bodies=(Cylinder((0.2, 0.2), radius=DIAMETER / 2),),
+    )
+    u = torch.zeros(1, 2, *shape)
+    u[:, 0] = parabola((None, grid.points(torch.float32, centred=True)[1]), 0.0, {})
+    u = repeat(solver.at({}, u), u, round(END / solver.dt))
+
+    loads = solver.momentum({}, u).loads(u)
+    drag = float(loads.force[0, 0, 0]) * 2 / ((2 / 3 * FASTEST) ** 2 * DIAMETER)
+    ends, outwards = torch.tensor([[0.15, 0.2], [0.25, 0.2]]), torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
+    front, back = surface_pressure(loads.pressure, grid, ends, outwards)[0].tolist()
+    print(f"{CELLS} cells per diameter: dp {front - back:.5f} m^2/s^2, published {PUBLISHED_PRESSURE}; Cd {drag:.4f}, published {PUBLISHED_DRAG}")
+    print(f"Cd over the published one: {drag / PUBLISHED_DRAG:.3f}")
+    return drag / PUBLISHED_DRAG
+
+
+if __name__ == "__main__":
+    main()
