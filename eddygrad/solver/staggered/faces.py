@@ -170,15 +170,19 @@ class Faces:
         inner = u[d].narrow(dim, 0, u[d].shape[dim] - 1)
         return torch.cat([inner, faces - excess / faces[0].numel()], dim)
 
+    def at_points(self, u: Components, d: int) -> list[Tensor]:
+        """All components at the points of component d: the others by the mean of their four neighbours, (B, *grid) each [m/s]."""
+        around = (u[d] if axis == d else self.carrier(u, d, axis) for axis in range(self.grid.ndim))
+        return [own if axis == d else 0.5 * _sum_of_neighbours(own, self.dim(axis)) for axis, own in enumerate(around)]
+
     def speed_squared(self, u: Components) -> list[Tensor]:
-        """|u|^2 at the points of every component: the other components by the mean of their four neighbours, (B, *grid) [m^2/s^2]."""
+        """|u|^2 at the points of every component, see `at_points`, (B, *grid) [m^2/s^2]."""
         out = []
         for d, own in enumerate(u):
             total = own * own
-            for axis in range(self.grid.ndim):
+            for axis, other in enumerate(self.at_points(u, d)):
                 if axis != d:
-                    around = self.carrier(u, d, axis)
-                    total = total + (0.5 * _sum_of_neighbours(around, self.dim(axis))) ** 2
+                    total = total + other**2
             out.append(total)
         return out
 
