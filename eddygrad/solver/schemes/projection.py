@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor
 
-from eddygrad.solver.schemes.staggered import StaggeredScheme
+from eddygrad.solver.schemes.staggered import StaggeredScheme, StaggeredStep
 from eddygrad.solver.schemes.tableau import LOW_STORAGE
-from eddygrad.solver.staggered.faces import Components, Faces
 from eddygrad.solver.staggered.momentum import Momentum
-from eddygrad.solver.staggered.separable import Separable, velocity_lines
+from eddygrad.solver.staggered.separable import Separable
 from eddygrad.solver.step import Observer
 
 
@@ -54,56 +52,28 @@ class _Stage(NamedTuple):
     solvers: list[Separable] | None
 
 
-class ProjectionStep:
-    """The bound step; holds no state."""
+class ProjectionStep(StaggeredStep):
+    """The bound step."""
 
     def __init__(self, scheme: Projection, momentum: Momentum, observe: Observer | None) -> None:
-        self.scheme, self.momentum, self.observe = scheme, momentum, observe
-        self._stages = self._plan()
-
-    def _plan(self) -> list[_Stage]:
-        m, h = self.momentum, self.scheme.substep
-        alpha, beta, gamma = LOW_STORAGE[self.scheme.order]
-        stages = []
+        super().__init__(scheme, momentum, observe)
+        self._stages, h = [], scheme.substep
+        alpha, beta, gamma = LOW_STORAGE[scheme.order]
         for (a, b), memory, weight in zip(pairwise(alpha), beta, gamma):
-            mu, solvers = 0.5 * h * (b - a), None
-            if self.scheme.diffusion == "implicit":
-                powers = (1.0, -mu * m.local.viscosity, -mu * m.local.stiffness)
-                lines = [velocity_lines(m.grid, m.sides, d) for d in range(m.grid.ndim)]
-                solvers = [Separable(own, powers, m.like.dtype, m.like.device) for own in lines]
-            stages.append(_Stage(h * b, memory, weight * h, mu, solvers))
-        return stages
+            mu = 0.5 * h * (b - a)
+            solvers = momentum.diffusion_solvers(mu) if scheme.diffusion == "implicit" else None
+            self._stages.append(_Stage(h * b, memory, weight * h, mu, solvers))
 
-    def __call__(self, u: Tensor, k: int = 0) -> Tensor:
-        scheme, t = self.scheme, self.momentum.start + k * self.scheme.dt
-        state = list(u.reshape(-1, *u.shape[-scheme.grid.ndim - 1 :]).unbind(1))
-        taken: list[Tensor] = []
-        for i in range(scheme.substeps):
-            state = self._substep(state, t + i * scheme.substep, taken)
-        if self.observe is not None and taken:
-            self.observe("force", torch.stack(taken).sum(0) / scheme.dt)
-        return torch.stack(state, 1).reshape(u.shape)
-
-    def _substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
-        m, explicit = self.momentum, self.scheme.diffusion == "explicit"
+    def substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
+        m = self.momentum
         g: list[Tensor] | None = None
         now = m.at(t)
         for stage in self._stages:
-            f = m.rate(u, now, explicit)
+            f = m.rate(u, now, spread=stage.solvers is None)
             g = f if g is None else [own + stage.memory * old for own, old in zip(f, g)]
             before, now = now, m.at(t + stage.time)
             moved = now.imposed([own + stage.weight * change for own, change in zip(u, g)])
             if stage.solvers is not None:
-                moved = now.imposed(self._diffused(u, before, moved, now, stage.mu, stage.solvers))
-            u, impulse = m.constrained(moved, now, t + stage.time)
-            if impulse is not None:
-                taken.append(impulse)
+                moved = now.imposed(m.diffused(u, before, moved, now, stage.mu, stage.solvers))
+            u = self.constrained(moved, now, t + stage.time, taken)
         return u
-
-    def _diffused(self, u: Components, before: Faces, moved: Components, now: Faces, mu: float, solvers: list[Separable]) -> list[Tensor]:
-        """u* of (1 - mu L) u* = moved + mu L u by its difference from u, which vanishes on the sides once u has their new values."""
-        m, begin = self.momentum, now.with_fixed(u, moved)
-        out = []
-        for own, target, old, new, solver in zip(begin, moved, m.spread(u, before), m.spread(begin, now), solvers):
-            out.append(own + solver(target - own + mu * (old + new)))
-        return now.with_fixed(out, moved)

@@ -14,6 +14,7 @@ from eddygrad.solver.grid import Grid
 from eddygrad.solver.schemes.scheme import check_names, per_sample
 from eddygrad.solver.staggered.advection import WIDTH, Advection
 from eddygrad.solver.staggered.bodies import Body
+from eddygrad.solver.staggered.faces import Faces
 from eddygrad.solver.staggered.momentum import Momentum
 from eddygrad.solver.staggered.sides import PERIODIC, Prescribed, Side, Sides, sides_of
 from eddygrad.solver.step import Observer, Params, Step
@@ -111,3 +112,31 @@ class StaggeredScheme(abc.ABC):
         velocities = [side.velocity for pair in self.sides for side in pair if isinstance(side, Prescribed)]
         given = [v for velocity in velocities for v in (velocity if isinstance(velocity, tuple) else (velocity,))]
         return {v for v in (*given, *(c for body in self.bodies for c in (*body.centre, body.angle))) if isinstance(v, str)}
+
+
+class StaggeredStep(abc.ABC):
+    """A bound step of `substeps` substeps; holds no state."""
+
+    def __init__(self, scheme: StaggeredScheme, momentum: Momentum, observe: Observer | None) -> None:
+        self.scheme, self.momentum, self.observe = scheme, momentum, observe
+
+    def __call__(self, u: Tensor, k: int = 0) -> Tensor:
+        scheme, t = self.scheme, self.momentum.start + k * self.scheme.dt
+        state = list(u.reshape(-1, *u.shape[-scheme.grid.ndim - 1 :]).unbind(1))
+        taken: list[Tensor] = []
+        for i in range(scheme.substeps):
+            state = self.substep(state, t + i * scheme.substep, taken)
+        if self.observe is not None and taken:
+            self.observe("force", torch.stack(taken).sum(0) / scheme.dt)
+        return torch.stack(state, 1).reshape(u.shape)
+
+    @abc.abstractmethod
+    def substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
+        """The channels (B, *grid) h after time t; what bodies took from the flow meanwhile is appended to `taken`, (B, bodies, 2) [m^3/s]."""
+
+    def constrained(self, u: list[Tensor], faces: Faces, t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
+        """u without divergence and with the bodies' velocities at time t."""
+        u, impulse = self.momentum.constrained(u, faces, t)
+        if impulse is not None:
+            taken.append(impulse)
+        return u

@@ -16,7 +16,7 @@ from eddygrad.solver.staggered.bodies import Body
 from eddygrad.solver.staggered.faces import Components, Faces, known_values
 from eddygrad.solver.staggered.immersed import Obstacles
 from eddygrad.solver.staggered.laplacian import bilaplacian, laplacian
-from eddygrad.solver.staggered.separable import Separable, pressure_lines
+from eddygrad.solver.staggered.separable import Separable, pressure_lines, velocity_lines
 from eddygrad.solver.staggered.sides import Outflow, Sides
 from eddygrad.solver.step import Params
 
@@ -72,11 +72,11 @@ class Momentum:
         """The operators with the sides' values at time t [s]."""
         return self.faces.at(t, self.params, self.like)
 
-    def rate(self, u: Components, faces: Faces, spread: bool = True) -> list[Tensor]:
-        """F(u), everything but the pressure gradient, (B, *grid) each [m/s^2]; without viscosity and stiffness unless `spread`."""
+    def rate(self, u: Components, faces: Faces, carried: bool = True, spread: bool = True) -> list[Tensor]:
+        """F(u), everything but the pressure gradient, (B, *grid) each [m/s^2]; without transport or without L u if told so."""
         c = self.local
-        out = advection(u, faces, self.scheme)
-        if not is_number(c.transport, 1.0):
+        out = advection(u, faces, self.scheme) if carried else [torch.zeros_like(v) for v in u]
+        if carried and not is_number(c.transport, 1.0):
             out = [times(c.transport, a) for a in out]
         if spread:
             out = [a + s for a, s in zip(out, self.spread(u, faces))]
@@ -86,7 +86,7 @@ class Momentum:
             out = [a - times(c.cubic, s * v) for a, s, v in zip(out, faces.speed_squared(u), u)]
         if self.force is not None:
             out = [a + f for a, f in zip(out, self.force)]
-        return [self._leaving(a, u[d], d) for d, a in enumerate(out)]
+        return [self._leaving(a, u[d], d) for d, a in enumerate(out)] if carried else out
 
     def spread(self, u: Components, faces: Faces) -> list[Tensor]:
         """L u = viscosity lap u + stiffness lap^2 u; zero on the faces of a convective outflow, which nothing spreads to."""
@@ -95,6 +95,20 @@ class Momentum:
         if not is_number(c.stiffness, 0.0):
             out = [a + times(c.stiffness, b) for a, b in zip(out, bilaplacian(lap, faces))]
         return [self._with_last(l, l.new_zeros(()), d) if self._convective(d) else l for d, l in enumerate(out)]
+
+    def diffusion_solvers(self, mu: float) -> list[Separable]:
+        """Of 1 - mu L per component. Args: mu [s]."""
+        powers = (1.0, -mu * self.local.viscosity, -mu * self.local.stiffness)
+        lines = [velocity_lines(self.grid, self.sides, d) for d in range(self.grid.ndim)]
+        return [Separable(own, powers, self.like.dtype, self.like.device) for own in lines]
+
+    def diffused(self, u: Components, before: Faces, moved: Components, now: Faces, mu: float, solvers: Sequence[Separable]) -> list[Tensor]:
+        """u* of (1 - mu L) u* = moved + mu L u by its difference from u, which vanishes on the sides once u has their new values."""
+        begin = now.with_fixed(u, moved)
+        out = []
+        for own, target, old, new, solver in zip(begin, moved, self.spread(u, before), self.spread(begin, now), solvers):
+            out.append(own + solver(target - own + mu * (old + new)))
+        return now.with_fixed(out, moved)
 
     def _leaving(self, change: Tensor, u: Tensor, d: int) -> Tensor:
         """The rate with that of a convective outflow on its faces: -U (u[n-1] - u[n-2]) / h, U the mean speed out."""
