@@ -136,7 +136,7 @@ class StaggeredStep(abc.ABC):
 
     def constrained(self, u: list[Tensor], faces: Faces, t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
         """u without divergence and with the bodies' velocities at time t."""
-        u, impulse = self.momentum.constrained(u, faces, t)
-        if impulse is not None:
-            taken.append(impulse)
-        return u
+        held = self.momentum.constrained(u, faces, t)
+        if held.impulse is not None:
+            taken.append(held.impulse)
+        return held.u

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -11,10 +11,16 @@ from torch import Tensor
 from eddygrad.solver.staggered.faces import Components, Faces
 
 Advection = Literal["central", "upwind1", "upwind3", "van-leer"]
+Carriers = Sequence[Sequence[Tensor]]
 
 
-def advection(u: Components, faces: Faces, scheme: Advection = "central") -> list[Tensor]:
-    """-(u . grad) u as minus the divergence of fluxes U u_f through the faces of each velocity's cell.
+def carriers(u: Components, faces: Faces) -> Carriers:
+    """The velocity that carries component d along every axis, see `Faces.carrier`."""
+    return [[faces.carrier(u, d, axis) for axis in range(faces.grid.ndim)] for d in range(len(u))]
+
+
+def advection(u: Components, faces: Faces, scheme: Advection = "central", by: Carriers | None = None) -> list[Tensor]:
+    """-(U . grad) u as minus the divergence of fluxes U u_f through the faces of each velocity's cell.
 
         central:  u_f = (u_C + u_R) / 2, and + u_d div(U) / 2: skew-symmetric, so <u, N(u)> = 0 whatever the divergence      Verstappen, Veldman 2003
         upwind1:  u_f = u_C                                                                          first order, C lies upstream of the face
@@ -22,16 +28,18 @@ def advection(u: Components, faces: Faces, scheme: Advection = "central") -> lis
         van-leer: u_f = u_C + phi(r) (u_R - u_C) / 2,  r = (u_C - u_L) / (u_R - u_C),  phi = (r + |r|) / (1 + |r|)         van Leer 1974; TVD
     Second order in space on the staggered grid, `upwind1` first. Upstream order L, C, face, R.
 
-    Args:    u: components (B, *grid) [m/s]. Returns: tendencies of the same shapes [m/s^2].
+    Args:    u: components (B, *grid) [m/s]. by: what carries them, u itself if not given; the result is linear in u then, but for van-leer.
+    Returns: tendencies of the same shapes [m/s^2].
     Raises:  ValueError for an unknown scheme.
     """
     if scheme not in WIDTH:
         raise ValueError(f"advection: expected one of {', '.join(WIDTH)}, got {scheme!r}")
+    by = carriers(u, faces) if by is None else by
     out = []
     for d, component in enumerate(u):
         total: Tensor | None = None
         for axis, h in enumerate(faces.grid.spacing):
-            dim, carrier = faces.dim(axis), faces.carrier(u, d, axis)
+            dim, carrier = faces.dim(axis), by[d][axis]
             padded = faces.padded(component, d, axis, WIDTH[scheme])
             if scheme == "central":
                 n = component.shape[dim]

@@ -16,7 +16,8 @@ from eddygrad.solver.memory import ordinary_tensors
 from eddygrad.solver.staggered.bodies import Body
 from eddygrad.solver.staggered.sides import Periodic, Sides
 
-Project = Callable[[Sequence[Tensor]], list[Tensor]]
+# P u and the potential phi of what P takes, u = P u + grad phi.
+Project = Callable[[Sequence[Tensor]], tuple[list[Tensor], Tensor]]
 MARKER_DISTANCE = 1.5  # in cells: nearer ones make the capacity matrix worse conditioned and the flow no better
 _TOGETHER = 64  # unit forces that are projected at once while the capacity matrix is built
 
@@ -90,14 +91,15 @@ class Immersed:
         """
         unit = torch.eye(2 * len(self.points), dtype=torch.float64)
         like = unit.new_zeros(())
-        columns = [self.interpolated(project(self.spread(part, like))) for part in unit.split(_TOGETHER)]
+        columns = [self.interpolated(project(self.spread(part, like))[0]) for part in unit.split(_TOGETHER)]
         matrix = torch.cat(columns)
         return torch.linalg.pinv(0.5 * (matrix + matrix.mT), rtol=1e-9, hermitian=True)
 
-    def held(self, u: list[Tensor], inverse: Tensor, project: Project) -> tuple[list[Tensor], Tensor]:
-        """u = P u* moved to the markers' velocities, and f, (B, 2 M): what the bodies take from the flow, per cell [m/s]."""
+    def held(self, u: list[Tensor], inverse: Tensor, project: Project) -> tuple[list[Tensor], Tensor, Tensor]:
+        """u, free of divergence, moved to the markers' velocities; the potential that this takes; f, (B, 2 M): what bodies take, per cell [m/s]."""
         f = (self.interpolated(u) - self.velocities.mT.flatten()) @ inverse
-        return [own - push for own, push in zip(u, project(self.spread(f, u[0])))], f
+        push, phi = project(self.spread(f, u[0]))
+        return [own - p for own, p in zip(u, push)], -phi, f
 
 
 class Obstacles:
@@ -114,11 +116,11 @@ class Obstacles:
         self.moving = any(body.moves for body in bodies)
         self._still = None if self.moving else self._placed(t)
 
-    def held(self, u: list[Tensor], t: Tensor | float) -> tuple[list[Tensor], Tensor]:
-        """The flow with the bodies' velocities at time t, and what each body takes from it, (B, bodies, 2), the integral over the plane [m^3/s]."""
+    def held(self, u: list[Tensor], t: Tensor | float) -> tuple[list[Tensor], Tensor, Tensor]:
+        """The flow with the bodies' velocities at time t, the potential that this takes, and what each body takes, (B, bodies, 2) [m^3/s]."""
         immersed, inverse = self._still or self._placed(t)
-        u, f = immersed.held(u, inverse, self.project)
-        return u, self._on_each(f)
+        u, phi, f = immersed.held(u, inverse, self.project)
+        return u, phi, self._on_each(f)
 
     def resisted(self, a: list[Tensor]) -> tuple[list[Tensor], Tensor]:
         """The spread forces that keep the markers of bodies at rest from following an acceleration free of divergence; the force on each body."""

@@ -28,6 +28,14 @@ class Loads(NamedTuple):
     force: Tensor | None
 
 
+class Constrained(NamedTuple):
+    """u = u* - grad phi - E^T f, phi (B, *grid) [m^2/s], and what each body takes from u*, (B, bodies, 2) [m^3/s]."""
+
+    u: list[Tensor]
+    phi: Tensor
+    impulse: Tensor | None
+
+
 class Momentum:
     """u_t = F(u) - grad p with div u = 0 and the bodies' velocity on their markers; holds no state.
 
@@ -63,8 +71,8 @@ class Momentum:
             self.grid,
             self.sides,
             self.params,
-            lambda u: projected(u, still, self.pressure)[0],
-            lambda u: projected(u, precise, exact)[0],
+            lambda u: projected(u, still, self.pressure),
+            lambda u: projected(u, precise, exact),
             self.start,
         )
 
@@ -110,6 +118,10 @@ class Momentum:
             out.append(own + solver(target - own + mu * (old + new)))
         return now.with_fixed(out, moved)
 
+    def left(self, u: Components, h: float) -> list[Tensor]:
+        """u with the faces of a convective outflow moved on by h."""
+        return [own + h * self._leaving(torch.zeros_like(own), own, d) if self._convective(d) else own for d, own in enumerate(u)]
+
     def _leaving(self, change: Tensor, u: Tensor, d: int) -> Tensor:
         """The rate with that of a convective outflow on its faces: -U (u[n-1] - u[n-2]) / h, U the mean speed out."""
         if not self._convective(d):
@@ -130,10 +142,13 @@ class Momentum:
         inner = x.narrow(dim, 0, x.shape[dim] - 1)
         return torch.cat([inner, last.expand_as(x.narrow(dim, 0, 1))], dim)
 
-    def constrained(self, u: Components, faces: Faces, t: Tensor | float) -> tuple[list[Tensor], Tensor | None]:
-        """u without divergence and with the bodies' velocities, and what each body takes from it, (B, bodies, 2) [m^3/s]."""
-        free = projected(u, faces, self.pressure)[0]
-        return (free, None) if self.obstacles is None else self.obstacles.held(free, t)
+    def constrained(self, u: Components, faces: Faces, t: Tensor | float) -> Constrained:
+        """u without divergence and with the bodies' velocities at time t."""
+        free, phi = projected(u, faces, self.pressure)
+        if self.obstacles is None:
+            return Constrained(free, phi, None)
+        held, more, impulse = self.obstacles.held(free, t)
+        return Constrained(held, phi + more, impulse)
 
     def loads(self, u: Tensor, k_dt: float = 0.0) -> Loads:
         """Pressure and forces that belong to a state, by the accelerations that they leave possible; no time step enters.
@@ -146,13 +161,22 @@ class Momentum:
         """
         if self.obstacles is not None and self.obstacles.moving:
             raise ValueError("loads: bodies that move carry the fluid inside along; take the observed 'force' of a step")
-        faces = self.at(self.start + k_dt)
+        p, _, force = self._resisted(u.unbind(1), self.at(self.start + k_dt))
+        return Loads(p, force)
+
+    def resistance(self, u: Components, faces: Faces) -> list[Tensor] | None:
+        """E^T f of `loads`, the acceleration that bodies at rest take, (B, *grid) each [m/s^2]; None without such bodies."""
+        if self.obstacles is None or self.obstacles.moving:
+            return None
+        return self._resisted(u, faces)[1]
+
+    def _resisted(self, u: Components, faces: Faces) -> tuple[Tensor, list[Tensor] | None, Tensor | None]:
         still = faces.homogeneous()
-        free, p = projected(still.imposed(self.rate(u.unbind(1), faces)), still, self.pressure)
+        free, p = projected(still.imposed(self.rate(u, faces)), still, self.pressure)
         if self.obstacles is None:
-            return Loads(p, None)
+            return p, None, None
         f, force = self.obstacles.resisted(free)
-        return Loads(p - self.pressure(still.divergence(f)), force)
+        return p - self.pressure(still.divergence(f)), f, force
 
 
 def projected(u: Components, faces: Faces, pressure: Separable) -> tuple[list[Tensor], Tensor]:
