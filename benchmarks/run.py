@@ -32,6 +32,7 @@ def options() -> argparse.Namespace:
     default_peers = Path(os.environ.get("EDDYGRAD_PEERS", REPOSITORY / "peers-env"))
     parser.add_argument("--peers", type=Path, default=default_peers, help="folder of the peers' environments, or EDDYGRAD_PEERS [peers-env]")
     parser.add_argument("--only", default="", help="run only jobs whose 'case | label' contains this")
+    parser.add_argument("--skip", default=[], nargs="+", help="run no jobs whose 'case | label' contains one of these")
     parser.add_argument("--out", type=Path, default=None, help="JSONL file, appended to [runs/benchmarks/TIME.jsonl]")
     parser.add_argument("--idle-wait", type=float, default=20.0, help="seconds to wait at most for an idle machine before a run")
     parser.add_argument("--quick", action="store_true", help="one round, three short blocks, no waiting: shows that everything runs")
@@ -73,7 +74,7 @@ def run_job(job: Job, extra: list[str], idle_wait: float) -> dict[str, Any]:
 def chosen(args: argparse.Namespace) -> list[Job]:
     programs = Programs(args.peers.expanduser().absolute(), args.threads)
     names = SUITES if args.suite == "all" else [args.suite]
-    jobs = [job for name in names for job in SUITES[name](programs) if args.only in job.name]
+    jobs = [job for name in names for job in SUITES[name](programs) if args.only in job.name and not any(s in job.name for s in args.skip)]
     absent = sorted({job.command[0] for job in jobs if not Path(job.command[0]).exists()})
     if absent:
         print(f"peers: not found: {', '.join(absent)}; skipped. Make them with benchmarks/setup_peers.sh {args.peers}", file=sys.stderr)
