@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.step import Observer, Params, SpectralStep
+from eddygrad.solver.staggered.faces import Faces, known_values
+from eddygrad.solver.step import Observer, Params, SpectralStep, Step
+from eddygrad.solver.stream_function import face_velocities, remapped, resampled, stream_function
 from eddygrad.solver.transforms import limited, resample
 
 
@@ -73,3 +76,67 @@ class _RefinedStep:
 
     def leave(self, state: Any) -> Tensor:
         return self.down(self.step.leave(state))
+
+
+@dataclass(frozen=True)
+class RefinedFaces:
+    """The same for face velocities between sides and around bodies, in two dimensions; whole or broken factors.
+
+        coarse faces -> psi at their corners -> cubic splines -> psi at the finer corners -> faces; back the same way           `stream_function`
+    Neither way leaves a divergence, and back by a whole factor is the "staggered" `downsample`. Channels behind the velocity (a pressure) are means
+    of cells and are remapped as such. What the coarse state holds inside a body or next to it is handed on too; the first step puts it right.
+
+    Args:   solver: a scheme on a staggered grid (`StaggeredScheme`). grid: of the states.
+    Raises: ValueError for a solver without sides, in three dimensions, or on another box.
+    """
+
+    solver: Any
+    grid: Grid
+    stays_inside: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        fine = getattr(self.solver, "grid", None)
+        if fine is None or not hasattr(self.solver, "sides") or fine.lengths != self.grid.lengths or fine.ndim != 2:
+            raise ValueError(f"RefinedFaces: expected a staggered scheme in the plane on the box {self.grid.lengths}, got {self.solver!r}")
+
+    @property
+    def dt(self) -> float:
+        return float(self.solver.dt)
+
+    @property
+    def differentiable(self) -> bool:
+        return bool(self.solver.differentiable)
+
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> SpectralStep:
+        self.grid.check(like)
+        sides, fine, start = self.solver.sides, self.solver.grid, params.get("t0", 0.0)
+        coarse_faces, fine_faces = (Faces(g, sides, known_values(g, sides, start, params, like.double())) for g in (self.grid, fine))
+        step = self.solver.at(params, like.new_empty(*like.shape[:-2], *fine.shape), observe)
+        return _RefinedStep(_Inside(step), lambda u: _between(u, coarse_faces, fine), lambda u: _between(u, fine_faces, self.grid))
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """A step whose inner state is its state."""
+
+    step: Step
+
+    def enter(self, u: Tensor) -> Tensor:
+        return u
+
+    def inner(self, u: Tensor, k: int = 0) -> Tensor:
+        return self.step(u, k)
+
+    def leave(self, u: Tensor) -> Tensor:
+        return u
+
+
+def _between(u: Tensor, faces: Faces, grid: Grid) -> Tensor:
+    """A state ([S,] B, C, *faces.grid) on the cells of `grid`."""
+    flat = u.reshape(-1, *u.shape[-3:]).double()  # a sum over the box, of which differences are taken
+    periodic = [faces.periodic(axis) for axis in range(2)]
+    psi = stream_function([faces.with_lower(flat[:, d], d) for d in range(2)], faces.grid)
+    parts = [face_velocities(resampled(psi, grid.shape, periodic), grid)]
+    if flat.shape[1] > 2:
+        parts.append(remapped(flat[:, 2:].flatten(0, 1), grid.shape, periodic).unflatten(0, (len(flat), -1)))
+    return torch.cat(parts, 1).to(u.dtype).reshape(*u.shape[:-2], *grid.shape)

@@ -59,6 +59,28 @@ class Stepper(Protocol):
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step: ...
 
 
+@runtime_checkable
+class Domain(Protocol):
+    """Something that knows which values of a state a boundary or a body fixes: a staggered scheme, a stepper around one, a user's own object."""
+
+    def free(self, params: Params, like: Tensor) -> Tensor | None:
+        """(1, C, *grid) in the dtype and on the device of `like`: 1 where a value is free, 0 where it is fixed; None if all are free."""
+        ...
+
+
+def free_values(domain: object, params: Params, like: Tensor) -> Tensor | None:
+    """The mask of a domain's free values, (1, C, *grid); None where nothing is fixed, or `domain` knows of nothing fixed.
+
+    Raises: ValueError for a mask of other channels or another grid than those of `like`.
+    """
+    mask = domain.free(params, like) if isinstance(domain, Domain) else None
+    if mask is None or bool(mask.all()):
+        return None
+    if mask.shape != (1, *like.shape[1:]):
+        raise ValueError(f"free: expected a mask of the state's channels and grid, {(1, *like.shape[1:])}, got {tuple(mask.shape)}")
+    return mask
+
+
 @dataclass(frozen=True)
 class Wrapped:
     """A user's own function as a stepper; made by `wrap`."""
@@ -127,6 +149,20 @@ def _merge_seeds(value: Tensor | float, seeds: int | None, ndim: int) -> Tensor 
     if value.ndim == ndim + 1:
         return value.flatten(0, 1)
     return value.repeat(seeds, *[1] * (ndim - 1)) if value.shape[0] > 1 else value
+
+
+def merge_seeds(params: Params, seeds: int, like: Tensor) -> dict[str, Tensor | float]:
+    """Parameters for the merged batch (S B, ...) of stacked seeds: those per sample, (B, ...), for every seed again.
+
+    Args: like: a state (B, C, *grid) of one seed. Parameters per seed, (S, 1, ...), serve each of its samples.
+    """
+
+    def each(value: Tensor | float) -> Tensor | float:
+        if isinstance(value, Tensor) and value.ndim == like.ndim + 1 and value.shape[1] == 1:
+            value = value.expand(-1, len(like), *value.shape[2:])
+        return _merge_seeds(value, seeds, like.ndim)
+
+    return {name: each(value) for name, value in params.items()}
 
 
 def _like_state(value: Tensor, u: Tensor) -> Tensor:

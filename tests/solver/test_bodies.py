@@ -133,7 +133,7 @@ def test_outlines_go_once_around_what_they_cover(name: str) -> None:
         (lambda: Polygon((0.0, 0.0), 0.0, ((0, 0), (0, 1), (1, 0))), "must go anticlockwise"),
         (lambda: Polygon((0.0, 0.0), 0.0, ((0, 0), (0, 1))), "three corners at least"),
         (lambda: aerofoil("12", (0.0, 0.0), 1.0), "four digits"),
-        (lambda: bound((Cylinder((0.3, 1.5), radius=0.35),)), "within two cells of a side of axis x"),
+        (lambda: bound((Cylinder((0.3, 1.5), radius=0.35),)), "along x, expected two cells of 0.125 m at least within the sides"),
         (lambda: bound((Cylinder(("place", 1.5), radius=0.35),)), "a body's coordinate is named 'place'"),
         (lambda: Projection(NavierStokesVelocity(dimension=3), Grid((8, 8, 8)), 0.1, bodies=BODIES["cylinder"]), "bodies .* two dimensions"),
     ],
@@ -186,3 +186,29 @@ def test_the_strouhal_number_of_a_sine() -> None:
     assert strouhal(torch.sin(2 * math.pi * 0.33 * t + 0.2) + 0.4, 0.05, 2.0, 0.5) == pytest.approx(0.33 * 0.5 / 2.0, rel=1e-3)
     with pytest.raises(ValueError, match="two periods"):
         strouhal(t[:30], 0.05, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "body, said",
+    [
+        (Cylinder((2.0, 1.0), radius=0.05), r"Cylinder is 0.1 m thick, a cell 0.125 m"),
+        (rectangle((2.0, 1.0), 1.0, 0.1, angle=0.4), r"Polygon is 0.1 m thick, a cell 0.125 m"),
+        (Cylinder((7.0, 1.0), radius=0.3), r"Cylinder stands about \(7, 1\) m, outside the box of \(4.0, 2.0\) m"),
+        (
+            Cylinder((0.4, 1.0), radius=0.3),
+            r"markers from 0.1 to 0.7 m along x, expected two cells of 0.125 m at least within the sides at 0 and 4 m",
+        ),
+    ],
+)
+def test_a_body_that_the_grid_cannot_hold_is_refused(body: Body, said: str) -> None:
+    grid = Grid((32, 16), (4.0, 2.0))
+    sides = ((Inflow((1.0, 0.0)), Outflow()), Periodic())
+    with pytest.raises(ValueError, match=said):
+        Projection(NavierStokesVelocity(), grid, 0.01, sides, bodies=(body,)).at({}, noise(grid))
+
+
+def test_what_enters_must_leave() -> None:
+    grid = Grid((16, 8), (2.0, 1.0))
+    with pytest.raises(ValueError, match=r"33.3 % of what goes through the sides enters and does not leave, and no side is an Outflow"):
+        Projection(NavierStokesVelocity(), grid, 0.01, ((Inflow((1.0, 0.0)), Inflow((0.5, 0.0))), Wall())).at({}, noise(grid))
+    Projection(NavierStokesVelocity(), grid, 0.01, ((Inflow((1.0, 0.0)), Inflow((1.0, 0.0))), Wall())).at({}, noise(grid))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from eddygrad.solver.schemes.stability import COURANT, DIFFUSION
 from eddygrad.solver.schemes.staggered import StaggeredScheme, StaggeredStep
 from eddygrad.solver.schemes.tableau import LOW_STORAGE
 from eddygrad.solver.staggered.momentum import Momentum
@@ -37,6 +39,14 @@ class Projection(StaggeredScheme):
         if self.diffusion not in ("explicit", "implicit"):
             raise ValueError(f"Projection: diffusion must be 'explicit' or 'implicit', got {self.diffusion!r}")
         super().__post_init__()
+
+    @property
+    def courant_limit(self) -> float:
+        return COURANT[self.order][self.advection]
+
+    @property
+    def diffusion_limit(self) -> float:
+        return DIFFUSION[self.order] if self.diffusion == "explicit" else math.inf
 
     def step(self, momentum: Momentum, observe: Observer | None) -> ProjectionStep:
         return ProjectionStep(self, momentum, observe)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
 
+from eddygrad.solver.schemes.stability import DIFFUSION
 from eddygrad.solver.schemes.staggered import StaggeredScheme, StaggeredStep
 from eddygrad.solver.staggered.characteristics import mac_cormack, semi_lagrangian
 from eddygrad.solver.staggered.faces import Components, Faces
@@ -38,6 +40,10 @@ class Splitting(StaggeredScheme):
         if self.diffusion not in ("explicit", "implicit"):
             raise ValueError(f"Splitting: diffusion must be 'explicit' or 'implicit', got {self.diffusion!r}")
         super().__post_init__()
+
+    @property
+    def diffusion_limit(self) -> float:
+        return DIFFUSION[1] if self.diffusion == "explicit" else math.inf
 
     def step(self, momentum: Momentum, observe: Observer | None) -> SplittingStep:
         if not is_number(momentum.local.transport, 1.0):

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from eddygrad.solver.equations.equation import VelocityEquation
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.krylov import Krylov
+from eddygrad.solver.memory import ordinary_tensors
 from eddygrad.solver.schemes.scheme import check_names, per_sample
+from eddygrad.solver.schemes.stability import warn_of_courant, warn_of_diffusion
 from eddygrad.solver.staggered.advection import WIDTH, Advection
-from eddygrad.solver.staggered.bodies import Body
+from eddygrad.solver.staggered.bodies import Body, covered
 from eddygrad.solver.staggered.faces import Faces
 from eddygrad.solver.staggered.momentum import Momentum
-from eddygrad.solver.staggered.sides import PERIODIC, Prescribed, Side, Sides, sides_of
-from eddygrad.solver.step import Observer, Params, Step
+from eddygrad.solver.staggered.sides import PERIODIC, Outflow, Periodic, Prescribed, Side, Sides, points_of, sides_of
+from eddygrad.solver.step import Observer, Params, Step, merge_seeds
+
+_PROGRAMS = 64  # grids, batches, schemes that one process may compile
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,9 @@ class StaggeredScheme(abc.ABC):
         advection:  "central", "upwind1", "upwind3" or "van-leer"; see `staggered.advection`.
         bodies:     Cylinder, Polygon, rectangle(..), aerofoil(..) in two dimensions, at rest or moving; see `staggered.immersed`. The observer is
                     told "force", (B, bodies, 2), on each body per density, the mean over dt [m^3/s^2 for the plane's unit depth].
+        compiled:   fuse a substep's loops by torch.compile: the first step of every shape takes up to a minute and needs a C++ compiler, later ones
+                    are several times faster; states agree to round-off.
+        pressure:   None solves for the pressure directly, to round-off; a `Krylov` method does it by iterations, of which the observer is told.
     """
 
     equation: VelocityEquation
@@ -45,6 +56,8 @@ class StaggeredScheme(abc.ABC):
     substeps: int = 1
     advection: Advection = "central"
     bodies: tuple[Body, ...] = ()
+    compiled: bool = False
+    pressure: Krylov | None = None
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -79,18 +92,58 @@ class StaggeredScheme(abc.ABC):
         """Of the state."""
         return self.grid.ndim
 
+    @property
+    def courant_limit(self) -> float:
+        """The greatest sum of Courant numbers over the axes that a substep is stable for; a first state above it brings a warning."""
+        return math.inf
+
+    @property
+    def diffusion_limit(self) -> float:
+        """The greatest nu h sum_d 4 / h_d^2 that a substep is stable for."""
+        return math.inf
+
     @abc.abstractmethod
     def step(self, momentum: Momentum, observe: Observer | None) -> Step:
         """The step of a flow that is bound to its parameters."""
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
-        """Bind to `params`: the step for states like `like` (B, D, *grid).
+        """Bind to `params`: the step for states like `like` (B, D, *grid), or (S, B, D, *grid) with stacked seeds.
 
+        Parameters per sample, (B, 1, *1), serve every seed; those of each seed and sample are (S, B, 1, *1).
         Raises: ValueError for a state of another shape or precision, a misspelt parameter, "length" (the grid has it), a side's missing parameter.
         """
-        return self.step(self.momentum(params, like), observe)
+        seeds = next((len(v) for v in params.values() if isinstance(v, Tensor) and v.ndim > like.ndim), None)
+        if seeds is not None:
+            params, like = merge_seeds(params, seeds, like), like.expand(seeds, *like.shape).flatten(0, 1)
+        return self.step(self.momentum(params, like, observe), observe)
 
-    def momentum(self, params: Params, like: Tensor) -> Momentum:
+    def free(self, params: Params, like: Tensor) -> Tensor:
+        """Which values of a state are free: 1, or 0 where a side or a body fixes them, (1, C, *grid) in like's dtype and on its device.
+
+        Fixed are the faces on an upper side that says what goes through it (Wall, FreeSlip, Inflow), and the velocity inside a body, where it stands
+        at "t0"; so is a pressure in the state, which follows from the velocity. The faces on lower sides are no part of a state.
+        Raises: ValueError for a body's missing parameter, or one value per sample of it.
+        """
+        ndim = self.grid.ndim
+        free = torch.zeros(self.channels, *self.grid.shape)
+        for d in range(ndim):
+            free[d] = torch.where(self._covered(params, d), 0.0, 1.0)
+        for d, (_, high) in enumerate(self.sides):
+            if not isinstance(high, Periodic | Outflow):
+                free[d].select(d, -1).zero_()
+        return free.unsqueeze(0).to(like.device, like.dtype)
+
+    def fluid(self, params: Params, like: Tensor) -> Tensor:
+        """Where there is fluid: 1 at the centres of cells, or 0 inside a body, where it stands at "t0", (1, 1, *grid). Raises as `free` does."""
+        return torch.where(self._covered(params, None), 0.0, 1.0)[None, None].to(like.device, like.dtype)
+
+    def _covered(self, params: Params, d: int | None) -> Tensor:
+        """Whether the points of component d, or the centres, lie inside a body at "t0", (*grid)."""
+        if all(body.fixed for body in self.bodies):
+            return _covered_for_good(self.bodies, self.grid, d)
+        return covered(self.bodies, points_of(self.grid, d), params.get("t0", 0.0), params)
+
+    def momentum(self, params: Params, like: Tensor, observe: Observer | None = None) -> Momentum:
         """The balance of momentum, bound to `params`."""
         self.grid.check(like)
         if like.dtype not in (torch.float32, torch.float64):
@@ -104,7 +157,7 @@ class StaggeredScheme(abc.ABC):
         names = [name for name in self.equation.parameters if name != "forcing"]
         own = {name: getattr(self.equation, name) for name in names if hasattr(self.equation, name)}
         given = {name: per_sample(name, params[name], like, self.grid.ndim) for name in names if name in params}
-        return Momentum(self.equation, {**own, **given}, self.grid, self.sides, self.advection, self.bodies, params, like)
+        return Momentum(self.equation, {**own, **given}, self.grid, self.sides, self.advection, self.bodies, params, like, self.pressure, observe)
 
     @property
     def _named(self) -> set[str]:
@@ -114,20 +167,64 @@ class StaggeredScheme(abc.ABC):
         return {v for v in (*given, *(c for body in self.bodies for c in (*body.centre, body.angle))) if isinstance(v, str)}
 
 
+@lru_cache(maxsize=64)
+def _covered_for_good(bodies: tuple[Body, ...], grid: Grid, d: int | None) -> Tensor:
+    """Of bodies that stand where numbers say, or none."""
+    with ordinary_tensors():
+        return covered(bodies, points_of(grid, d), 0.0, {})
+
+
 class StaggeredStep(abc.ABC):
     """A bound step of `substeps` substeps; holds no state."""
 
     def __init__(self, scheme: StaggeredScheme, momentum: Momentum, observe: Observer | None) -> None:
         self.scheme, self.momentum, self.observe = scheme, momentum, observe
+        self._unseen = scheme.courant_limit < math.inf
+        warn_of_diffusion(type(scheme).__name__, momentum.local.viscosity, scheme.substep, scheme.grid, scheme.diffusion_limit)
+        self._of_seeds: dict[int, Step] = {}
 
     def __call__(self, u: Tensor, k: int = 0) -> Tensor:
+        batch, rows = u.shape[: -self.scheme.grid.ndim - 1], self._rows
+        if rows in (1, math.prod(batch)):
+            return self._stepped(u, k)
+        if len(batch) < 2 or rows != batch[-1]:
+            raise ValueError(f"step: bound to parameters of {rows} samples, the state has {tuple(batch)}; bind it to those of this batch")
+        return self._repeated(batch[0])(u, k)
+
+    @cached_property
+    def _rows(self) -> int:
+        """Samples that the parameters tell apart; 1 if all have the same."""
+        m = self.momentum
+        return max((len(v) for v in m.params.values() if isinstance(v, Tensor) and v.ndim >= m.like.ndim), default=1)
+
+    def _repeated(self, seeds: int) -> Step:
+        """The step whose parameters serve every seed; kept unless they carry a graph."""
+        m = self.momentum
+
+        def bound() -> Step:
+            like = m.like.expand(seeds, *m.like.shape).flatten(0, 1)
+            return self.scheme.at(merge_seeds(m.params, seeds, m.like), like, self.observe)
+
+        if any(isinstance(v, Tensor) and v.requires_grad for v in m.params.values()):
+            return bound()
+        if seeds not in self._of_seeds:
+            with ordinary_tensors():
+                self._of_seeds = {seeds: bound()}
+        return self._of_seeds[seeds]
+
+    def _stepped(self, u: Tensor, k: int) -> Tensor:
+        if self._unseen and not torch.compiler.is_compiling() and not is_functorch_wrapped_tensor(u):
+            self._unseen = False
+            warn_of_courant(type(self.scheme).__name__, u, self.scheme.substep, self.scheme.grid, self.scheme.courant_limit)
         scheme, t = self.scheme, self.momentum.start + k * self.scheme.dt
         state = list(u.reshape(-1, *u.shape[-scheme.grid.ndim - 1 :]).unbind(1))
         taken: list[Tensor] = []
+        substep = fused_substep() if scheme.compiled else _substep
         for i in range(scheme.substeps):
-            state = self.substep(state, t + i * scheme.substep, taken)
+            state, more = substep(self, state, t + i * scheme.substep)
+            taken += more
         if self.observe is not None and taken:
-            self.observe("force", torch.stack(taken).sum(0) / scheme.dt)
+            self.observe("force", (torch.stack(taken).sum(0) / scheme.dt).unflatten(0, u.shape[: -scheme.grid.ndim - 1]))
         return torch.stack(state, 1).reshape(u.shape)
 
     @abc.abstractmethod
@@ -140,3 +237,15 @@ class StaggeredStep(abc.ABC):
         if held.impulse is not None:
             taken.append(held.impulse)
         return held.u
+
+
+def _substep(step: StaggeredStep, u: list[Tensor], t: Tensor | float) -> tuple[list[Tensor], list[Tensor]]:
+    taken: list[Tensor] = []
+    return step.substep(u, t, taken), taken
+
+
+@lru_cache(maxsize=1)
+def fused_substep() -> Callable[[StaggeredStep, list[Tensor], Tensor | float], tuple[list[Tensor], list[Tensor]]]:
+    """`_substep` with its loops fused. The bound step is an argument, so that steps bound anew, to other parameters, share what was compiled."""
+    torch._dynamo.config.recompile_limit = max(_PROGRAMS, torch._dynamo.config.recompile_limit)
+    return torch.compile(_substep, dynamic=False)

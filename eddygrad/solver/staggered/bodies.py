@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,11 @@ class Body(abc.ABC):
         """Whether points of the body's own frame lie inside."""
 
     @property
+    @abc.abstractmethod
+    def thickness(self) -> float:
+        """The smallest distance of two parallel lines that hold the body between them [m]."""
+
+    @property
     def moves(self) -> bool:
         return any(callable(c) for c in (*self.centre, self.angle))
 
@@ -51,10 +56,17 @@ class Body(abc.ABC):
         arm = torch.stack([c * own[:, 0] - s * own[:, 1], s * own[:, 0] + c * own[:, 1]], 1)
         return torch.stack([x, y]) + arm, torch.stack([u - spin * arm[:, 1], v + spin * arm[:, 0]], 1)
 
+    def placed(self, points: Tensor, t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
+        """Where points of the body's own frame (M, 2) are at time t, (M, 2) [m]."""
+        time = torch.as_tensor(t, dtype=torch.float64)
+        x, y, angle = (_at(c, time, params) for c in (*self.centre, self.angle))
+        c, s = torch.cos(angle), torch.sin(angle)
+        return torch.stack([x, y]) + torch.stack([c * points[:, 0] - s * points[:, 1], s * points[:, 0] + c * points[:, 1]], 1)
+
     def inside(self, points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
         """Which of the points (coordinates that broadcast) the body covers at time t."""
         time = torch.as_tensor(t, dtype=torch.float64)
-        x, y, angle = (_at(c, time, params).detach() for c in (*self.centre, self.angle))
+        x, y, angle = (_at(c, time, params).detach().to(points[0].device) for c in (*self.centre, self.angle))
         dx, dy = points[0] - x, points[1] - y
         c, s = torch.cos(angle), torch.sin(angle)
         return self.covers(c * dx + s * dy, c * dy - s * dx)
@@ -77,6 +89,10 @@ class Cylinder(Body):
 
     def covers(self, x: Tensor, y: Tensor) -> Tensor:
         return x**2 + y**2 < self.radius**2
+
+    @property
+    def thickness(self) -> float:
+        return 2 * self.radius
 
 
 @dataclass(frozen=True)
@@ -106,6 +122,15 @@ class Polygon(Body):
         edge = torch.searchsorted(reach, at, right=True) - 1
         part = ((at - reach[edge]) / (reach[edge + 1] - reach[edge])).unsqueeze(1)
         return corners[edge] + part * (ahead[edge] - corners[edge])
+
+    @property
+    def thickness(self) -> float:
+        corners = torch.tensor(self.corners, dtype=torch.float64)
+        across = corners.unsqueeze(1) - corners  # some pair of corners lies along the narrowest pair of lines
+        pairs = across.norm(dim=2) > 0
+        normals = torch.stack([-across[pairs][:, 1], across[pairs][:, 0]], 1) / across[pairs].norm(dim=1, keepdim=True)
+        reach = corners @ normals.mT
+        return float((reach.amax(0) - reach.amin(0)).amin())
 
     def covers(self, x: Tensor, y: Tensor) -> Tensor:
         crossings = torch.zeros(torch.broadcast_shapes(x.shape, y.shape), dtype=torch.bool)
@@ -150,6 +175,14 @@ def _camber(x: float, m: float, p: float) -> tuple[float, float]:
     scale = m / p**2 if x < p else m / (1 - p) ** 2
     offset = 0.0 if x < p else 1 - 2 * p
     return scale * (offset + 2 * p * x - x**2), 2 * scale * (p - x)
+
+
+def covered(bodies: Sequence[Body], points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
+    """Which of the points (coordinates that broadcast) lie inside a body at time t."""
+    inside = torch.zeros(torch.broadcast_shapes(*(x.shape for x in points)), dtype=torch.bool, device=points[0].device)
+    for body in bodies:
+        inside = inside | body.inside(points, t, params)
+    return inside
 
 
 def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -188,9 +187,9 @@ class Faces:
 
     def homogeneous(self) -> Faces:
         """The same sides with nothing but zero on them."""
-        return replace(self, known={side: tuple(torch.zeros_like(v) for v in values) for side, values in self.known.items()})
+        return replace(self, known={side: tuple(torch.zeros_like(v[:1]) for v in values) for side, values in self.known.items()})
 
-    @cached_property
+    @property
     def closed(self) -> bool:
         """Whether nothing lets the pressure's level be known: no do-nothing side."""
         return not any(isinstance(high, Outflow) and high.kind == "do-nothing" for _, high in self.sides)
@@ -201,7 +200,7 @@ class Faces:
             return self
         return replace(self, known={**self.known, **known_values(self.grid, self.sides, t, params, like, steady=False)})
 
-    @cached_property
+    @property
     def unsteady(self) -> bool:
         return any(isinstance(side, Prescribed) and not side.steady for pair in self.sides for side in pair)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -46,11 +45,10 @@ class Immersed:
     sides: Sides
     points: Tensor
     velocities: Tensor
+    reaches: tuple[Reach, ...] = field(init=False, repr=False)  # one per component
 
-    @cached_property
-    def reaches(self) -> tuple[Reach, ...]:
-        """One per component."""
-        return tuple(self._reach(d) for d in range(self.grid.ndim))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reaches", tuple(self._reach(d) for d in range(self.grid.ndim)))
 
     def _reach(self, d: int) -> Reach:
         places, weights = [], []
@@ -58,7 +56,11 @@ class Immersed:
             s = self.points[:, axis] / h - (1.0 if axis == d else 0.5)
             near = s.detach().round().long().unsqueeze(1) + torch.arange(-1, 2)
             if not isinstance(low, Periodic) and bool(((near < 0) | (near > n - 2)).any()):
-                raise ValueError(f"bodies: a marker stands within two cells of a side of axis {'xyz'[axis]}; move the body or refine the grid")
+                x = self.points[:, axis].detach()
+                raise ValueError(
+                    f"bodies: markers from {float(x.min()):.3g} to {float(x.max()):.3g} m along {'xyz'[axis]}, expected two cells of {h:.3g} m"
+                    f" at least within the sides at 0 and {n * h:.3g} m; move the body or refine the grid"
+                )
             places.append(near % n)
             weights.append(_roma(s.unsqueeze(1) - near))
         stride = self.grid.shape[1]
@@ -114,6 +116,10 @@ class Obstacles:
         self.bodies, self.grid, self.sides, self.params = bodies, grid, sides, params
         self.project, self.exact = project, exact
         self.moving = any(body.moves for body in bodies)
+        for body in bodies:
+            if body.thickness < max(grid.spacing):
+                raise ValueError(f"bodies: {type(body).__name__} is {body.thickness:.3g} m thick, a cell {max(grid.spacing):.3g} m; refine the grid")
+        self.counts = [len(body.outline(self._distance)) for body in bodies]  # markers of each
         self._still = None if self.moving else self._placed(t)
 
     def held(self, u: list[Tensor], t: Tensor | float) -> tuple[list[Tensor], Tensor, Tensor]:
@@ -133,10 +139,6 @@ class Obstacles:
         each = f.unflatten(1, (2, -1)).split(self.counts, 2)
         return cell * torch.stack([part.sum(2) for part in each], 1)
 
-    @cached_property
-    def counts(self) -> list[int]:
-        return [len(body.outline(self._distance)) for body in self.bodies]
-
     @property
     def _distance(self) -> float:
         return MARKER_DISTANCE * max(self.grid.spacing)
@@ -144,6 +146,11 @@ class Obstacles:
     def _placed(self, t: Tensor | float) -> tuple[Immersed, Tensor]:
         placed = [body.markers(self._distance, t, self.params) for body in self.bodies]
         points, velocities = (torch.cat(parts) for parts in zip(*placed))
+        for (own, _), body in zip(placed, self.bodies):
+            middle = own.detach().mean(0).tolist()
+            if not all(0 <= x <= length for x, length in zip(middle, self.grid.lengths)):
+                where = ", ".join(f"{x:.3g}" for x in middle)
+                raise ValueError(f"bodies: {type(body).__name__} stands about ({where}) m, outside the box of {self.grid.lengths} m; move it inside")
         immersed = Immersed(self.grid, self.sides, points, velocities)
         if all(body.fixed for body in self.bodies):
             return immersed, _kept_capacity(self.grid, self.sides, self.bodies, immersed, self.exact)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from eddygrad.solver.equations.equation import VelocityEquation
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.krylov import Krylov
 from eddygrad.solver.staggered.advection import Advection, advection
 from eddygrad.solver.staggered.bodies import Body
 from eddygrad.solver.staggered.faces import Components, Faces, known_values
 from eddygrad.solver.staggered.immersed import Obstacles
 from eddygrad.solver.staggered.laplacian import bilaplacian, laplacian
+from eddygrad.solver.staggered.poisson import Poisson
 from eddygrad.solver.staggered.separable import Separable, pressure_lines, velocity_lines
-from eddygrad.solver.staggered.sides import Outflow, Sides
-from eddygrad.solver.step import Params
+from eddygrad.solver.staggered.sides import Inflow, Outflow, Sides
+from eddygrad.solver.step import Observer, Params
 
 
 class Loads(NamedTuple):
@@ -39,7 +42,8 @@ class Constrained(NamedTuple):
 class Momentum:
     """u_t = F(u) - grad p with div u = 0 and the bodies' velocity on their markers; holds no state.
 
-    Args: values: the equation's parameters in float64. like: a state whose dtype and device are meant.
+    Args: values: the equation's parameters in float64. like: a state whose dtype and device are meant. pressure: an iterative solver in place of the
+          direct one; `observe` is told of it.
     """
 
     def __init__(
@@ -52,14 +56,36 @@ class Momentum:
         bodies: tuple[Body, ...],
         params: Params,
         like: Tensor,
+        pressure: Krylov | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self.grid, self.sides, self.scheme, self.params, self.like = grid, sides, scheme, params, like
         self.local = equation.local(values)
         self.start = params.get("t0", 0.0)
         self.faces = Faces(grid, sides, known_values(grid, sides, self.start, params, like))
+        self._check_inflow()
         self.force = _force(equation, grid, values, params, like)
-        self.pressure = Separable(pressure_lines(grid, sides), (0.0, 1.0), like.dtype, like.device)
+        self.pressure: Callable[[Tensor], Tensor] = (
+            Separable(pressure_lines(grid, sides), (0.0, 1.0), like.dtype, like.device)
+            if pressure is None
+            else Poisson(self.faces, pressure, observe)
+        )
         self.obstacles = self._obstacles(bodies) if bodies else None
+
+    def _check_inflow(self) -> None:
+        """Raise ValueError if more enters through the sides than leaves, and none is an outflow."""
+        sides = [(axis, end) for axis, pair in enumerate(self.sides) for end, side in enumerate(pair) if isinstance(side, Inflow)]
+        if not sides or any(isinstance(high, Outflow) for _, high in self.sides):
+            return
+        through = [(1 - 2 * end) * self.faces.known[axis, end][axis].detach().double() / self.grid.spacing[axis] for axis, end in sides]
+        net, gross = (sum(v.flatten(1).sum(1) for v in parts) for parts in (through, [v.abs() for v in through]))
+        assert isinstance(net, Tensor) and isinstance(gross, Tensor)
+        if not is_functorch_wrapped_tensor(net) and bool((net.abs() > 1e-5 * gross).any()):
+            share = float((net / gross).abs().amax())
+            raise ValueError(
+                f"boundaries: {100 * share:.3g} % of what goes through the sides enters and does not leave, and no side is an Outflow; "
+                "balance the inflows or open a side"
+            )
 
     def _obstacles(self, bodies: tuple[Body, ...]) -> Obstacles:
         still = self.faces.homogeneous()
@@ -86,7 +112,7 @@ class Momentum:
         out = advection(u, faces, self.scheme) if carried else [torch.zeros_like(v) for v in u]
         if carried and not is_number(c.transport, 1.0):
             out = [times(c.transport, a) for a in out]
-        if spread:
+        if spread and not (is_number(c.viscosity, 0.0) and is_number(c.stiffness, 0.0)):
             out = [a + s for a, s in zip(out, self.spread(u, faces))]
         if not is_number(c.damping, 0.0):
             out = [a + times(c.damping, v) for a, v in zip(out, u)]
@@ -179,7 +205,7 @@ class Momentum:
         return p - self.pressure(still.divergence(f)), f, force
 
 
-def projected(u: Components, faces: Faces, pressure: Separable) -> tuple[list[Tensor], Tensor]:
+def projected(u: Components, faces: Faces, pressure: Callable[[Tensor], Tensor]) -> tuple[list[Tensor], Tensor]:
     """u - grad phi with lap phi = div u, and phi [m^2/s]."""
     phi = pressure(faces.divergence(u))
     return [own - slope for own, slope in zip(u, faces.gradient(phi))], phi

@@ -118,16 +118,16 @@ def _check_wall(side: Side, axis: int, ndim: int) -> None:
         )
 
 
+def points_of(grid: Grid, d: int | None) -> tuple[Tensor, ...]:
+    """Where component d is known, on the upper faces along d, or the cells' centres for None [m]: coordinates that broadcast to the grid, float64."""
+    axes = [(torch.arange(n, dtype=torch.float64) + (1.0 if a == d else 0.5)) * h for a, (n, h) in enumerate(zip(grid.shape, grid.spacing))]
+    return tuple(x.reshape([-1 if b == a else 1 for b in range(grid.ndim)]) for a, x in enumerate(axes))
+
+
 def plane(grid: Grid, axis: int, end: int, d: int) -> tuple[Tensor, ...]:
     """Where component d is known on the side at `end` (0 low, 1 high) of `axis` [m]: coordinates that broadcast to the plane, float64."""
-    points = []
-    for a, (n, h, length) in enumerate(zip(grid.shape, grid.spacing, grid.lengths)):
-        if a == axis:
-            x = torch.tensor([length * end], dtype=torch.float64)
-        else:
-            x = (torch.arange(n, dtype=torch.float64) + (1.0 if a == d else 0.5)) * h
-        points.append(x.reshape([-1 if b == a else 1 for b in range(grid.ndim)]))
-    return tuple(points)
+    side = torch.full([1] * grid.ndim, grid.lengths[axis] * end, dtype=torch.float64)
+    return tuple(side if a == axis else x for a, x in enumerate(points_of(grid, d)))
 
 
 def evaluate(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params: Params, like: Tensor) -> Tensor:

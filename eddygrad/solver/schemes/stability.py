@@ -1,0 +1,46 @@
+"""How long explicit steps of a flow may be: limits of the schemes, and a warning where a flow is beyond them."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.staggered.advection import Advection
+
+# By the order of `tableau.LOW_STORAGE`: where the amplification of the waves exp(i k x) reaches one. Transport: the greatest sum of Courant numbers
+# over the axes at which the linear scheme is stable. Euler and Heun need diffusion besides with central transport, Euler with upwind3 as well; their
+# figures are what none of them survives. The limited scheme goes by upwind1.
+COURANT: dict[int, dict[Advection, float]] = {
+    1: {"central": 1.0, "upwind1": 1.0, "upwind3": 1.0, "van-leer": 1.0},
+    2: {"central": 1.0, "upwind1": 1.0, "upwind3": 0.87, "van-leer": 1.0},
+    3: {"central": 1.73, "upwind1": 1.25, "upwind3": 1.62, "van-leer": 1.25},
+    4: {"central": 3.34, "upwind1": 2.22, "upwind3": 2.12, "van-leer": 2.22},
+}
+# The greatest nu h sum_d 4 / h_d^2.
+DIFFUSION = {1: 2.0, 2: 2.0, 3: 2.51, 4: 4.65}
+
+
+def warn_of_diffusion(name: str, viscosity: Tensor | float, h: float, grid: Grid, limit: float) -> None:
+    """Warn where nu h sum_d 4 / h_d^2 is above `limit`."""
+    nu = float(viscosity.detach().amax()) if isinstance(viscosity, Tensor) else viscosity
+    number = nu * h * sum(4 / s**2 for s in grid.spacing)
+    if number > limit:
+        warnings.warn(
+            f"{name}: explicit diffusion is unstable, viscosity x substep x (4/dx^2 + ..) = {number:.3g}, expected at most {limit:g}; "
+            f"take substeps x {int(number / limit) + 1} or diffusion='implicit'",
+            stacklevel=3,
+        )
+
+
+def warn_of_courant(name: str, u: Tensor, h: float, grid: Grid, limit: float) -> None:
+    """Warn where the greatest speeds of u (.., D, *grid) travel h sum_d |u_d| / h_d > `limit` cells in a substep."""
+    fastest = u.detach().abs().amax([d for d in range(u.ndim) if d != u.ndim - grid.ndim - 1])[: grid.ndim]
+    number = h * float((fastest.double() * torch.tensor([1 / s for s in grid.spacing], dtype=torch.float64, device=u.device)).sum())
+    if number > limit:
+        warnings.warn(
+            f"{name}: the Courant number of the first state is {number:.3g}, stable up to {limit:g}; take substeps x {int(number / limit) + 1}",
+            stacklevel=4,
+        )
