@@ -19,6 +19,7 @@ from eddygrad.solver.rollout import BatchAt, Window
 from eddygrad.training.checkpoint import MetricsLog, digest, load_state, save_state, save_weights
 from eddygrad.training.gradients import gradients
 from eddygrad.training.guard import Guard
+from eddygrad.training.refinement import Refinement, refine_pressure
 from eddygrad.training.schedule import Constant, Plateau, Schedule, set_rates
 from eddygrad.training.stack import SeedStack
 from eddygrad.training.weighting import Uniform
@@ -42,6 +43,7 @@ class Training:
         restarts:      updates before which the optimiser begins anew, the weights kept (curriculum).
         guard:         clipping, outlier skipping, freezing per seed.
         validate:      stepper -> error per seed (S,), asked every `validate_every` updates and at the end.
+        refinement:    of an iterative solver, told of the median of every validation; `refine` (module, iterations) sets what it decides.
         log_every:     updates between lines of metrics.jsonl.
         checkpoint_every: updates between checkpoints (a folder given).
     """
@@ -55,6 +57,8 @@ class Training:
     weighting: Callable[..., Mapping[str, float | Tensor]] = field(default_factory=Uniform)
     guard: Guard = field(default_factory=Guard)
     validate: Callable[[nn.Module], Tensor] | None = None
+    refinement: Refinement | None = None
+    refine: Callable[[Any, int], None] = refine_pressure
     validate_every: int = 1000
     log_every: int = 100
     checkpoint_every: int = 1000
@@ -64,6 +68,8 @@ class Training:
             raise ValueError(f"fit: steps, lr and the intervals must be positive, got steps={self.steps}, lr={self.lr}")
         if isinstance(self.schedule, Plateau) and self.validate is None:
             raise ValueError("fit: the plateau schedule watches a validation error; pass validate=, or another schedule")
+        if self.refinement is not None and self.validate is None:
+            raise ValueError("fit: refinement watches a validation error; pass validate=, or a solver of fixed iterations")
 
     def horizon_at(self, step: int) -> int:
         return self.horizon(step) if callable(self.horizon) else self.horizon
@@ -93,6 +99,8 @@ class Loop:
         # Whoever counts or watches starts anew: a plan serves many runs.
         if isinstance(training.schedule, Plateau):
             training = replace(training, schedule=replace(training.schedule, state={}))
+        if training.refinement is not None:
+            training = replace(training, refinement=replace(training.refinement))
         self.module, self.objective, self.batch_at, self.training = module, objective, batch_at, training
         self.seeds: tuple[int, ...] | None = getattr(module, "seeds", None)
         self.stack = SeedStack(module, None if self.seeds is None else len(self.seeds))
@@ -104,6 +112,7 @@ class Loop:
             "initial weights": digest(self.stack.buffer),
         }
         self.step, self.seconds, self.curve = 0, 0.0, []  # type: int, float, list[dict[str, Any]]
+        self._refine()
 
     @property
     def over(self) -> bool:
@@ -156,7 +165,13 @@ class Loop:
         errors = self.training.validate(self.module).reshape(-1)
         if isinstance(self.training.schedule, Plateau):
             self.training.schedule.observe(errors)
+        if self.training.refinement is not None and self.training.refinement.observe(statistics.median(errors.tolist())):
+            self._refine()
         return errors.tolist()
+
+    def _refine(self) -> None:
+        if self.training.refinement is not None:
+            self.training.refine(self.module, self.training.refinement.iterations)
 
     def state(self) -> dict[str, Any]:
         plan, guard = self.training, self.guard
@@ -168,6 +183,7 @@ class Loop:
             "start": self.start,
             "optimizer": self.optimizer.state_dict(),
             "plateau": plan.schedule.state if isinstance(plan.schedule, Plateau) else {},
+            "refinement": {} if plan.refinement is None else plan.refinement.state_dict(),
             "guard": {name: getattr(guard, name) for name in ("skipped", "clipped", "frozen_at", "average", "seen")},
         }
 
@@ -185,6 +201,9 @@ class Loop:
         self.step, self.seconds, self.curve = state["step"], state["seconds"], json.loads(state["curve"])
         if isinstance(self.training.schedule, Plateau):
             self.training.schedule.state = state["plateau"]
+        if self.training.refinement is not None:
+            self.training.refinement.load_state_dict(state["refinement"])
+            self._refine()
         for name, value in state["guard"].items():
             setattr(self.guard, name, value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -67,3 +67,14 @@ class Refinement:
             raise ValueError(f"refinement: expected a state of {sorted(self.state_dict())}, got {sorted(state)}")
         self.iterations, self.over = int(state["iterations"]), bool(state["over"])
         self.checkpoint, self.averages = float(state["checkpoint"]), [float(m) for m in state["averages"]]
+
+
+def refine_pressure(stepper: Any, iterations: int) -> None:
+    """Let the solver that a stepper corrects make so many iterations for its pressure.
+
+    Raises: ValueError for a solver whose pressure is not iterated.
+    """
+    solver: Any = getattr(stepper, "solver", None)
+    if getattr(solver, "pressure", None) is None:
+        raise ValueError(f"refinement: expected a solver with pressure=Krylov(..), got {solver!r}; a direct solve has nothing to refine")
+    stepper.solver = replace(solver, pressure=replace(solver.pressure, iterations=iterations))

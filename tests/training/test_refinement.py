@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
+from eddygrad.solver.grid import Grid
 from eddygrad.solver.krylov import Krylov
-from eddygrad.training.refinement import Refinement
+from eddygrad.solver.schemes.projection import Projection
+from eddygrad.training.loop import Loop, Training, fit
+from eddygrad.training.refinement import Refinement, refine_pressure
 
 
 def told(refinement: Refinement, errors: list[float]) -> list[int]:
@@ -113,3 +118,55 @@ def test_the_solver_makes_the_iterations_that_were_decided() -> None:
 def test_bad_settings_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="refinement: "):
         Refinement(**wrong)
+
+
+class Learner(torch.nn.Module):
+    """A parameter beside a solver whose pressure is iterated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
+        self.solver: Any = Projection(NavierStokesVelocity(), Grid((8, 8)), dt=0.1, pressure=Krylov("cg", iterations=7))
+
+
+def trained(learner: Learner, folder: Path, steps: int) -> list[int]:
+    """Iterations seen by every update; the validation error never changes."""
+    seen: list[int] = []
+
+    def objective(window: Any) -> dict[str, torch.Tensor]:
+        seen.append(learner.solver.pressure.iterations)
+        return {"data": learner.weight.square().sum()}
+
+    refinement = Refinement(iterations=2, step=3, window=2)
+    plan = Training(steps, validate=lambda module: torch.ones(1), validate_every=1, checkpoint_every=1, refinement=refinement)
+    fit(learner, objective, lambda step, horizon: None, plan, folder)  # type: ignore[arg-type, return-value]
+    return seen
+
+
+def test_a_training_refines_its_solver_and_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    whole = trained(Learner(), tmp_path / "whole", 6)
+    assert whole == [2, 2, 5, 5, 5, 5]  # two equal errors are a plateau; the next one shows no gain, and refining is over
+    first = Learner()
+    parts = trained(first, tmp_path / "parts", 3)
+    assert parts == whole[:3]
+    with pytest.raises(ValueError, match="nothing to refine"):
+        refine_pressure(torch.nn.Linear(1, 1), 3)
+
+
+def test_a_resumed_training_keeps_its_iterations(tmp_path: Path) -> None:
+    plan = {"validate": lambda module: torch.ones(1), "refinement": Refinement(iterations=2, step=3, window=2)}
+    loops = []
+    for _ in range(2):
+        learner = Learner()
+        loops.append((learner, Loop(learner, lambda w, m=learner: {"data": m.weight.square().sum()}, lambda *_: None, Training(9, **plan))))  # type: ignore[arg-type, return-value, misc]
+    (_, one), (learner, other) = loops
+    for _ in range(3):
+        one.validate()
+    other.load(one.state())
+    assert learner.solver.pressure.iterations == 5
+    assert other.training.refinement is not None and other.training.refinement.over == one.training.refinement.over  # type: ignore[union-attr]
+
+
+def test_refinement_needs_a_validation_error() -> None:
+    with pytest.raises(ValueError, match="refinement watches a validation error"):
+        Training(3, refinement=Refinement())
