@@ -2,7 +2,7 @@
 
 from eddygrad.correctors.compose import Corrected, correct, predict, transition
 from eddygrad.correctors.encoder_decoder import EncoderDecoder
-from eddygrad.correctors.features import Features, domain_size
+from eddygrad.correctors.features import Features, Geometry, domain_size
 from eddygrad.correctors.resnet import ResNet
 
-__all__ = ["Corrected", "EncoderDecoder", "Features", "ResNet", "correct", "domain_size", "predict", "transition"]
+__all__ = ["Corrected", "EncoderDecoder", "Features", "Geometry", "ResNet", "correct", "domain_size", "predict", "transition"]

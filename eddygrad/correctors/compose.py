@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eddygrad.correctors.features import Features
 from eddygrad.solver.schemes.etdrk import ETDRK
-from eddygrad.solver.step import Observer, Params, Step, Stepper
+from eddygrad.solver.step import Domain, Observer, Params, Step, Stepper, free_values
 
 Mode = Literal["parallel", "sequential", "no-bypass"]
 Base = Literal["none", "state", "solver"]
@@ -24,6 +24,9 @@ class Corrected(nn.Module):
 
         s = solver(u);   u+ = base + scale * network(features(seen, params)),   base in {none, u, s},  seen in {u, s}
         List et al. 2024; the table of tasks stands in docs/papers.md
+    Where sides or bodies fix values of the state, m is the mask of the free ones (`Domain`), and the others are not learned:
+
+        u+ = base + m * scale * network(..),   base = (1 - m) * (s, or u without a solver) for "none"
     `state_dict` is what was learned. Made by `correct`, `predict` and `transition`.
 
     Args:
@@ -37,8 +40,11 @@ class Corrected(nn.Module):
         features: what is shown beside the state.
         cut:      "solver" back-propagates through the network only, "network" through the solver only, None through both. Where the network
                   sees the solver's result (sequential, no bypass), "solver" would leave nothing between steps, which is NOG, and is refused.
-    Raises: ValueError where the solver that a base or view needs is missing, or cut="solver" would be NOG under another name.
+        domain:   knows which values are fixed; None asks the solver, and without one, or of a solver that does not say, all are free.
+    Raises: ValueError where the solver that a base or view needs is missing, cut="solver" would be NOG under another name, or a domain has no `free`.
     """
+
+    domain: Domain | None
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class Corrected(nn.Module):
         channels: Sequence[int] | None = None,
         features: Features | None = None,
         cut: Cuts = None,
+        domain: Domain | None = None,
     ) -> None:
         super().__init__()
         if solver is None and "solver" in (base, sees):
@@ -66,7 +73,10 @@ class Corrected(nn.Module):
             )
         if not dt > 0:
             raise ValueError(f"Corrected: dt must be positive, got {dt}")
+        if domain is not None and not isinstance(domain, Domain):
+            raise ValueError(f"Corrected: the domain must say which values are free (.free(params, like)), got {type(domain).__name__}")
         self.network, self.solver = network, solver
+        object.__setattr__(self, "domain", domain)  # only asked: a module of its own would lend us its weights
         self.base: Base = base
         self.sees: Sees = sees
         self.cut: Cuts = cut
@@ -97,20 +107,34 @@ class Corrected(nn.Module):
             channels=self.channels,
             features=self.features,
             cut=self.cut,
+            domain=self.domain,
         )
+
+    def free(self, params: Params, like: Tensor) -> Tensor | None:
+        """Which values of a state are free (`Domain`), (1, C, *grid); None where nothing is fixed."""
+        return free_values(self.solver if self.domain is None else self.domain, params, like)
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
         solve = None if self.solver is None else self.solver.at(params, like, observe)
         ndim = like.ndim - 2
         written = None if self.channels is None else torch.tensor(self.channels, device=like.device)
+        free = self.free(params, like)
+        learnable = free if free is None or written is None else free[:, written]
 
         def step(u: Tensor, k: int = 0) -> Tensor:
             s = u if solve is None else solve(u.detach() if self.cut == "solver" else u, k)
             seen = s if self.sees == "solver" else u
             learned = self.scale * self.network(self.features(seen.detach() if self.cut == "network" else seen, params, ndim))
-            if self.base == "none" and written is None:
+            if learnable is not None:
+                learned = learnable * learned
+            if self.base != "none":
+                base = s if self.base == "solver" else u
+            elif free is not None:
+                base = (1 - free) * s
+            elif written is None:
                 return learned
-            base = torch.zeros_like(u) if self.base == "none" else s if self.base == "solver" else u
+            else:
+                base = torch.zeros_like(u)
             return base + learned if written is None else _add_channels(base, learned, written, ndim)
 
         return step
@@ -124,7 +148,8 @@ class Corrected(nn.Module):
             f"dt={self.dt}",
             f"features={self.features}",
         ]
-        return ", ".join(parts + [f"channels={self.channels}"] * (self.channels is not None) + [f"cut={self.cut}"] * (self.cut is not None))
+        parts += [f"channels={self.channels}"] * (self.channels is not None) + [f"cut={self.cut}"] * (self.cut is not None)
+        return ", ".join(parts + [f"domain={self.domain}"] * (self.domain is not None))
 
     def __repr__(self) -> str:
         return f"Corrected({self.network!r}, {self.extra_repr()})"
@@ -144,6 +169,7 @@ def correct(
     features: Features | None = None,
     channels: Sequence[int] | None = None,
     cut: Cuts = None,
+    domain: Domain | None = None,
 ) -> Corrected:
     """A solver with a learned correction.
 
@@ -168,14 +194,22 @@ def correct(
         channels=channels,
         features=features,
         cut=cut,
+        domain=domain,
     )
 
 
 def predict(
-    network: nn.Module, dt: float, *, residual: bool = False, features: Features | None = None, channels: Sequence[int] | None = None
+    network: nn.Module,
+    dt: float,
+    *,
+    residual: bool = False,
+    features: Features | None = None,
+    channels: Sequence[int] | None = None,
+    domain: Domain | None = None,
 ) -> Corrected:
-    """A network in place of the solver: u+ = f(u), or u+ = u + f(u) where `residual`."""
-    return Corrected(network, None, base="state" if residual else "none", sees="state", scale=1.0, dt=dt, features=features, channels=channels)
+    """A network in place of the solver: u+ = f(u), or u+ = u + f(u) where `residual`; values that a `domain`, such as a solver, fixes stay u."""
+    base: Base = "state" if residual else "none"
+    return Corrected(network, None, base=base, sees="state", scale=1.0, dt=dt, features=features, channels=channels, domain=domain)
 
 
 def transition(reference: ETDRK, network: nn.Module, fraction: float, *, features: Features | None = None) -> Corrected:

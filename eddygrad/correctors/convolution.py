@@ -1,4 +1,4 @@
-"""Circular convolutions for stacked seeds as batched matrix products: layers and residual blocks of any dimension, the residual network on a line."""
+"""Convolutions of stacked seeds as batched matrix products: layers and residual blocks of any dimension, the residual network on a line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import product
 from operator import mul
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -89,23 +89,46 @@ def _closes_block(layer: int, last: int) -> bool:
     return 0 < layer < last and layer % 2 == 0
 
 
-def windows(x: Tensor, kernel: int, batch: int) -> list[Tensor]:
-    """What the taps of a circular stencil meet: (S, C, *grid) -> for each tap of the axes but the last (S, C k, points), views of one array.
+class Rows(NamedTuple):
+    """The batch is innermost in the last grid axis; beyond the ends of the axes in `zeros` stand zeros, beyond those of others the period."""
+
+    batch: int
+    zeros: tuple[int, ...] = ()
+
+
+def windows(x: Tensor, kernel: int, rows: Rows | int) -> list[Tensor]:
+    """What the taps of a stencil meet: (S, C, *grid) -> for each tap of the axes but the last (S, C k, points), views of one array.
 
         window_j[(c, l), i] = x[c, i + (j, l) - k // 2],  l along the last axis, where the batch is innermost
     Along the other axes a shift is an offset in memory, so that 3 x 3 points cost three copies of x, not nine. In 3-D the points take in the margins
     between planes (`_spaced`, `_cropped`).
+
+    Args: rows: or the batch alone, where every axis is periodic.
     """
     if kernel == 1:
         return [x.flatten(2)]
     *outer, last = x.shape[2:]
     margin = kernel // 2
-    padded = F.pad(x, [margin * batch] * 2 + [margin] * (2 * len(outer)), mode="circular")
+    batch, zeros = (rows, ()) if isinstance(rows, int) else rows
+    margins = [margin] * len(outer) + [margin * batch]
+    padded = F.pad(x, [m for m in reversed(margins) for _ in range(2)], mode="circular") if not zeros else _bounded(x, margins, zeros)
     seed, channel, *steps = padded.stride()
     shifted = padded.as_strided((*x.shape[:2], kernel, *padded.shape[2:-1], last), (seed, channel, batch, *steps)).contiguous()
     strides = shifted.stride()[3:-1]
     columns, points = shifted.view(x.shape[0], x.shape[1] * kernel, -1), last + sum((n - 1) * step for n, step in zip(outer, strides))
     return [columns.narrow(2, sum(map(mul, tap, strides)), points) for tap in product(range(kernel), repeat=len(outer))]
+
+
+def _bounded(x: Tensor, margins: Sequence[int], zeros: Sequence[int]) -> Tensor:
+    """x with margins, zeros along some axes and the period along the others."""
+    padded = F.pad(x, [m for m in reversed(margins) for _ in range(2)])
+    for axis, (margin, n) in enumerate(zip(margins, x.shape[2:])):
+        if axis not in zeros:
+            if margin > n:
+                raise ValueError("convolution: a kernel reaches around a periodic axis more than once; take a smaller one")
+            padded.narrow(axis + 2, 0, margin).copy_(padded.narrow(axis + 2, n, margin))
+            padded.narrow(axis + 2, n + margin, margin).copy_(padded.narrow(axis + 2, margin, margin))
+    return padded
 
 
 def _spaced(x: Tensor, kernel: int, points: int) -> Tensor:
@@ -138,9 +161,9 @@ def _products(total: Tensor | None, w: Tensor, columns: Sequence[Tensor], grid: 
     return y.contiguous() if dense or total is None else total.view(y.shape).add_(y)
 
 
-def _convolved(x: Tensor, batch: int, w: Tensor, total: Tensor) -> Tensor:
+def _convolved(x: Tensor, rows: Rows | int, w: Tensor, total: Tensor) -> Tensor:
     """total + w * x; `total`, (S, out, *grid), is overwritten."""
-    return _products(total, w, windows(x, w.shape[-1], batch), x.shape[2:])
+    return _products(total, w, windows(x, w.shape[-1], rows), x.shape[2:])
 
 
 def _filled(b: Tensor, x: Tensor) -> Tensor:
@@ -153,7 +176,7 @@ def _columnwise(b: Tensor, x: Tensor) -> Tensor:
 
 
 def _pulled_back(
-    grad: Tensor, x: Tensor, batch: int, w: Tensor, wanted: bool = True, total: Tensor | None = None
+    grad: Tensor, x: Tensor, rows: Rows | int, w: Tensor, wanted: bool = True, total: Tensor | None = None
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """Gradients of y = w * x + b with respect to x, w and b from that of y; the first is added to `total` (overwritten), or None unless `wanted`.
 
@@ -161,11 +184,11 @@ def _pulled_back(
     Both are products with the windows of dy, so that x is not unfolded again.
     """
     (seeds, out, cin, *kernel), axes = w.shape, tuple(range(3, w.ndim))
-    columns = windows(grad, kernel[0], batch)
-    rows = _spaced(x, kernel[0], columns[0].shape[2])
+    columns = windows(grad, kernel[0], rows)
+    spaced = _spaced(x, kernel[0], columns[0].shape[2])
     products = x.new_empty((len(columns), seeds, cin, out * kernel[0]))
     for matrix, column in zip(products, columns):
-        torch.bmm(rows, column.transpose(1, 2), out=matrix)
+        torch.bmm(spaced, column.transpose(1, 2), out=matrix)
     n = len(kernel)
     dw = products.view(*kernel[1:], seeds, cin, out, kernel[0]).permute(n - 1, n + 1, n, *range(n - 1), n + 2).flip(axes).contiguous()
     dx = _products(total, w.flip(axes).transpose(1, 2), columns, x.shape[2:]) if wanted else None
@@ -173,19 +196,19 @@ def _pulled_back(
 
 
 class Convolution(torch.autograd.Function):
-    """y = w * x + b, circular, with its hand-written adjoint: (S, C, *grid) -> (S, out, *grid), the batch innermost in the last grid axis."""
+    """y = w * x + b with its hand-written adjoint: (S, C, *grid) -> (S, out, *grid), the batch innermost in the last grid axis."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, batch: int, w: Tensor, b: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, rows: Rows | int, w: Tensor, b: Tensor) -> Tensor:
         ctx.save_for_backward(x, w)
-        ctx.batch = batch
-        return _convolved(x, batch, w, _filled(b, x))
+        ctx.rows = rows
+        return _convolved(x, rows, w, _filled(b, x))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
-        dx, *own = _pulled_back(grad.contiguous(), x, ctx.batch, w, ctx.needs_input_grad[0])
+        dx, *own = _pulled_back(grad.contiguous(), x, ctx.rows, w, ctx.needs_input_grad[0])
         return dx, None, *own
 
 
@@ -197,29 +220,29 @@ class ResidualBlock(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, batch: int, slope: float, *params: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, rows: Rows | int, slope: float, *params: Tensor) -> Tensor:
         (one, two, *third), (b_1, b_2, *b_3) = params[::2], params[1::2]
-        h = F.leaky_relu_(_convolved(x, batch, one, _filled(b_1, x)), slope)
-        skip = _convolved(x, batch, third[0], _filled(b_2 + b_3[0], x)) if third else x + _columnwise(b_2, x)
-        y = F.leaky_relu_(_convolved(h, batch, two, skip), slope)
+        h = F.leaky_relu_(_convolved(x, rows, one, _filled(b_1, x)), slope)
+        skip = _convolved(x, rows, third[0], _filled(b_2 + b_3[0], x)) if third else x + _columnwise(b_2, x)
+        y = F.leaky_relu_(_convolved(h, rows, two, skip), slope)
         ctx.save_for_backward(x, h, y, one, two, *third)
-        ctx.batch, ctx.slope = batch, slope
+        ctx.rows, ctx.slope = rows, slope
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, h, y, one, two, *third = ctx.saved_tensors
-        batch, wanted = ctx.batch, ctx.needs_input_grad[0]
+        rows, wanted = ctx.rows, ctx.needs_input_grad[0]
         grad = _leaky_relu_backward(grad.contiguous(), y, ctx.slope, True)
-        dh, dw_2, db_2 = _pulled_back(grad, h, batch, two)
-        dx, *skipped = _pulled_back(grad, x, batch, third[0], wanted) if third else (grad,)
-        dx, dw_1, db_1 = _pulled_back(_leaky_relu_backward(dh, h, ctx.slope, True), x, batch, one, wanted, dx)
+        dh, dw_2, db_2 = _pulled_back(grad, h, rows, two)
+        dx, *skipped = _pulled_back(grad, x, rows, third[0], wanted) if third else (grad,)
+        dx, dw_1, db_1 = _pulled_back(_leaky_relu_backward(dh, h, ctx.slope, True), x, rows, one, wanted, dx)
         return dx, None, None, dw_1, db_1, dw_2, db_2, *skipped
 
 
 class StackedConv(nn.Module):
-    """Circular convolution with an odd kernel in 1, 2 or 3 dimensions for S networks at once.
+    """Convolution with an odd kernel in 1, 2 or 3 dimensions for S networks at once.
 
     Weights (S, out, in, k[, k[, k]]) and biases (S, out) in torch's order; entry s starts as torch's own layer would: uniform within 1/sqrt(fan in).
     """
@@ -238,6 +261,6 @@ class StackedConv(nn.Module):
             drawn = torch.rand(p.shape[1:], generator=generator, dtype=torch.float64)
             p[index] = ((2 * drawn - 1) * bound).to(p)
 
-    def forward(self, x: Tensor, batch: int = 1) -> Tensor:
+    def forward(self, x: Tensor, rows: Rows | int = 1) -> Tensor:
         """w * x + b, (S, C, *grid) -> (S, out, *grid), the batch innermost in the last grid axis."""
-        return Convolution.apply(x, batch, self.weight, self.bias)
+        return Convolution.apply(x, rows, self.weight, self.bias)

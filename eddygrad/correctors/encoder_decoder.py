@@ -21,7 +21,7 @@ _USUAL = (4, 2, 2)  # cin, cout, ndim of the paper's Kolmogorov flow: [u, v, p, 
 
 
 class EncoderDecoder(SeededNetwork):
-    """Channels widen and narrow at full resolution, stage by stage, each a residual block whose skip is a 1-point convolution; circular padding.
+    """Channels widen and narrow at full resolution, stage by stage, each a residual block whose skip is a 1-point convolution.
 
         x_{i+1} = act(conv_k(act(conv_k x_i)) + conv_1 x_i),  i = 1 .. stages;   out = conv_k x;   act = LeakyReLU(.01)
         List et al. 2024, Kolmogorov networks; bias everywhere
@@ -40,8 +40,9 @@ class EncoderDecoder(SeededNetwork):
                    by hand, they are 4, 2 and 2: [u, v, p, .001 Re] in, the correction of [u, v] out.
         seeds:     an int for one network, a sequence for a stack; entry s depends on its own seed only.
         kernels:   odd number of points per axis of conv_k, one for all or one for each stage and the last layer.
+        padding:   "circular", or "zeros" for axes that are not periodic; for all axes or one for each.
     Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack of S > 1 given one batch answers (S, B, out, *grid).
-    Raises: ValueError for a size out of range or unknown, an even kernel, or an input of other channels.
+    Raises: ValueError for a size out of range or unknown, an even kernel, an unknown padding, or an input of other channels.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class EncoderDecoder(SeededNetwork):
         seeds: int | Sequence[int] = 0,
         *,
         kernels: int | Sequence[int] = 3,
+        padding: str | Sequence[str] = "circular",
     ) -> None:
-        super().__init__((cin, cout, ndim), _USUAL, seeds)
+        super().__init__((cin, cout, ndim), _USUAL, seeds, padding)
         if isinstance(widths, str) and widths not in SIZES:
             raise ValueError(f"EncoderDecoder: a size is one of {', '.join(SIZES)}, got {widths!r}; other sizes are given by their widths")
         self.widths = SIZES[widths] if isinstance(widths, str) else tuple(widths)
@@ -72,7 +74,7 @@ class EncoderDecoder(SeededNetwork):
         self.reset()
 
     def _like(self, sizes: Sizes, seeds: int | Sequence[int]) -> Self:
-        return type(self)(self.widths, *sizes, seeds, kernels=self.kernels)
+        return type(self)(self.widths, *sizes, seeds, kernels=self.kernels, padding=self.padding)
 
     @property
     def _shape(self) -> str:
@@ -80,9 +82,10 @@ class EncoderDecoder(SeededNetwork):
 
     def _through(self, x: Tensor, batch: int, *params: Tensor) -> Tensor:
         *stages, w, b = params
+        rows = self._rows(batch)
         for first in range(0, len(stages), 6):
-            x = ResidualBlock.apply(x, batch, _SLOPE, *stages[first : first + 6])
-        return Convolution.apply(x, batch, w, b)
+            x = ResidualBlock.apply(x, rows, _SLOPE, *stages[first : first + 6])
+        return Convolution.apply(x, rows, w, b)
 
     def extra_repr(self) -> str:
         kernels = self.kernels[0] if len(set(self.kernels)) == 1 else self.kernels

@@ -27,7 +27,7 @@ class Features:
 
     Args: parameters:  name -> scale of the value, e.g. {"length": 1 / (16 pi)} shows a Kuramoto-Sivashinsky network D/8 (List et al. 2024).
           reciprocals: name -> scale of one over the value, e.g. {"viscosity": .001} shows .001 Re.
-          fields:      further channels, e.g. `Pressure(grid)`.
+          fields:      further channels, e.g. `Pressure(grid)`, `Geometry(solver)`.
           mean, std:   per state channel [u], or one number for all.
     """
 
@@ -73,3 +73,33 @@ class Pressure:
 
     def __call__(self, u: Tensor, params: Params) -> Tensor:
         return pressure(u, self.grid)
+
+
+class Fluid(Protocol):
+    """What knows where there is fluid: a staggered scheme, a user's own object."""
+
+    def fluid(self, params: Params, like: Tensor) -> Tensor:
+        """(1, 1, *grid) in the dtype and on the device of `like`: 1 at the centres of cells in the fluid, 0 inside a body."""
+        ...
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where there is fluid as a channel: 1, or 0 inside a body.
+
+    It is taken at the centres of cells: one channel shows every component the same body, and mirrored flows mirrored ones, while the faces of a
+    component lie half a cell to one side. Sides are not shown; networks padded by zeros see where the box ends.
+
+    Args:   domain: the solver, or what else has `fluid(params, like)`.
+    Raises: ValueError for a domain without it.
+    """
+
+    domain: Fluid
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.domain, "fluid"):
+            raise ValueError(f"Geometry: the domain must say where there is fluid (.fluid(params, like)), got {type(self.domain).__name__}")
+
+    def __call__(self, u: Tensor, params: Params) -> Tensor:
+        fluid = self.domain.fluid(params, u)
+        return fluid.expand(*u.shape[: 1 - fluid.ndim], 1, *fluid.shape[2:])

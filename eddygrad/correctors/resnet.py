@@ -15,7 +15,7 @@ _USUAL = (2, 1, 1)  # cin, cout, ndim of the paper's Kuramoto-Sivashinsky networ
 
 
 class ResNet(SeededNetwork):
-    """Residual CNN with circular padding.
+    """Residual CNN.
 
         lift: conv3 in -> c;   `depth` blocks [conv3, LeakyReLU(.01), conv3, + skip, LeakyReLU(.01)];   drop: conv3 c -> out
         List et al. 2024, Kuramoto-Sivashinsky networks; bias everywhere, nothing after the lift
@@ -26,14 +26,23 @@ class ResNet(SeededNetwork):
         cin, cout:    input and output channels; ndim: 1, 2 or 3. Those left out are sized by `fit` from its data and features; until then, and
                       by hand, they are 2, 1 and 1 as for KS: the state and the constant channel D/8 in, the correction out.
         seeds:        an int for one network, a sequence for a stack; entry s depends on its own seed only.
+        padding:      "circular", or "zeros" for axes that are not periodic; for all axes or one for each.
     Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack of S > 1 given one batch answers (S, B, out, *grid).
-    Raises: ValueError for a size out of range or an input of other channels.
+    Raises: ValueError for a size out of range, an unknown padding, or an input of other channels.
     """
 
     def __init__(
-        self, width: int, depth: int, cin: int | None = None, cout: int | None = None, ndim: int | None = None, seeds: int | Sequence[int] = 0
+        self,
+        width: int,
+        depth: int,
+        cin: int | None = None,
+        cout: int | None = None,
+        ndim: int | None = None,
+        seeds: int | Sequence[int] = 0,
+        *,
+        padding: str | Sequence[str] = "circular",
     ) -> None:
-        super().__init__((cin, cout, ndim), _USUAL, seeds)
+        super().__init__((cin, cout, ndim), _USUAL, seeds, padding)
         if width < 1 or depth < 0:
             raise ValueError(f"ResNet: width >= 1 and depth >= 0 expected, got {width=}, {depth=}")
         self.width, self.depth = width, depth
@@ -42,22 +51,23 @@ class ResNet(SeededNetwork):
         self.reset()
 
     def _like(self, sizes: Sizes, seeds: int | Sequence[int]) -> Self:
-        return type(self)(self.width, self.depth, *sizes, seeds)
+        return type(self)(self.width, self.depth, *sizes, seeds, padding=self.padding)
 
     @property
     def _shape(self) -> str:
         return f"{self.width}, {self.depth}"
 
     def _through(self, x: Tensor, batch: int, *params: Tensor) -> Tensor:
-        return ResidualLine.apply(x, batch, _SLOPE, *params) if self.ndim == 1 else self._in_blocks(x, batch, *params)
+        return ResidualLine.apply(x, batch, _SLOPE, *params) if self.ndim == 1 and not self.zeros else self._in_blocks(x, batch, *params)
 
     def _in_blocks(self, x: Tensor, batch: int, *params: Tensor) -> Tensor:
         """In any dimension; on a line an independent way to what `ResidualLine` does."""
         w, b, *blocks, w_last, b_last = params
-        x = Convolution.apply(x, batch, w, b)
+        rows = self._rows(batch)
+        x = Convolution.apply(x, rows, w, b)
         for first in range(0, len(blocks), 4):
-            x = ResidualBlock.apply(x, batch, _SLOPE, *blocks[first : first + 4])
-        return Convolution.apply(x, batch, w_last, b_last)
+            x = ResidualBlock.apply(x, rows, _SLOPE, *blocks[first : first + 4])
+        return Convolution.apply(x, rows, w_last, b_last)
 
     def extra_repr(self) -> str:
         return f"width={self.width}, depth={self.depth}, {self._told()}"

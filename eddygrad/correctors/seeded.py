@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from eddygrad.correctors.convolution import StackedConv
+from eddygrad.correctors.convolution import Rows, StackedConv
 from eddygrad.solver.randomness import generator
 
 _CACHED_BYTES = 4 << 20  # 16 seeds of width 16 at batch 48 on a line: 45 ms an update in two parts, 64 ms in one
@@ -22,18 +22,26 @@ class SeededNetwork(nn.Module, ABC):
     Args:
         given: cin, cout and ndim, or None for those that `sized` may still choose; until then they are `usual`.
         seeds: an int for one network, a sequence for a stack; entry s depends on its own seed only.
+        padding: "circular" or "zeros", for all axes or one for each; one for each says how many axes there are, unless `ndim` does.
     Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack given one batch answers (S, B, out, *grid).
-    Raises: ValueError for a size out of range, no seeds, or an input of other channels.
+    Raises: ValueError for a size out of range, no seeds, an unknown padding, or an input of other channels.
     """
 
     layers: nn.ModuleList
 
-    def __init__(self, given: Sizes, usual: tuple[int, int, int], seeds: int | Sequence[int]) -> None:
+    def __init__(self, given: Sizes, usual: tuple[int, int, int], seeds: int | Sequence[int], padding: str | Sequence[str] = "circular") -> None:
         super().__init__()
+        self.padding = padding if isinstance(padding, str) else tuple(padding)
+        if given[2] is None and not isinstance(padding, str):
+            given = (*given[:2], len(padding))
         self._given = given
         self.cin, self.cout, self.ndim = (default if value is None else value for default, value in zip(usual, given))
         if self.cin < 1 or self.cout < 1 or self.ndim not in (1, 2, 3):
             raise ValueError(f"{self._name}: channels >= 1 and ndim 1..3 expected, got cin={self.cin}, cout={self.cout}, ndim={self.ndim}")
+        each = (self.padding,) * self.ndim if isinstance(self.padding, str) else self.padding
+        if len(each) != self.ndim or not set(each) <= {"circular", "zeros"}:
+            raise ValueError(f"{self._name}: padding is 'circular' or 'zeros', for all axes or one for each of {self.ndim}, got {padding!r}")
+        self.zeros = tuple(axis for axis, word in enumerate(each) if word == "zeros")
         self.stacked = not isinstance(seeds, int)
         self.seeds: tuple[int, ...] = (seeds,) if isinstance(seeds, int) else tuple(seeds)
         if not self.seeds:
@@ -118,6 +126,9 @@ class SeededNetwork(nn.Module, ABC):
         y = [self._through(part, batch, *own) for part, *own in parts]
         return (torch.cat(y) if len(y) > 1 else y[0]).unflatten(-1, (-1, batch)).movedim(-1, 1)
 
+    def _rows(self, batch: int) -> Rows | int:
+        return Rows(batch, self.zeros) if self.zeros else batch
+
     @property
     def _unfolded(self) -> int:
         """Rows of the largest unfolded stencil: channels times the taps of one axis."""
@@ -125,7 +136,8 @@ class SeededNetwork(nn.Module, ABC):
 
     def _told(self) -> str:
         seeds = self.seeds if len(self.seeds) <= 4 else f"{len(self.seeds)} of them"
-        return f"parameters={self.parameter_count()}, seeds={seeds}"
+        padding = f"padding={self.padding!r}, " if self.zeros else ""
+        return f"{padding}parameters={self.parameter_count()}, seeds={seeds}"
 
     def __repr__(self) -> str:
         return f"{self._name}({self.extra_repr()})"

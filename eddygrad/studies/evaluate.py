@@ -15,7 +15,7 @@ from torch import Tensor
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.solver.diagnostics import energy_spectrum
 from eddygrad.solver.rollout import trajectory
-from eddygrad.solver.step import Params, Step, Stepper
+from eddygrad.solver.step import Domain, Params, Step, Stepper, free_values
 from eddygrad.training import metrics
 
 LONG_HORIZON = 750  # frames after the first, the longest that evaluate looks at unless told otherwise; the paper's longest test
@@ -99,7 +99,14 @@ def _short(value: Any) -> Any:
 
 
 @torch.no_grad()
-def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper | None = None, long_horizon: int | None = None) -> Evaluation:
+def evaluate(
+    stepper: Stepper,
+    data: Dataset,
+    horizon: int,
+    reference: Stepper | None = None,
+    long_horizon: int | None = None,
+    domain: Domain | None = None,
+) -> Evaluation:
     """Roll `stepper` out from the first frame of every trajectory of `data` and compare.
 
     Over the first `horizon` frames (12 in the paper on a line, 250 on a plane): `rellinf`, e(t) and `mse`, the mean squared error of all channels,
@@ -110,8 +117,12 @@ def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper |
     reference; `spectrum_shape`, half the sum over modes of the difference of the shares of energy (0: same shape, 1: nothing in common); on a line
     `spectrum_error`; `divergence_time` where the reference stepper is given (1-D). What is not finite counts as 30, in `spectrum_shape` as 1.
 
+    Values that sides or bodies fix count nowhere: means are over the free ones, and spectra are of fields that are zero elsewhere. A spectrum is the
+    Fourier one on any box; what differs between sides that are not periodic stands in it as a jump.
+
     Args:
         long_horizon: frames after the first in the long window; None: all there are, at most 750. What comes later is not read.
+        domain:       knows which values are free, the same for every stepper that is compared; None asks the stepper, and if it does not say, all.
     Raises: ValueError if the data are shorter than horizon or long_horizon, or long_horizon is shorter than the horizon.
     """
     long = _long_horizon(horizon, long_horizon, data.frames)
@@ -124,16 +135,18 @@ def evaluate(stepper: Stepper, data: Dataset, horizon: int, reference: Stepper |
     inside = getattr(stepper, "stays_inside", False)
     whole = trajectory(step, start, long + 1, include_start=True, time_axis=1 if seeds is None else 2, inside=inside)
     whole = whole.unsqueeze(0) if seeds is None else whole
-    error = metrics.error_over_time(whole[:, :, : horizon + 1], truth[:, : horizon + 1], ndim)
-    squared = metrics.mse(whole[:, :, : horizon + 1], truth[:, : horizon + 1], ndim)
+    free = free_values(stepper if domain is None else domain, params, like)
+    counted, true = (whole, truth) if free is None else (whole * free, truth * free)
+    error = metrics.error_over_time(counted[:, :, : horizon + 1], true[:, : horizon + 1], ndim, free)
+    squared = metrics.mse(counted[:, :, : horizon + 1], true[:, : horizon + 1], ndim, free)
     scores = {
         "rellinf": error.mean(-1),
         "mse": squared,
-        **_final(whole[:, :, horizon], truth[:, horizon], data),
-        **_duration(whole, truth, data),
+        **_final(counted[:, :, horizon], true[:, horizon], data, free),
+        **_duration(counted, true, data, free),
     }
-    energy = torch.stack([energy_spectrum(u.double(), data.grid).energy for u in whole])
-    true_energy = energy_spectrum(truth.double(), data.grid).energy
+    energy = torch.stack([energy_spectrum(u.double(), data.grid).energy for u in counted])
+    true_energy = energy_spectrum(true.double(), data.grid).energy
     scores |= _attractor(energy, true_energy)
     if reference is not None:
         scores["divergence_time"] = _divergence_time(whole, reference, params, like) * data.dt
@@ -169,19 +182,19 @@ def _clipped(error: Tensor) -> Tensor:
     return torch.nan_to_num(error, nan=metrics.CLIPPED_ERROR, posinf=metrics.CLIPPED_ERROR).clamp(max=metrics.CLIPPED_ERROR)
 
 
-def _final(u: Tensor, truth: Tensor, data: Dataset) -> dict[str, Tensor]:
+def _final(u: Tensor, truth: Tensor, data: Dataset, free: Tensor | None) -> dict[str, Tensor]:
     """Errors of one frame: (S, samples) each. u: (S, samples, C, *grid). truth: (samples, C, *grid)."""
     ndim, u, truth = data.grid.ndim, u.unsqueeze(2), truth.unsqueeze(1)
-    errors = {"nrmse_final": metrics.nrmse(u, truth, ndim), "vrmse_final": metrics.vrmse(u, truth, ndim)}
+    errors = {"nrmse_final": metrics.nrmse(u, truth, ndim, free), "vrmse_final": metrics.vrmse(u, truth, ndim, free)}
     if ndim == 1:
         errors["h1_final"] = metrics.h1(u, truth, data.params.get("length", data.grid.lengths[0]))
         errors |= dict(zip(_BANDS, metrics.band_errors(u, truth).unbind(-1), strict=True))
     return {name: _clipped(value[..., 0]) for name, value in errors.items()}
 
 
-def _duration(whole: Tensor, truth: Tensor, data: Dataset) -> dict[str, Tensor]:
+def _duration(whole: Tensor, truth: Tensor, data: Dataset, free: Tensor | None) -> dict[str, Tensor]:
     """How long the prediction follows the reference, and on a line how its spectrum differs: (S, samples) each."""
-    rho = metrics.correlation(whole, truth, data.grid.ndim)
+    rho = metrics.correlation(whole, truth, data.grid.ndim, free)
     scores = {
         "correlation_time": metrics.correlation_time(rho) * data.dt,
         "correlation_time_08": metrics.correlation_time(rho, 0.8, run=1) * data.dt,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from eddygrad.correctors.compose import Corrected
 from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.solver.rollout import BatchAt, trajectory
-from eddygrad.solver.step import Stepper
+from eddygrad.solver.step import Stepper, free_values
 from eddygrad.studies.evaluate import evaluate
 from eddygrad.studies.fits import check_fits, check_precision
 from eddygrad.studies.tested import Tested, describe_network, steppers
@@ -144,7 +144,7 @@ class Validation:
         like, seeds = u[:, 0], getattr(stepper, "seeds", None)
         start = like if seeds is None else like.expand(len(seeds), *like.shape)
         rolled = trajectory(stepper.at(params, like), start, self.horizon + 1, include_start=True, time_axis=1 if seeds is None else 2)
-        return metrics.rellinf(rolled, u, self.data.grid.ndim).mean(-1).reshape(-1)
+        return metrics.rellinf(rolled, u, self.data.grid.ndim, free_values(stepper, params, like)).mean(-1).reshape(-1)
 
 
 @dataclass
@@ -174,7 +174,7 @@ class Trained:
             raise ValueError(
                 f"test: horizon {horizon} needs {horizon + 1} frames, got {data.frames} in a trajectory; pass horizon={data.frames - 1} or more"
             )
-        scores = {name: evaluate(stepper, data, horizon) for name, stepper in others.items()}
+        scores = {name: evaluate(stepper, data, horizon, domain=self.stepper) for name, stepper in others.items()}
         return Tested(evaluate(self.stepper, data, horizon), scores, {**self.describe(), **self.as_json()})
 
     def describe(self) -> dict[str, Any]:

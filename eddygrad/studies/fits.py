@@ -56,10 +56,11 @@ def check_precision(stepper: Stepper, data: Dataset) -> None:
 
 
 def _grid_of(stepper: Any) -> Grid | None:
-    """The grid that the innermost solver lives on; a wrapped function and a network know none."""
+    """The grid that the innermost solver lives on, or a network's domain; a wrapped function and a network know none."""
     while stepper is not None:
         grid = getattr(stepper, "grid", None)
         if isinstance(grid, Grid):
             return grid
-        stepper = getattr(stepper, "solver", None)
+        solver = getattr(stepper, "solver", None)
+        stepper = getattr(stepper, "domain", None) if solver is None else solver
     return None

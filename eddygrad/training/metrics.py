@@ -1,4 +1,7 @@
-"""How far a prediction is from its reference: the paper's metrics and the field's."""
+"""How far a prediction is from its reference: the paper's metrics and the field's.
+
+`free` is a mask (1, C, *grid) of the values that count, see `eddygrad.solver.step.Domain`: means are over those; None counts all.
+"""
 
 from __future__ import annotations
 
@@ -11,54 +14,61 @@ from torch import Tensor
 CLIPPED_ERROR = 30.0
 
 
-def _grid_mean(x: Tensor, ndim: int) -> Tensor:
+def _grid_mean(x: Tensor, ndim: int, free: Tensor | None = None) -> Tensor:
     """Mean over channel and grid axes."""
-    return x.flatten(-ndim - 1).mean(-1)
+    return x.flatten(-ndim - 1).mean(-1) if free is None else (x * free).flatten(-ndim - 1).mean(-1) / free.mean()
 
 
-def error_over_time(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+def error_over_time(u: Tensor, reference: Tensor, ndim: int = 1, free: Tensor | None = None) -> Tensor:
     """The paper's e(t), each clipped at 30; NaN and Inf count as 30.
 
         e(t) = mean_x (u - u_ref)^2 / max_{t,x} u_ref^2                     List et al. 2024
-    Args:    u: (..., B, T, C, *grid). reference: (B, T, C, *grid). Frames t = 0 .. H, H included.
+    Args:    u: (..., B, T, C, *grid). reference: (B, T, C, *grid). Frames t = 0 .. H, H included. free: mask of what counts.
     Returns: (..., B, T).
     """
-    scale = reference.square().flatten(-ndim - 2).amax(-1, keepdim=True)
-    error = _grid_mean((u - reference).square(), ndim) / scale
+    scale = _largest_square(reference, ndim, free).unsqueeze(-1)
+    error = _grid_mean((u - reference).square(), ndim, free) / scale
     return torch.nan_to_num(error, nan=CLIPPED_ERROR, posinf=CLIPPED_ERROR).clamp(max=CLIPPED_ERROR)
 
 
-def rellinf(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+def _largest_square(reference: Tensor, ndim: int, free: Tensor | None) -> Tensor:
+    """max_{t,x} u_ref^2, (B,)"""
+    return (reference if free is None else reference * free).square().flatten(-ndim - 2).amax(-1)
+
+
+def rellinf(u: Tensor, reference: Tensor, ndim: int = 1, free: Tensor | None = None) -> Tensor:
     """Mean of e(t) over the window t = 0 .. H: (..., B)."""
-    return error_over_time(u, reference, ndim).mean(-1)
+    return error_over_time(u, reference, ndim, free).mean(-1)
 
 
-def mse(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+def mse(u: Tensor, reference: Tensor, ndim: int = 1, free: Tensor | None = None) -> Tensor:
     """Mean squared error over all frames but the first, each clipped as e(t) is [u^2]: (..., B)."""
-    scale = reference.square().flatten(-ndim - 2).amax(-1)
-    return error_over_time(u, reference, ndim)[..., 1:].mean(-1) * scale
+    return error_over_time(u, reference, ndim, free)[..., 1:].mean(-1) * _largest_square(reference, ndim, free)
 
 
-def nrmse(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+def nrmse(u: Tensor, reference: Tensor, ndim: int = 1, free: Tensor | None = None) -> Tensor:
     """|u - u_ref| / |u_ref| per frame: (..., B, T)."""
-    return (_grid_mean((u - reference).square(), ndim) / _grid_mean(reference.square(), ndim)).sqrt()
+    return (_grid_mean((u - reference).square(), ndim, free) / _grid_mean(reference.square(), ndim, free)).sqrt()
 
 
-def vrmse(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
-    """Root of mean squared error over the variance of the reference, per frame: (..., B, T)."""
-    centred = reference - reference.flatten(-ndim).mean(-1)[(...,) + (None,) * ndim]
-    return (_grid_mean((u - reference).square(), ndim) / _grid_mean(centred.square(), ndim)).sqrt()
+def vrmse(u: Tensor, reference: Tensor, ndim: int = 1, free: Tensor | None = None) -> Tensor:
+    """Root of mean squared error over the variance of the reference, per channel about its mean, per frame: (..., B, T)."""
+    if free is None:
+        mean = reference.flatten(-ndim).mean(-1)
+    else:
+        mean = (reference * free).flatten(-ndim).sum(-1) / free.flatten(-ndim).sum(-1).clamp_min(1)
+    centred = reference - mean[(...,) + (None,) * ndim]
+    return (_grid_mean((u - reference).square(), ndim, free) / _grid_mean(centred.square(), ndim, free)).sqrt()
 
 
-def correlation(u: Tensor, reference: Tensor, ndim: int = 1) -> Tensor:
+def correlation(u: Tensor, reference: Tensor, ndim: int = 1, free: Tensor | None = None) -> Tensor:
     """Pearson correlation per frame, fields of zero mean and unit variance: (..., B, T)."""
 
     def standard(x: Tensor) -> Tensor:
-        x = x.flatten(-ndim - 1)
-        x = x - x.mean(-1, keepdim=True)
-        return x / x.square().mean(-1, keepdim=True).sqrt()
+        x = x - _grid_mean(x, ndim, free)[(...,) + (None,) * (ndim + 1)]
+        return x / _grid_mean(x.square(), ndim, free)[(...,) + (None,) * (ndim + 1)].sqrt()
 
-    return torch.nan_to_num((standard(u) * standard(reference)).mean(-1), nan=0.0)
+    return torch.nan_to_num(_grid_mean(standard(u) * standard(reference), ndim, free), nan=0.0)
 
 
 def correlation_time(rho: Tensor, threshold: float = 0.2, run: int = 8) -> Tensor:

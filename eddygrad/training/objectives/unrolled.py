@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eddygrad.solver.rollout import Cut, Window, always, every, first, never, unroll
-from eddygrad.solver.step import Stepper
+from eddygrad.solver.step import Stepper, free_values
 
 _FORMS = "'one', 'nog:M', 'wig:M', 'wig:M/J' (cut every J < M steps) or 'push:M/W' (W < M warm-up steps without loss)"
 
@@ -92,6 +92,8 @@ class Unrolled(nn.Module):
 
         loss = 1/(m - w) sum_{k = w+1}^{m} mean |u_k - u_k^ref|^2,   u_{k+1} = step(u_k), cut where the policy says
         List et al. 2024, eq. (3)
+    Where the stepper knows that sides or bodies fix values (`Domain`), the mean is over the free ones, sum m |u_k - u_k^ref|^2 / sum m.
+
     Args:   stepper: what is trained, usually `Corrected`. unrolling: policy, or its name.
     Call:   a Window of m + 1 frames -> {"data": loss}, loss of shape (S,) for a stack and () else. Another horizon than the policy's is
             allowed (a curriculum); the window decides.
@@ -114,10 +116,11 @@ class Unrolled(nn.Module):
         like = frames[0][0] if window.time_axis == 2 else frames[0]
         self._check_gradient(len(frames) - 1)
         step = self.stepper.at(window.params, like)
+        free = free_values(self.stepper, window.params, like)
         errors = []
         for k, u in enumerate(unroll(step, frames[0], len(frames) - 1, self.unrolling.cut), start=1):
             if k > self.unrolling.warmup:
-                errors.append(self._mean(torch.square(u - frames[k])))
+                errors.append(self._mean(torch.square(u - frames[k]), free))
         return {"data": torch.stack(errors).mean(0)}
 
     def _check_gradient(self, horizon: int) -> None:
@@ -129,5 +132,7 @@ class Unrolled(nn.Module):
                 f"train with 'one' or 'nog:{horizon}'" + ", or cut the path by correct(..., mode='parallel', cut='solver')" * parallel
             )
 
-    def _mean(self, squared: Tensor) -> Tensor:
+    def _mean(self, squared: Tensor, free: Tensor | None) -> Tensor:
+        if free is not None:
+            squared = squared * (free / free.mean())
         return squared.flatten(1).mean(1) if self.stacked else squared.mean()
