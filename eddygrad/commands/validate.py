@@ -25,7 +25,9 @@ class Validate(Command):
     path: tyro.conf.Positional[Path | None] = None
     """A data set (.nc or folder of shards) or the folder of a study."""
     checks: tuple[str, ...] = ()
-    """Only these: order, linear, mean, realisations, gradient, nog, lyapunov, probes."""
+    """Only these, benchmarks included; a name that none has is answered with the list."""
+    benchmarks: bool = False
+    """Also the published benchmarks of walls and bodies, minutes each: cavity, channel, wake."""
     seed: int = 0
     """Seed of the random states of the checks."""
 
@@ -36,8 +38,9 @@ class Validate(Command):
     def _physics(self, say: Say) -> Outcome:
         from eddygrad.studies import selfchecks
 
-        names = self.checks or tuple(check.name for check in selfchecks.checks())
-        unknown = set(names) - {check.name for check in selfchecks.checks()}
+        known = [*selfchecks.checks(), *selfchecks.benchmarks()]
+        names = self.checks or tuple(check.name for check in (known if self.benchmarks else selfchecks.checks()))
+        unknown = set(names) - {check.name for check in known}
         if unknown:
             selfchecks.run(sorted(unknown))  # its error names the checks
         say(f"{'quantity':64} {'expected':>10} {'got':>10} {'tolerance':>10}  verdict")

@@ -18,7 +18,7 @@ from eddygrad.solver.initial import draw_test_amplitudes, kuramoto_sivashinsky_t
 from eddygrad.solver.randomness import generator
 from eddygrad.solver.rollout import Cut, always, never, repeat, trajectory, unroll
 from eddygrad.solver.schemes.etdrk import ETDRK
-from eddygrad.studies import flowchecks
+from eddygrad.studies import flowchecks, wallchecks
 from eddygrad.studies.findings import Check, Finding, Row
 
 
@@ -41,22 +41,37 @@ def checks() -> list[Check]:
         Check("forms", flowchecks.two_forms),
         Check("active-growth", flowchecks.active_growth),
         Check("active-turbulence", flowchecks.active_statistics),
+        Check("faces", wallchecks.vortices_on_faces),
+        Check("plane-flows", wallchecks.plane_flows),
+        Check("kovasznay", wallchecks.kovasznay),
+        Check("divergence", wallchecks.divergence_left),
+        Check("no-work", wallchecks.no_work),
+        Check("two-solvers", wallchecks.two_solvers),
+    ]
+
+
+def benchmarks() -> list[Check]:
+    """Published benchmarks, minutes each: they run only where they are named."""
+    return [
+        Check("cavity", wallchecks.cavity),
+        Check("channel", wallchecks.channel),
+        Check("wake", wallchecks.wake),
     ]
 
 
 def run(names: Sequence[str] | None = None, seed: int = 0) -> list[Row]:
-    """Run the checks `names`, or all of them.
+    """Run the checks `names`, of the benchmarks too, or all of `checks`.
 
     Args:    seed: of the random states.
     Returns: a row per finding; its seconds are those since the row before.
     Raises:  ValueError for a name that no check has.
     """
-    known = {check.name: check for check in checks()}
+    known = {check.name: check for check in (*checks(), *benchmarks())}
     unknown = [name for name in names or () if name not in known]
     if unknown:
         raise ValueError(f"self-checks: no check is called {unknown}; choose from {list(known)}")
     rows = []
-    for name in known if names is None else names:
+    for name in [check.name for check in checks()] if names is None else names:
         since = time.perf_counter()
         for finding in known[name].measure(seed):
             now = time.perf_counter()
