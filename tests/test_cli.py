@@ -205,7 +205,7 @@ def test_a_bad_file_is_one_line(text: str, said: str, tmp_path: Path, capsys: py
         (["compare", "--stepz", "3"], "Unrecognized options: --stepz, 3 Perhaps you meant: --steps"),
         (["compare", "--tasks", "corect"], "compare: tasks: expected some of correct, predict, got 'corect'"),
         (["train", "--steps", "many"], "invalid literal for int() with base 10: 'many'"),
-        (["train", "soup"], "recipe: expected one of ['kolmogorov', 'kuramoto-sivashinsky'], got 'soup'"),
+        (["train", "soup"], "recipe: expected one of ['kolmogorov', 'kolmogorov-piso', 'kuramoto-sivashinsky', 'wake'], got 'soup'"),
         (["train", "--unroll", "nog:50", "--frames", "20"], "train: --unroll nog:50 needs 51 frames, got --frames 20; take more or unroll less"),
         (["train", "--unroll", "wig:3/5"], "'wig:3/5' unrolls 3 steps and would cut after 5, that is never"),
         *(([name, *more, "--device", "cuda:99"], "device: expected one of cpu") for name, more in DEVICES),
@@ -243,7 +243,7 @@ def test_validate_checks_physics_and_fails_when_it_is_wrong(capsys: pytest.Captu
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "info")
     assert found["environment"]["eddygrad"] == eg.__version__ and "demo" in found["comparisons"]
-    assert found["recipes"] == ["kolmogorov", "kuramoto-sivashinsky"] and "cpu" in found["devices"]
+    assert found["recipes"] == ["kolmogorov", "kolmogorov-piso", "kuramoto-sivashinsky", "wake"] and "cpu" in found["devices"]
 
 
 def test_a_traceback_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,16 +22,24 @@ Recipe = Literal[
     "kolmogorov/testing",
     "decaying-turbulence",
     "active-turbulence",
+    "kolmogorov-piso/training",
+    "kolmogorov-piso/testing",
+    "wake/training",
+    "wake/testing",
+    "cavity",
+    "channel-cylinder",
+    "backward-step",
 ]
 
 
 @dataclass(kw_only=True)
 class Generate(Command):
-    """Make a data set of a paper's setting: one NetCDF file, or a folder of shards.
+    """Make a data set of a paper's setting, or of a flow between walls: one NetCDF file, or a folder of shards.
 
     Killed at any moment, the same command goes on where it stopped. States are computed in float64.
 
     example: eddygrad generate kuramoto-sivashinsky/training --frames 1000 --out data/ks
+    example: eddygrad generate channel-cylinder --out channel.nc
     """
 
     recipe: tyro.conf.Positional[Recipe] = "kuramoto-sivashinsky"
@@ -39,15 +47,17 @@ class Generate(Command):
     out: Path
     """Where to: a name that ends in .nc is one file, any other a folder of shards."""
     frames: int | None = None
-    """Frames per trajectory; by default the paper's: 5000 and 13 for kuramoto-sivashinsky, 6000 and 251 for kolmogorov, 50 for active-turbulence."""
+    """Frames per trajectory; by default the paper's: 5000 and 13 for kuramoto-sivashinsky, 6000 and 251 for kolmogorov, 500 and 251 for wake, 50 for
+    active-turbulence; 100 or 240 for flows between walls."""
     warmup: int | None = None
     """Frames dropped first; by default the recipe's."""
     domains: tuple[float, ...] = ()
     """kuramoto-sivashinsky/training: domain sizes D/8, L = 2 pi D; by default the paper's six."""
     reynolds: tuple[float, ...] = ()
-    """kolmogorov/training and decaying-turbulence: Reynolds numbers; by default the paper's six, and 1000."""
+    """Reynolds numbers of the training parts and of flows that have no parts; by default the recipe's."""
     starts: int | None = None
-    """Random starts per domain or Reynolds number; by default 10 and 6 for the testing parts, 8 for decaying-turbulence, else 1."""
+    """Random starts per domain or Reynolds number; by default 10 and 6 for the testing parts of kuramoto-sivashinsky and kolmogorov, 8 for
+    decaying-turbulence, else 1."""
     seed: int = 0
     """Seed of the random starts."""
     shard_samples: int | None = None
@@ -71,22 +81,26 @@ class Generate(Command):
         return Outcome({**found, "diagnostics": units})
 
     def _recipe(self) -> Data:
-        from eddygrad.datasets.recipes import active_turbulence, kolmogorov
+        from eddygrad.datasets.recipes import active_turbulence, kolmogorov, kolmogorov_piso, wake, walled
         from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
 
+        whole = {"frames": "frames", "reynolds": "reynolds", "warmup": "warmup"}
+        parts = {**whole, "samples": "starts", "seed": "seed"}
+        tests = {"horizon": "frames", "starts": "starts", "warmup": "warmup", "seed": "seed"}
         makers: dict[str, tuple[Callable[..., Data], dict[str, str]]] = {
             "kuramoto-sivashinsky/training": (ks.training, {"frames": "frames", "domains": "domains", "warmup": "warmup"}),
             "kuramoto-sivashinsky/testing": (ks.testing, {"horizon": "frames", "starts_per_domain": "starts", "warmup": "warmup", "seed": "seed"}),
-            "kolmogorov/training": (
-                kolmogorov.training,
-                {"frames": "frames", "reynolds": "reynolds", "samples": "starts", "warmup": "warmup", "seed": "seed"},
-            ),
-            "kolmogorov/testing": (kolmogorov.testing, {"horizon": "frames", "starts": "starts", "warmup": "warmup", "seed": "seed"}),
-            "decaying-turbulence": (
-                kolmogorov.decaying,
-                {"frames": "frames", "reynolds": "reynolds", "samples": "starts", "warmup": "warmup", "seed": "seed"},
-            ),
+            "kolmogorov/training": (kolmogorov.training, parts),
+            "kolmogorov/testing": (kolmogorov.testing, tests),
+            "decaying-turbulence": (kolmogorov.decaying, parts),
             "active-turbulence": (active_turbulence.window, {"frames": "frames", "samples": "starts", "warmup": "warmup", "seed": "seed"}),
+            "kolmogorov-piso/training": (kolmogorov_piso.training, parts),
+            "kolmogorov-piso/testing": (kolmogorov_piso.testing, tests),
+            "wake/training": (wake.training, parts),
+            "wake/testing": (wake.testing, tests),
+            "cavity": (walled.cavity, whole),
+            "channel-cylinder": (walled.channel_cylinder, {**whole, "seed": "seed"}),
+            "backward-step": (walled.backward_step, whole),
         }
         name = f"{self.recipe}/training" if self.recipe == "kuramoto-sivashinsky" else self.recipe
         make, options = makers[name]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from eddygrad.commands.command import Command, Outcome, Say
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
     from eddygrad.datasets.dataset import Dataset
 
 
@@ -18,7 +22,10 @@ if TYPE_CHECKING:
 class Plot(Command):
     """Draw a trajectory of a data set: space and time on a line, fields at some times on a plane, or a film of it.
 
+    Of a plane velocity its vorticity and speed can be drawn too. Bodies that the data tell of are drawn in their shape.
+
     example: eddygrad plot data/turbulence.nc --out turbulence.png --channels vorticity
+    example: eddygrad plot data/wake --sample 3 --out wake.gif
     example: eddygrad plot data/turbulence.nc --out turbulence.gif --channels vorticity pressure
     """
 
@@ -29,7 +36,7 @@ class Plot(Command):
     sample: int = 0
     """Which trajectory."""
     channels: tuple[str, ...] = ()
-    """Which channels; by default all of them."""
+    """Which channels, or vorticity and speed of a velocity; by default all channels, of a velocity on the faces of cells its vorticity."""
     columns: int = 4
     """Times in a picture of a plane, evenly spread."""
     fps: int = 15
@@ -45,28 +52,34 @@ class Plot(Command):
         film = self.out.suffix in ANIMATIONS
         check_animation(self.out) if film else pictures.check(self.out)
         data = open_data(self.data)
-        index = self._index(data)
-        frames = data[self.sample][:, index].numpy()
-        names = [data.channels[i] for i in index]
+        self._check(data)
+        names, frames, bodies = self._fields(data)
         if film and data.grid.ndim == 2:
             times = [k * data.dt for k in range(len(frames))]
-            animate(frames[:: self.every], names, times[:: self.every], self._sides(data), self.out, self.fps, self._title(data))
+            animate(frames[:: self.every], names, times[:: self.every], self._sides(data), self.out, self.fps, self._title(data), bodies)
         elif film:
             raise ValueError(f"plot: a film needs a plane, {self.data} lives in {data.grid.ndim}-D; write a .png")
         else:
-            pictures.save(self._picture(data, frames, names), self.out)
+            pictures.save(self._picture(data, frames, names, bodies), self.out)
         say(f"{self.out}: trajectory {self.sample} of {data!r}")
         return Outcome({"path": str(self.out), "sample": self.sample, "channels": names, "frames": len(frames)})
 
-    def _index(self, data: Dataset) -> list[int]:
-        unknown = [name for name in self.channels if name not in data.channels]
-        if unknown:
-            raise ValueError(f"plot: channels: expected some of {list(data.channels)}, got {unknown[0]!r}")
+    def _check(self, data: Dataset) -> None:
         if not 0 <= self.sample < data.samples:
             raise ValueError(f"plot: sample: expected 0 to {data.samples - 1}, got {self.sample}")
         if min(self.columns, self.fps, self.every) < 1:
             raise ValueError(f"plot: columns, fps and every must be at least one, got {self.columns}, {self.fps} and {self.every}")
-        return [data.channels.index(name) for name in self.channels or data.channels]
+
+    def _fields(self, data: Dataset) -> tuple[list[str], NDArray[Any], Sequence[Mapping[str, Any]]]:
+        """Names, frames (T, C, *grid) and the bodies."""
+        from eddygrad.studies.fields import Fields
+
+        fields = Fields.of(data, self.sample)
+        names = list(self.channels) or fields.usual
+        unknown = [name for name in names if name not in fields.names]
+        if unknown:
+            raise ValueError(f"plot: channels: expected some of {fields.names}, got {unknown[0]!r}")
+        return names, fields.frames(names).numpy(), fields.bodies
 
     def _sides(self, data: Dataset) -> tuple[float, ...]:
         """Sides of this trajectory's box: one length for all of them where the data have it as a parameter."""
@@ -74,9 +87,11 @@ class Plot(Command):
         return data.grid.lengths if side is None else (float(side[self.sample]),) * data.grid.ndim
 
     def _title(self, data: Dataset) -> str:
-        return str(data.attrs.get("recipe") or data.attrs.get("pde") or self.data.name)
+        title = str(data.attrs.get("recipe") or data.attrs.get("pde") or self.data.name)
+        sets = [part["name"] for part in data.attrs.get("sets", []) for _ in range(part["samples"])]
+        return f"{title}, {sets[self.sample]}" if len(sets) == data.samples and data.grid.ndim == 2 else title
 
-    def _picture(self, data: Dataset, frames, names: list[str]):  # type: ignore[no-untyped-def]
+    def _picture(self, data: Dataset, frames: NDArray[Any], names: list[str], bodies: Sequence[Mapping[str, Any]]) -> Figure:
         import numpy as np
 
         from eddygrad.studies.planes import planes
@@ -87,4 +102,4 @@ class Plot(Command):
         if data.grid.ndim == 3:
             raise ValueError(f"plot: draws lines and planes, {self.data} lives in 3-D; open it and draw a slice")
         at = np.unique(np.linspace(0, len(frames) - 1, min(self.columns, len(frames))).round().astype(int))
-        return planes(frames[at], names, [k * data.dt for k in at], self._sides(data), self._title(data))
+        return planes(frames[at], names, [k * data.dt for k in at], self._sides(data), self._title(data), bodies=bodies)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -19,7 +19,7 @@ from eddygrad.solver.memory import ordinary_tensors
 from eddygrad.solver.step import Stepper
 from eddygrad.solver.transforms import fft, nyquist_free
 
-_OVER_STEPS: dict[str, Callable[[Tensor, int], Tensor]] = {"sum": torch.sum, "max": torch.amax}
+_OVER_STEPS: dict[str, Callable[[Tensor, int], Tensor]] = {"sum": torch.sum, "max": torch.amax, "mean": torch.mean}
 
 
 class Diagnose(Protocol):
@@ -71,6 +71,54 @@ class FlowDiagnostics:
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
 
 
+@dataclass(frozen=True)
+class FaceDiagnostics:
+    """Kinetic energy and greatest speed of face velocities between any sides.
+
+        <|u|^2> / 2 [m^2/s^2] over the stored faces,   max over the cells of |u| [m/s], each component the mean of its two faces
+    Along an axis that is not periodic the first cell stores its upper face only, which then stands for both. Channels behind the velocity are left
+    out. Sums are taken in float64.
+
+    Args:   grid: the solver's. periodic: per axis, whether the last face is also the first cell's lower one.
+    Raises: ValueError for another number of flags; at a call, for a state of other points or too few channels.
+    """
+
+    grid: Grid
+    periodic: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.periodic) != self.grid.ndim:
+            raise ValueError(f"FaceDiagnostics: expected a flag for each of {self.grid.ndim} axes, got {self.periodic}")
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        return {"kinetic_energy": "m^2/s^2", "greatest_speed": "m/s"}
+
+    def __call__(self, u: Tensor) -> dict[str, Tensor]:
+        self.grid.check(u)
+        if u.shape[1] < self.grid.ndim:
+            raise ValueError(f"FaceDiagnostics: expected {self.grid.ndim} face velocities, got {u.shape[1]} channels")
+        velocity = u[:, : self.grid.ndim]
+        speed2 = torch.stack([c.square() for c in centred(velocity, self.periodic).unbind(1)]).sum(0)
+        energy = 0.5 * _square_sum(velocity) / math.prod(self.grid.shape)
+        return {"kinetic_energy": energy, "greatest_speed": speed2.flatten(1).amax(1).double().sqrt()}
+
+
+def centred(u: Tensor, periodic: Sequence[bool]) -> Tensor:
+    """Face velocities (B, D, *grid) at the centres of the cells: the mean of a cell's two faces.
+
+    Where the lower face of the first cell is not stored, along an axis that is not periodic, its upper one stands for both.
+    """
+    parts = []
+    for axis, (component, period) in enumerate(zip(u.unbind(1), periodic, strict=True)):
+        dim = axis - len(periodic)
+        n = component.shape[dim]
+        first = component.narrow(dim, n - 1 if period else 0, 1)
+        lower = torch.cat([first, component.narrow(dim, 0, n - 1)], dim)
+        parts.append(0.5 * (lower + component))
+    return torch.stack(parts, 1)
+
+
 def _square_sum(x: Tensor) -> Tensor:
     """Sum of squares over all axes but the first, in float64."""
     return torch.linalg.vector_norm(x.flatten(1), dim=1, dtype=torch.float64).square()
@@ -92,7 +140,7 @@ def _weighted_wavenumbers(grid: Grid, dtype: torch.dtype, device: torch.device) 
 
 
 def observed_of(stepper: Stepper) -> Mapping[str, str]:
-    """What a stepper offers to be recorded: name -> "sum" or "max" over the steps of a frame; see `Record`.
+    """What a stepper offers to be recorded: name -> "sum", "max" or "mean" over the steps of a frame; see `Record`.
 
     Raises: ValueError for another word.
     """
@@ -120,8 +168,8 @@ def units_of(stepper: Stepper, diagnose: Diagnose | None) -> dict[str, str]:
 class Record:
     """The diagnostics of one batch, frame by frame; the observer of its steps.
 
-    A stepper that offers `observed` tells each of those names once per step: a number, or one per sample. Kept is the sum or the maximum over the
-    `stride` steps that lead to a frame. For frame 0 these are the last of the warm-up, and 0 stands where there was none.
+    A stepper that offers `observed` tells each of those names once per step: a number, or one per sample. Kept is the sum, the maximum or the mean
+    over the `stride` steps that lead to a frame. For frame 0 these are the last of the warm-up, and 0 stands where there was none.
     """
 
     def __init__(self, stepper: Stepper, diagnose: Diagnose | None, samples: int, frames: int, stride: int) -> None:

@@ -17,6 +17,7 @@ from eddygrad.datasets.diagnostics import Diagnose, Record, check_diagnose, chec
 from eddygrad.datasets.format import MANIFEST, Header, Shard, canonical, read_contents, sha256_of_arrays, write_shard
 from eddygrad.datasets.manifest import Manifest, source
 from eddygrad.datasets.normalise import pool, sample_moments
+from eddygrad.datasets.scene import described
 from eddygrad.datasets.stored import Stored
 from eddygrad.progress import Bar, bar
 from eddygrad.solver.grid import Grid
@@ -218,6 +219,9 @@ def _header(
     base |= _recorded(job, channels, units or {}, example)
     if job.stored is not None:
         base["stored"] = repr(job.stored)
+    scene = described(job.stepper, job.stored_grid, job.stored is None or bool(getattr(job.stored, "faces", False)), job.params)
+    if scene is not None:
+        base["scene"] = scene
     base |= {"pde": getattr(equation, "name", ""), "stepper": repr(job.stepper), "stride": job.stride, "warmup": job.warmup, "seed": seed}
     base |= {"compute_dtype": str(job.compute_dtype).removeprefix("torch."), "device": job.device.type, **(attrs or {})}
     if in_file:  # what makes a second call the same call

@@ -15,7 +15,10 @@ from eddygrad.solver.vector_calculus import pressure, vorticity
 
 
 class Stored(Protocol):
-    """A frozen dataclass that maps states (B, C, *grid) to what is written, (B, len(channels), *grid); its `repr` is provenance."""
+    """A frozen dataclass that maps states (B, C, *grid) to what is written, (B, len(channels), *grid); its `repr` is provenance.
+
+    One that keeps face velocities on the faces of its own cells says so by an attribute `faces`, True; they are drawn as such.
+    """
 
     @property
     def grid(self) -> Grid: ...
@@ -30,6 +33,7 @@ class Downsampled:
 
     Args: source: the solver's grid. shape: points per axis that are kept. channels: names of the state's channels. method: see `downsample`.
           modes: the largest mode that is kept on every axis, e.g. that of a dealiased coarse solver; None keeps what the points hold.
+    With "staggered" the channels behind the velocity, a pressure, are means of cells and are kept by "box".
     """
 
     source: Grid
@@ -42,7 +46,14 @@ class Downsampled:
     def grid(self) -> Grid:
         return Grid(self.shape, self.source.length)
 
+    @property
+    def faces(self) -> bool:
+        return self.method == "staggered"
+
     def __call__(self, u: Tensor) -> Tensor:
+        if self.faces and u.shape[1] > self.source.ndim:
+            faces, rest = u.split([self.source.ndim, u.shape[1] - self.source.ndim], 1)
+            return torch.cat([downsample(faces, self.source, self.shape, "staggered"), downsample(rest, self.source, self.shape, "box")], 1)
         coarse = downsample(u, self.source, self.shape, self.method)
         return coarse if self.modes is None else limited(coarse, self.grid, self.modes, self.shape)
 

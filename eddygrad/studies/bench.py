@@ -12,7 +12,7 @@ import torch
 from eddygrad.correctors.compose import Corrected, correct, predict
 from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.datasets.recipes.recipe import Recipe
-from eddygrad.solver.step import Stepper
+from eddygrad.solver.step import Domain, Stepper
 from eddygrad.studies.configuration import Configuration
 from eddygrad.studies.evaluate import Persistence
 from eddygrad.studies.networks import build
@@ -69,10 +69,17 @@ class Bench:
     def stepper(self, task: str, seeds: Sequence[int]) -> Corrected:
         c, s = self.configuration, self.setting
         cin = s.state_channels + s.features.extra_channels
-        network = build(c, cin, s.state_channels, s.ndim, seeds).to(c.device, getattr(torch, c.dtype))
+        cout = s.state_channels if s.written is None or task != "correct" else len(s.written)
+        network = build(c, cin, cout, s.ndim, seeds, s.padding).to(c.device, getattr(torch, c.dtype))
         if task == "correct":
-            return correct(s.coarse, network, s.mode, features=s.features)
-        return predict(network, s.coarse.dt, features=s.features)
+            return correct(s.coarse, network, s.mode, features=s.features, channels=s.written)
+        return predict(network, s.coarse.dt, features=s.features, domain=self.domain)
+
+    @property
+    def domain(self) -> Domain | None:
+        """What knows which values sides and bodies fix: the coarse solver, if it has any; errors of every stepper are over the others."""
+        coarse = self.setting.coarse
+        return coarse if isinstance(coarse, Domain) else None
 
 
 def baseline_names(c: Configuration) -> list[str]:

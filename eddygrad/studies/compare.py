@@ -134,7 +134,7 @@ class Study:
         bench, c = self.bench(progress), self.configuration
         for name in missing:
             stepper, tuning = _best(bench, bench.baselines[name])
-            score = evaluate(stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon)
+            score = evaluate(stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon, domain=bench.domain)
             write_run(paths[name], {"name": name, **BASELINE, **tuning}, c.recipe, score)
 
 
@@ -163,7 +163,9 @@ def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool
         best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
         recipe = c.recipe_of(run.unroll, best["lr"], best["schedule"])
         trained = fit(bench.stepper(run.task, run.seeds), bench.data, recipe, folder=work / "fit", progress=progress, threads=None)
-        score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon).charging(trained.fit.diverged)
+        score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon, domain=bench.domain).charging(
+            trained.fit.diverged
+        )
         record = {**trained.describe(), "name": run.name, "unroll": run.unroll, "tuning": tuning}
         if len(c.lr) > 1 and best["lr"] in (min(c.lr), max(c.lr)):
             record["tuning_note"] = f"the best learning rate, {best['lr']:g}, is an end of the list: one beyond it was not tried"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,32 +15,44 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Circle, Polygon
 from numpy.typing import ArrayLike, NDArray
 
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.vector_calculus import vorticity
-from eddygrad.studies.look import styled
+from eddygrad.studies.look import INK, styled
 from eddygrad.studies.runs import TASKS, Run
 from eddygrad.training.checkpoint import write_atomically
 
 ANIMATIONS = (".gif", ".mp4")
+Outline = Mapping[str, Any]  # of a body: {"centre", "radius"} or {"corners"}
 _INCHES = 2.1  # side of a panel
+_LONG = 0.6  # of its length a box is high at most that counts as long
+_WIDTH, _WIDE = 9.0, 6.0  # inches: of all panels of a long box side by side, and of one at most
+_SOLID = "#c9ced4"
 _QUANTILE = 0.995  # of the sizes: a few extreme values do not set the colours
 
 
 @styled
 def planes(
-    frames: ArrayLike, names: Sequence[str], times: Sequence[float], lengths: Sequence[float], title: str = "", scales: Sequence[float] = ()
+    frames: ArrayLike,
+    names: Sequence[str],
+    times: Sequence[float],
+    lengths: Sequence[float],
+    title: str = "",
+    scales: Sequence[float] = (),
+    bodies: Sequence[Outline] = (),
 ) -> Figure:
-    """Fields of a plane flow: a row per channel, a column per time, x to the right and y upwards.
+    """Fields of a plane flow: a row per channel, a column per time, x to the right and y upwards; of a long box a row per time instead.
 
     Args:    frames: (T, C, nx, ny). names: of the channels, with units if they have some. times: of the frames. lengths: of the box's sides.
              scales: value of the darkest colour per channel; default, what 99.5 % of the sizes stay below.
-    Returns: the figure; every row has its own colour scale, symmetric about zero where the field has both signs.
+             bodies: drawn in their shape, {"centre": (x, y), "radius": r} or {"corners": [(x, y), ...]}; see `Scene`.
+    Returns: the figure; every channel has its own colour scale, symmetric about zero where the field has both signs.
     Raises:  ValueError if the frames are not (times, names, nx, ny).
     """
     values = _checked(frames, names, times)
-    figure, _ = _panels(values, names, [f"t = {t:g}" for t in times], lengths, title, scales or _scales(values))
+    figure, _ = _panels(values, names, [f"t = {t:.6g}" for t in times], lengths, title, scales or _scales(values), bodies)
     return figure
 
 
@@ -69,7 +82,14 @@ def compared(run: Run, data: xr.Dataset) -> Figure:
 
 @styled
 def animate(
-    frames: ArrayLike, names: Sequence[str], times: Sequence[float], lengths: Sequence[float], path: Path, fps: int = 15, title: str = ""
+    frames: ArrayLike,
+    names: Sequence[str],
+    times: Sequence[float],
+    lengths: Sequence[float],
+    path: Path,
+    fps: int = 15,
+    title: str = "",
+    bodies: Sequence[Outline] = (),
 ) -> None:
     """The same fields as a film, a panel per channel: .gif, or .mp4 where the program ffmpeg is installed. Written whole or not at all.
 
@@ -77,8 +97,8 @@ def animate(
     """
     values = _checked(frames, names, times)
     check_animation(path)
-    swapped = values[:1].swapaxes(0, 1)  # channels side by side
-    figure, images = _panels(swapped, [""], list(names), lengths, title, [])
+    swapped = values[:1].swapaxes(0, 1)  # channels as if they were times
+    figure, images = _panels(swapped, [""], list(names), lengths, title, [], bodies)
     for image, scale, field in zip(images, _scales(values), values.swapaxes(0, 1)):
         _colours(image, field, scale)
     clock = figure.supxlabel("", fontsize=9)
@@ -105,26 +125,39 @@ def check_animation(path: Path) -> None:
 
 
 def _panels(
-    values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str], lengths: Sequence[float], title: str, scales: Sequence[float]
+    values: NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    lengths: Sequence[float],
+    title: str,
+    scales: Sequence[float],
+    bodies: Sequence[Outline],
 ) -> tuple[Figure, list[AxesImage]]:
-    """Panels (columns, rows, nx, ny)."""
-    aspect = lengths[1] / lengths[0]
-    size = (0.9 + _INCHES * len(columns), 0.7 + (_INCHES * aspect + 0.15) * len(rows))
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
-    grid = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)
+    """Panels (columns, rows, nx, ny), a colour bar for each of `rows`; where the box is long they stand the other way round."""
+    aspect, long = lengths[1] / lengths[0], lengths[1] <= _LONG * lengths[0]
+    across, down = (rows, columns) if long else (columns, rows)
+    width = min(_WIDTH / len(across), _WIDE) if long else _INCHES
+    beside = 0.9 + (0.45 * len(scales) if long and len(across) == 1 else 0.0)
+    height = width * aspect + (0.42 if long else 0.15)
+    bars = 0.5 if long and scales and len(across) > 1 else 0.0
+    figure = Figure(figsize=(beside + width * len(across), 0.7 + bars + height * len(down)), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
+    grid = figure.subplots(len(down), len(across), squeeze=False, sharex=True, sharey=True)
+    panels = grid.T if long else grid
     images = []
-    for i, line in enumerate(grid):
+    for i, line in enumerate(panels):
         for j, axes in enumerate(line):
-            image = _image(axes, values[j, i], lengths)
+            image = _image(axes, values[j, i], lengths, bodies)
             if scales:
                 _colours(image, values[:, i], scales[i])
             images.append(image)
             if i == 0:
                 axes.set_title(columns[j])
-        line[0].set_ylabel("y")
         if scales:
-            bar = figure.colorbar(images[-1], ax=list(line), label=rows[i], extend="both", aspect=16, pad=0.02)
+            where = {"location": "bottom", "aspect": 30, "shrink": 0.8} if bars else {"aspect": 16 if not long else 9 * len(down)}
+            bar = figure.colorbar(images[-1], ax=list(line), label=rows[i], extend="both", pad=0.02, **where)
             bar.outline.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("y")
     for axes in grid[-1]:
         axes.set_xlabel("x")
     if title:
@@ -132,9 +165,14 @@ def _panels(
     return figure, images
 
 
-def _image(axes: Axes, field: NDArray[np.float64], lengths: Sequence[float]) -> AxesImage:
+def _image(axes: Axes, field: NDArray[np.float64], lengths: Sequence[float], bodies: Sequence[Outline]) -> AxesImage:
     axes.grid(False)
-    return axes.imshow(field.T, origin="lower", extent=(0.0, lengths[0], 0.0, lengths[1]), interpolation="nearest")
+    for body in bodies:
+        look: Any = {"facecolor": _SOLID, "edgecolor": INK, "linewidth": 0.8, "zorder": 3}
+        axes.add_patch(Circle(body["centre"], body["radius"], **look) if "radius" in body else Polygon(body["corners"], closed=True, **look))
+    image = axes.imshow(field.T, origin="lower", extent=(0.0, lengths[0], 0.0, lengths[1]), interpolation="nearest", aspect="equal")
+    axes.set(xlim=(0.0, lengths[0]), ylim=(0.0, lengths[1]))
+    return image
 
 
 def _colours(image: AxesImage, field: NDArray[np.float64], scale: float) -> None:

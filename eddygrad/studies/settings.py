@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from eddygrad.correctors.compose import Mode
-from eddygrad.correctors.features import Features, Pressure, domain_size
-from eddygrad.datasets.recipes import kolmogorov
+from eddygrad.correctors.features import Features, Geometry, Pressure, domain_size
+from eddygrad.datasets.recipes import kolmogorov, kolmogorov_piso, wake
 from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
 from eddygrad.datasets.recipes.recipe import Recipe
 from eddygrad.solver.step import Stepper
@@ -24,7 +24,8 @@ class Setting:
         coarse:     the solver to be corrected. reference: the truth on the states' own grid, None if it lives on another.
         baselines:  further steppers that are scored at their own cost.
         tuned:      name -> candidates, of which the best on validation data is scored too.
-        mode:       how the network corrects. features: what it is shown.
+        mode:       how the network corrects. features: what it is shown. written: the channels that it corrects; None: all.
+        padding:    what its convolutions see beyond the box, "circular" or "zeros", one for all axes or one for each.
         metric:     the endpoint, a metric of `evaluate`.
     """
 
@@ -41,6 +42,8 @@ class Setting:
     validation: Callable[[], Recipe] | None = None
     tuned: Mapping[str, Sequence[Stepper]] = field(default_factory=dict)
     metric: str = "rellinf"
+    written: tuple[int, ...] | None = None
+    padding: str | tuple[str, ...] = "circular"
 
 
 def _kuramoto_sivashinsky() -> Setting:
@@ -80,7 +83,52 @@ def _kolmogorov() -> Setting:
     )
 
 
-SETTINGS: Mapping[str, Callable[[], Setting]] = {"kuramoto-sivashinsky": _kuramoto_sivashinsky, "kolmogorov": _kolmogorov}
+def _kolmogorov_piso() -> Setting:
+    """The same with the paper's scheme: u, v and p are the state, of which u and v are corrected and scored."""
+    coarse = kolmogorov_piso.coarse()
+    return Setting(
+        name="kolmogorov-piso",
+        training=kolmogorov_piso.training,
+        testing=lambda starts, horizon, seed: kolmogorov_piso.testing(starts, horizon, seed=seed),
+        validation=kolmogorov_piso.validation,
+        coarse=coarse,
+        reference=None,
+        baselines={"32^2 (solver alone)": coarse, **{f"{n}^2": kolmogorov_piso.finer(n) for n in (48, 64, 96, 128)}},
+        mode="sequential",
+        features=Features(reciprocals={"viscosity": 0.001}),
+        ndim=2,
+        state_channels=3,
+        metric="mse",
+        written=(0, 1),
+    )
+
+
+def _wake() -> Setting:
+    """Input [u, v, the cylinder's geometry, Re / 1000], the correction of (u, v) behind the solver; the box is periodic across the flow only."""
+    coarse = wake.coarse()
+    return Setting(
+        name="wake",
+        training=wake.training,
+        testing=lambda starts, horizon, seed: wake.testing(starts, horizon, seed=seed),
+        validation=wake.validation,
+        coarse=coarse,
+        reference=None,
+        baselines={"64 x 32 (solver alone)": coarse, **{f"{n} x {n // 2}": wake.finer(n) for n in (96, 128, 192, 256)}},
+        mode="sequential",
+        features=Features(fields=(Geometry(coarse),), reciprocals={"viscosity": 0.001 * wake.SPEED * wake.DIAMETER}),
+        ndim=2,
+        state_channels=2,
+        metric="mse",
+        padding=("zeros", "circular"),
+    )
+
+
+SETTINGS: Mapping[str, Callable[[], Setting]] = {
+    "kuramoto-sivashinsky": _kuramoto_sivashinsky,
+    "kolmogorov": _kolmogorov,
+    "kolmogorov-piso": _kolmogorov_piso,
+    "wake": _wake,
+}
 
 
 def setting(name: str) -> Setting:

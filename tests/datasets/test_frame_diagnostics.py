@@ -323,7 +323,7 @@ def test_numbers_that_do_not_fit_are_refused(given: dict[str, Tensor], text: str
         Dataset.from_tensor(torch.zeros(2, 3, 1, 4), diagnostics=given)
 
 
-@pytest.mark.parametrize("how,times,text", [("sum", 2, "once per step, got 6 in 3 steps"), ("mean", 1, "one of sum, max")])
+@pytest.mark.parametrize("how,times,text", [("sum", 2, "once per step, got 6 in 3 steps"), ("least", 1, "one of sum, max, mean")])
 def test_what_a_stepper_offers_it_tells_once_per_step(how: str, times: int, text: str) -> None:
     class Telling:
         dt, differentiable, observed = 1.0, False, {"iterations": how}

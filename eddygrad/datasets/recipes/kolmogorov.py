@@ -9,19 +9,21 @@ enstrophy and greatest speed are those of all modes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from eddygrad.datasets.diagnostics import FlowDiagnostics
+from eddygrad.datasets.diagnostics import Diagnose, FlowDiagnostics
 from eddygrad.datasets.recipes.recipe import Group, Recipe
-from eddygrad.datasets.stored import Downsampled
+from eddygrad.datasets.stored import Downsampled, Stored
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
 from eddygrad.solver.refined import Refined
 from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.step import Stepper
 from eddygrad.solver.vector_calculus import velocity
 
 FINE, COARSE = 128, 32
@@ -29,7 +31,9 @@ FRAME = 0.02
 FORCING_MODE = 6
 TRAINING_REYNOLDS = (300.0, 400.0, 500.0, 700.0, 800.0, 900.0)
 INTERPOLATION, EXTRAPOLATION = (600.0,), (1000.0,)
-_CHANNELS = ("velocity_x", "velocity_y")
+WARMUP = 500
+CHANNELS = ("velocity_x", "velocity_y")
+FINE_GRID = Grid((FINE, FINE))
 
 
 def _solver(points: int, substeps: int, forced: bool) -> ETDRK:
@@ -58,43 +62,77 @@ def smagorinsky(constant: float) -> ETDRK:
     return ETDRK(equation, Grid((COARSE, COARSE)), dt=FRAME, order=4)
 
 
-def _group(re: float, kind: str, samples: int) -> Group:
+@dataclass(frozen=True)
+class Flow:
+    """Which solver makes the data: what differs between this flow's recipes.
+
+    Args: name: of the recipes. reference: forced or not -> stepper. state: vorticity at the grid's points (1, *grid) -> first state (C, *grid).
+          stored, diagnose: what is kept of a state, and numbers beside it.
+    """
+
+    name: str
+    reference: Callable[[bool], Stepper]
+    state: Callable[[Tensor], Tensor]
+    stored: Stored
+    diagnose: Diagnose
+
+    def recipe(self, name: str, groups: Sequence[Group], frames: int, warmup: int, seed: int, forced: bool = True) -> Recipe:
+        """Data of these groups, begun by random vorticity in modes up to 8, rms 3."""
+
+        def state(group: Group, index: int, seed: int) -> Tensor:
+            return self.state(random_fourier(FINE_GRID, 1, bandlimit=8, rms=3.0, seed=seed, purpose=f"{name} {group.name}", start=index)[0])
+
+        stepper = self.reference(forced)
+        return Recipe(name, stepper, tuple(groups), state, frames, warmup, seed=seed, stored=self.stored, diagnose=self.diagnose)
+
+
+SPECTRAL = Flow(
+    "kolmogorov",
+    reference,
+    lambda w: velocity(w.unsqueeze(0), FINE_GRID)[0],
+    Downsampled(FINE_GRID, (COARSE, COARSE), CHANNELS, modes=COARSE // 3),
+    FlowDiagnostics(FINE_GRID),
+)
+
+
+def group(re: float, kind: str, samples: int) -> Group:
+    """Trajectories at one Reynolds number.
+
+    Raises: ValueError for a number that is not positive.
+    """
     if not re > 0:
         raise ValueError(f"kolmogorov: a Reynolds number is positive, got {re}")
     return Group(f"Re={re:g}", kind, {"viscosity": 1 / re}, samples)
 
 
-def _recipe(name: str, groups: Sequence[Group], frames: int, warmup: int, seed: int, forced: bool) -> Recipe:
-    stepper = reference(forced)
-
-    def state(group: Group, index: int, seed: int) -> Tensor:
-        """Random vorticity in modes up to 8, rms 3."""
-        w = random_fourier(stepper.grid, 1, bandlimit=8, rms=3.0, seed=seed, purpose=f"{name} {group.name}", start=index)
-        return velocity(w, stepper.grid)[0]
-
-    kept = Downsampled(stepper.grid, (COARSE, COARSE), _CHANNELS, modes=COARSE // 3)
-    return Recipe(name, stepper, tuple(groups), state, frames, warmup, seed=seed, stored=kept, diagnose=FlowDiagnostics(stepper.grid))
-
-
-def training(frames: int = 6000, reynolds: Sequence[float] = TRAINING_REYNOLDS, samples: int = 1, warmup: int = 500, seed: int = 0) -> Recipe:
+def training(
+    frames: int = 6000,
+    reynolds: Sequence[float] = TRAINING_REYNOLDS,
+    samples: int = 1,
+    warmup: int = WARMUP,
+    seed: int = 0,
+    flow: Flow = SPECTRAL,
+) -> Recipe:
     """The paper's six Reynolds numbers, 6000 frames each by default; t = 10 dropped, in which the random start becomes turbulence."""
-    return _recipe("kolmogorov/training", [_group(re, "training", samples) for re in reynolds], frames, warmup, seed, forced=True)
+    return flow.recipe(f"{flow.name}/training", [group(re, "training", samples) for re in reynolds], frames, warmup, seed)
 
 
-def validation(frames: int = 502, reynolds: Sequence[float] = TRAINING_REYNOLDS, warmup: int = 500, seed: int = 0) -> Recipe:
+def validation(
+    frames: int = 502, reynolds: Sequence[float] = TRAINING_REYNOLDS, warmup: int = WARMUP, seed: int = 0, flow: Flow = SPECTRAL
+) -> Recipe:
     """One more start at each of the training's Reynolds numbers, for learning rates and curves: the paper's training has no part to spare.
 
     Long enough for several windows of the tests' 250 frames.
     """
-    return _recipe("kolmogorov/validation", [_group(re, "validation", 1) for re in reynolds], frames, warmup, seed, forced=True)
+    return flow.recipe(f"{flow.name}/validation", [group(re, "validation", 1) for re in reynolds], frames, warmup, seed)
 
 
-def testing(starts: int = 6, horizon: int = 250, warmup: int = 500, seed: int = 0) -> Recipe:
+def testing(starts: int = 6, horizon: int = 250, warmup: int = WARMUP, seed: int = 0, flow: Flow = SPECTRAL) -> Recipe:
     """Re 600 (interpolation) and 1000 (extrapolation), six starts each, 251 frames in the paper."""
-    groups = [_group(re, "interpolation", starts) for re in INTERPOLATION] + [_group(re, "extrapolation", starts) for re in EXTRAPOLATION]
-    return _recipe("kolmogorov/testing", groups, horizon + 1, warmup, seed, forced=True)
+    groups = [group(re, "interpolation", starts) for re in INTERPOLATION] + [group(re, "extrapolation", starts) for re in EXTRAPOLATION]
+    return flow.recipe(f"{flow.name}/testing", groups, horizon + 1, warmup, seed)
 
 
 def decaying(frames: int = 500, reynolds: Sequence[float] = (1000.0,), samples: int = 8, warmup: int = 50, seed: int = 0) -> Recipe:
     """Decaying two-dimensional turbulence: the same flow without its force."""
-    return _recipe("decaying-turbulence", [_group(re, "decaying", samples) for re in reynolds], frames, warmup, seed, forced=False)
+    return SPECTRAL.recipe("decaying-turbulence", [group(re, "decaying", samples) for re in reynolds], frames, warmup, seed, forced=False)

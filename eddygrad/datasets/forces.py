@@ -1,0 +1,79 @@
+"""What bodies feel of the flow, recorded frame by frame beside the states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+from torch import Tensor
+
+from eddygrad.solver.equations.equation import VelocityEquation
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.schemes.staggered import StaggeredScheme
+from eddygrad.solver.staggered.bodies import Body
+from eddygrad.solver.staggered.sides import Sides
+from eddygrad.solver.step import Observer, Params, Step
+
+
+@dataclass(frozen=True)
+class WithForces:
+    """A staggered scheme that tells drag and lift of its bodies, all together; for making data.
+
+        C_D = 2 F_x / (U^2 D),   C_L = 2 F_y / (U^2 D),   F the mean over dt of the force per density
+    Told to the observer as "drag" and "lift" beside what the scheme tells; `observed` says that a data set keeps the mean over a frame's steps.
+
+    Args:   scheme: with bodies. speed: U [m/s]. length: D [m].
+    Raises: ValueError for a scheme without bodies, or a scale that is not positive.
+    """
+
+    scheme: StaggeredScheme
+    speed: float = 1.0
+    length: float = 1.0
+    observed: ClassVar[Mapping[str, str]] = MappingProxyType({"drag": "mean", "lift": "mean"})
+    observed_units: ClassVar[Mapping[str, str]] = MappingProxyType({"drag": "1", "lift": "1"})
+
+    def __post_init__(self) -> None:
+        if not self.scheme.bodies:
+            raise ValueError(f"WithForces: expected a scheme with bodies, got {self.scheme!r}; without one there is nothing to record")
+        if not (self.speed > 0 and self.length > 0):
+            raise ValueError(f"WithForces: speed and length must be positive, got {self.speed} and {self.length}")
+
+    @property
+    def dt(self) -> float:
+        return self.scheme.dt
+
+    @property
+    def grid(self) -> Grid:
+        return self.scheme.grid
+
+    @property
+    def equation(self) -> VelocityEquation:
+        return self.scheme.equation
+
+    @property
+    def sides(self) -> Sides:
+        return self.scheme.sides
+
+    @property
+    def bodies(self) -> tuple[Body, ...]:
+        return self.scheme.bodies
+
+    @property
+    def differentiable(self) -> bool:
+        return True
+
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
+        if observe is None:
+            return self.scheme.at(params, like)
+        scale = 2 / (self.speed**2 * self.length)
+
+        def tell(name: str, value: Tensor) -> None:
+            observe(name, value)
+            if name == "force":
+                total = scale * value.sum(1)
+                observe("drag", total[:, 0])
+                observe("lift", total[:, 1])
+
+        return self.scheme.at(params, like, tell)

@@ -1,0 +1,143 @@
+"""What stands in and around a flow, as a data set tells it: sides and bodies, written as JSON and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eddygrad.datasets.dataset import Dataset
+from eddygrad.datasets.diagnostics import centred
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.staggered.bodies import Body, Cylinder, Polygon
+from eddygrad.solver.staggered.faces import Faces, known_values
+from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Prescribed, Side, Sides, Value, Wall, evaluate, plane
+from eddygrad.solver.step import Params, Stepper
+
+_KINDS = {"periodic": Periodic, "free-slip": FreeSlip, "outflow": Outflow, "wall": Wall, "inflow": Inflow}
+
+
+def described(stepper: Stepper, grid: Grid, faces: bool, params: Params) -> dict[str, Any] | None:
+    """Sides and bodies of a stepper as JSON values; None for one that has no sides, on a periodic spectral grid say.
+
+        {"faces": whether velocities are kept on faces, "sides": [[low, high], ...], "bodies": [{"centre", "radius"} or {"corners"}, ...]}
+    A velocity at a side is a number, the name of a parameter, or what its function says at the faces of the kept grid when the first sample's flow
+    begins. Bodies that move are left out.
+
+    Args: grid: that of what is kept. faces: see `Stored`.
+    """
+    sides: Sides | None = getattr(stepper, "sides", None)
+    if sides is None:
+        return None
+    like, start = torch.zeros((), dtype=torch.float64), params.get("t0", 0.0)
+
+    def told(side: Side, axis: int, end: int) -> dict[str, Any]:
+        kind = next(name for name, of in _KINDS.items() if type(side) is of)
+        if isinstance(side, Outflow):
+            return {"kind": kind, "condition": side.kind}
+        if not isinstance(side, Prescribed):
+            return {"kind": kind}
+        each = [_value(side.component(d, grid.ndim), plane(grid, axis, end, d), start, params, like) for d in range(grid.ndim)]
+        return {"kind": kind, "velocity": each}
+
+    around = [[told(side, axis, end) for end, side in enumerate(pair)] for axis, pair in enumerate(sides)]
+    standing = [_outline(body, grid, start, params) for body in getattr(stepper, "bodies", ()) if not body.moves]
+    return {"faces": faces, "sides": around, "bodies": standing}
+
+
+def _value(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params: Params, like: Tensor) -> float | str | list[float]:
+    if isinstance(value, str):
+        return value
+    return evaluate(value, points, t, params, like)[0].flatten().tolist() if callable(value) else float(value)
+
+
+def _outline(body: Body, grid: Grid, t: Tensor | float, params: Params) -> dict[str, Any]:
+    if isinstance(body, Cylinder):
+        return {"centre": body.placed(torch.zeros(1, 2, dtype=torch.float64), t, params)[0].tolist(), "radius": body.radius}
+    around = torch.tensor(body.corners, dtype=torch.float64) if isinstance(body, Polygon) else body.outline(min(grid.spacing) / 4)
+    return {"corners": body.placed(around, t, params).tolist()}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Sides and bodies of a trajectory on the grid of its data.
+
+    Args: faces: whether its velocity stands on the faces of the cells. bodies: {"centre": (x, y), "radius": r} or {"corners": ((x, y), ...)} [m].
+    """
+
+    grid: Grid
+    sides: Sides
+    bodies: tuple[Mapping[str, Any], ...]
+    faces: bool
+    params: Mapping[str, Tensor]
+
+    @staticmethod
+    def of(data: Dataset, sample: int = 0) -> Scene | None:
+        """As its file says; None where it says nothing of sides."""
+        found = data.attrs.get("scene")
+        if found is None:
+            return None
+        params = {name: value[sample : sample + 1] for name, value in data.params.items()}
+        sides = tuple((_side(low), _side(high)) for low, high in found["sides"])
+        return Scene(data.grid, sides, tuple(found["bodies"]), bool(found["faces"]), params)
+
+    @property
+    def periodic(self) -> tuple[bool, ...]:
+        return tuple(isinstance(low, Periodic) for low, _ in self.sides)
+
+    def centred(self, u: Tensor) -> Tensor:
+        """Face velocities (T, D, *grid) at the centres of the cells."""
+        return centred(u, self.periodic)
+
+    def vorticity(self, u: Tensor) -> Tensor:
+        """w = v_x - u_y of face velocities (T, 2, nx, ny) in a plane, the mean of a cell's four corners, (T, nx, ny) [1/s].
+
+        At the corners on a side the velocity beyond it is the one that the solver takes: 2 U - u across a wall that has U, u across a free-slip side.
+        """
+        u = u.to(torch.float64)
+        faces = Faces(self.grid, self.sides, known_values(self.grid, self.sides, 0.0, self.params, u))
+        (hx, hy), (along, across) = self.grid.spacing, u.unbind(1)
+        v_x = self._at_corners(faces.padded(across, 1, 0, 1).diff(dim=-2) / hx, faces.with_lower(across, 1), 0)
+        u_y = self._at_corners(faces.padded(along, 0, 1, 1).diff(dim=-1) / hy, faces.with_lower(along, 0), 1)
+        w = v_x - u_y
+        w = 0.5 * (w[..., 1:, :] + w[..., :-1, :])
+        return 0.5 * (w[..., 1:] + w[..., :-1])
+
+    def _at_corners(self, slope: Tensor, velocity: Tensor, axis: int) -> Tensor:
+        """A slope along `axis` at all corners, from that at the upper ends of the other axis: at its lower side the slope of the side's velocity."""
+        own, other = axis - 2, -1 - axis
+        if self.periodic[1 - axis]:
+            return torch.cat([slope.narrow(other, slope.shape[other] - 1, 1), slope], other)
+        first = velocity.narrow(other, 0, 1)
+        n = first.shape[own]
+        if self.periodic[axis]:
+            before, after = first.narrow(own, n - 1, 1), first.narrow(own, 0, 1)
+        else:  # in the box's corner, the slope next to it
+            before = 2 * first.narrow(own, 0, 1) - first.narrow(own, 1, 1)
+            after = 2 * first.narrow(own, n - 1, 1) - first.narrow(own, n - 2, 1)
+        line = torch.cat([before, first, after], own)
+        return torch.cat([line.diff(dim=own) / self.grid.spacing[axis], slope], other)
+
+
+def _side(told: Mapping[str, Any]) -> Side:
+    kind = told["kind"]
+    if kind == "outflow":
+        return Outflow(told["condition"])
+    if "velocity" not in told:
+        return Periodic() if kind == "periodic" else FreeSlip()
+    values = tuple(_Table(tuple(value)) if isinstance(value, list) else value for value in told["velocity"])
+    return Wall(values) if kind == "wall" else Inflow(values)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A side's velocity by its values."""
+
+    values: tuple[float, ...]
+
+    def __call__(self, points: tuple[Tensor, ...], t: Tensor | float, params: Params) -> Tensor:
+        shape = torch.broadcast_shapes(*(p.shape for p in points))
+        return torch.tensor(self.values, dtype=torch.float64).reshape(shape)

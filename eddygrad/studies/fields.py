@@ -1,0 +1,70 @@
+"""What can be drawn of a trajectory: its channels, and of a plane velocity its vorticity and its speed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eddygrad.datasets.dataset import Dataset
+from eddygrad.datasets.scene import Scene
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.vector_calculus import vorticity
+
+_VELOCITY = ("velocity_x", "velocity_y")
+_DERIVED = ("vorticity", "speed")
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A trajectory (T, C, *grid) with names of its channels; `scene` where its solver had sides."""
+
+    u: Tensor
+    channels: tuple[str, ...]
+    grid: Grid
+    scene: Scene | None
+
+    @staticmethod
+    def of(data: Dataset, sample: int) -> Fields:
+        return Fields(data[sample], data.channels, data.grid, Scene.of(data, sample))
+
+    @property
+    def _flow(self) -> bool:
+        return self.grid.ndim == 2 and set(_VELOCITY) <= set(self.channels)
+
+    @property
+    def _on_faces(self) -> bool:
+        return self._flow and self.scene is not None and self.scene.faces
+
+    @property
+    def names(self) -> list[str]:
+        """All that can be drawn."""
+        return [*self.channels, *(name for name in _DERIVED if self._flow and name not in self.channels)]
+
+    @property
+    def usual(self) -> list[str]:
+        """What is drawn unless told otherwise: all channels; vorticity for a velocity on faces."""
+        if not self._on_faces:
+            return list(self.channels)
+        return list(dict.fromkeys("vorticity" if name in _VELOCITY else name for name in self.channels))
+
+    @property
+    def bodies(self) -> Sequence[Mapping[str, Any]]:
+        return () if self.scene is None else self.scene.bodies
+
+    def frames(self, names: Sequence[str]) -> Tensor:
+        """(T, len(names), *grid), face velocities at the centres of their cells."""
+        return torch.stack([self._field(name) for name in names], 1)
+
+    def _field(self, name: str) -> Tensor:
+        if name in self.channels and not (self._on_faces and name in _VELOCITY):
+            return self.u[:, self.channels.index(name)]
+        velocity = self.u[:, [self.channels.index(name) for name in _VELOCITY]].double()
+        if name == "vorticity":
+            return self.scene.vorticity(velocity) if self._on_faces and self.scene is not None else vorticity(velocity, self.grid)[:, 0]
+        if self._on_faces and self.scene is not None:
+            velocity = self.scene.centred(velocity)
+        return velocity.square().sum(1).sqrt() if name == "speed" else velocity[:, _VELOCITY.index(name)]
