@@ -11,22 +11,24 @@ import torch
 from kuramoto_sivashinsky_step import bind
 from timing import arguments, emit, measure
 from torch import Tensor
-from workload import BATCH, DEPTH, HORIZON, POINTS, STAGES, WIDTH, update_flops
+from workload import BATCH, DEPTH, HORIZON, POINTS, STAGES, WAKE_BOX, WIDTH, update_flops
 
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.memory import keep_freed_memory
 from eddygrad.solver.schemes.band import Band
 from eddygrad.solver.schemes.dense import DenseStep
+from eddygrad.solver.staggered.separable import Separable, pressure_lines
+from eddygrad.solver.staggered.sides import PERIODIC, Inflow, Outflow, sides_of
 
 
 def options() -> argparse.Namespace:
     parser = arguments(__doc__)
-    parser.add_argument("kind", choices=["step-products", "update-products", "update-peak", "flow-stage"])
+    parser.add_argument("kind", choices=["step-products", "update-products", "update-peak", "flow-stage", "wake"])
     parser.add_argument("--batch", type=int, default=1, help="of the step")
     parser.add_argument("--order", type=int, default=2)
     parser.add_argument("--grad", default="wig", choices=["wig", "nog"])
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--n", type=int, default=64, help="points per axis, of flow-stage")
+    parser.add_argument("--n", type=int, default=64, help="points per axis, of flow-stage; along a wake")
     parser.add_argument("--scheme", default="rk4cn", choices=[*STAGES], help="of flow-stage")
     return parser.parse_args()
 
@@ -142,11 +144,30 @@ def flow_stage(args: argparse.Namespace) -> None:
     emit("ns-step", "limit: transforms, least traffic", seconds, **settings, stage_seconds=seconds["seconds"] / stages, **parts)
 
 
+def wake_stage(args: argparse.Namespace) -> None:
+    """The two pressure solves of a stage with a body, and its least traffic: six times the velocity read or written, copied."""
+    keep_freed_memory()
+    grid = Grid((args.n, args.n // 2), WAKE_BOX)
+    solve = Separable(pressure_lines(grid, sides_of(((Inflow(), Outflow()), PERIODIC), 2)), (0.0, 1.0), torch.float32)
+    p, source = torch.randn(args.batch, *grid.shape), torch.randn(args.batch, 6, *grid.shape)
+    written, steps = torch.empty_like(source), max(5, int(1e7 / source.numel()))
+
+    def block() -> None:
+        with torch.inference_mode():
+            for _ in range(steps):
+                solve.solved(p)
+                solve.solved(p)
+                written.copy_(source)
+
+    result = measure(block, steps, args.repetitions, args.max_seconds)
+    emit("staggered", "limit: two solves, least traffic", result, n=args.n, batch=args.batch, threads=args.threads)
+
+
 def main() -> None:
     args = options()
     torch.set_num_threads(args.threads)
-    if args.kind == "flow-stage":
-        flow_stage(args)
+    if args.kind in ("flow-stage", "wake"):
+        (flow_stage if args.kind == "flow-stage" else wake_stage)(args)
         return
     if args.kind == "update-peak":
         rate, flops = peak_rate(), update_flops(args.grad)

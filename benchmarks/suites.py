@@ -147,4 +147,35 @@ def ns_gradient(programs: Programs) -> list[Job]:
     return jobs
 
 
-SUITES = {"ks-step": ks_step, "ks-train": ks_train, "ns-step": ns_step, "ns-gradient": ns_gradient}
+def staggered(programs: Programs) -> list[Job]:
+    """Finite volumes, float32: a wake beside PhiFlow, a periodic flow beside jax-cfd and torch-cfd; steps, and gradients through four of them."""
+    ours, phiflow, jobs = "staggered_step.py", "peers/wake_phiflow.py", []
+    for n in (128, 256):
+        for grad, what in ((0, "step"), (4, "gradient through 4")):
+            case, size = f"wake {what} {n} x {n // 2}", f"--n {n} --grad {grad}"
+            like, better = f"{size} --scheme semi-lagrangian", f"{size} --scheme upwind3 --order 3"
+            jobs.append(programs.job(case, "ours", "eddygrad semi-Lagrangian, compiled", ours, f"{like} --compiled"))
+            jobs.append(programs.job(case, "variant", "eddygrad semi-Lagrangian", ours, like))
+            jobs.append(programs.job(case, "variant", "eddygrad upwind3 RK3, compiled", ours, f"{better} --compiled"))
+            jobs.append(programs.job(case, "variant", "eddygrad upwind3 RK3", ours, better))
+            jobs.append(programs.job(case, "peer", "PhiFlow jitted", phiflow, f"{size} --jit"))
+            if n == 128 and not grad:
+                jobs.append(programs.job(case, "peer", "PhiFlow eager", phiflow, size))
+        case = f"wake step {n} x {n // 2}"
+        jobs.append(
+            programs.job(
+                case, "variant", "eddygrad semi-Lagrangian, compiled, batch 8", ours, f"--n {n} --scheme semi-lagrangian --batch 8 --compiled"
+            )
+        )
+        jobs.append(programs.job(case, "limit", "limit: two solves, least traffic", "limits.py", f"wake --n {n}"))
+    for grad, what in ((0, "step"), (4, "gradient through 4")):
+        for scheme in ("van-leer", "central"):
+            case, size = f"periodic {what} {scheme} 256^2", f"--n 256 --scheme {scheme} --grad {grad}"
+            jobs.append(programs.job(case, "ours", "eddygrad, compiled", ours, f"--case periodic {size} --compiled"))
+            jobs.append(programs.job(case, "variant", "eddygrad", ours, f"--case periodic {size}"))
+            jobs.append(programs.job(case, "peer", "jax-cfd", "peers/faces_jaxcfd.py", size))
+            jobs.append(programs.job(case, "peer", "torch-cfd", "peers/faces_torchcfd.py", size))
+    return jobs
+
+
+SUITES = {"staggered": staggered, "ks-step": ks_step, "ks-train": ks_train, "ns-step": ns_step, "ns-gradient": ns_gradient}

@@ -13,8 +13,8 @@ Row = dict[str, Any]
 # How far probes may be apart. The coefficients of PhiFlow's step are float32, so its states drift from ours by 1e-4 within the probe's 50 steps.
 # Vorticities are of order one, in float32: round-off moves the last of five digits; one step more or less, or a wrong sign, moves the third.
 # So do a forcing in another mode and a missing drag. A tenth more viscosity, or another scheme of the same step, moves the fifth and is not seen.
-# A gradient through 512 steps takes more round-off in.
-_PROBE_TOLERANCE = {"ks-step": 2e-3, "ns-step": 1e-4, "ns-gradient": 1e-3}
+# A gradient through 512 steps takes more round-off in. Finite volumes of different fluxes agree to some digits only.
+_PROBE_TOLERANCE = {"ks-step": 2e-3, "ns-step": 1e-4, "ns-gradient": 1e-3, "staggered": 5e-3}
 _ONE_THREAD = ", one thread"
 
 
