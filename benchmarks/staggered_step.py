@@ -98,8 +98,8 @@ def main() -> None:
     steps = args.grad or args.steps or max(5, int(1e7 / (u.numel() * args.order)))
     result = measure(block(step, u, args, steps), steps, args.repetitions, args.max_seconds)
     last = repeat(step, u.detach(), FLOW_PROBE_STEPS)
-    names = ("case", "n", "batch", "scheme", "order", "grad", "compiled", "threads")
-    settings = {name: getattr(args, name) for name in names} | {"steps": steps, "divergence": divergence(stepper, last)}
+    names = ("n", "batch", "scheme", "order", "grad", "compiled", "threads")
+    settings = {"flow": args.case} | {name: getattr(args, name) for name in names} | {"steps": steps, "divergence": divergence(stepper, last)}
     settings |= {"probe": faces_probe(last, args.n)} if args.case == "periodic" else {}
     emit("staggered", "eddygrad compiled" if args.compiled else "eddygrad", result, **settings, versions=f"torch {torch.__version__}")
 

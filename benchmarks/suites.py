@@ -154,19 +154,15 @@ def staggered(programs: Programs) -> list[Job]:
         for grad, what in ((0, "step"), (4, "gradient through 4")):
             case, size = f"wake {what} {n} x {n // 2}", f"--n {n} --grad {grad}"
             like, better = f"{size} --scheme semi-lagrangian", f"{size} --scheme upwind3 --order 3"
-            jobs.append(programs.job(case, "ours", "eddygrad semi-Lagrangian, compiled", ours, f"{like} --compiled"))
-            jobs.append(programs.job(case, "variant", "eddygrad semi-Lagrangian", ours, like))
-            jobs.append(programs.job(case, "variant", "eddygrad upwind3 RK3, compiled", ours, f"{better} --compiled"))
+            jobs.append(programs.job(case, "ours", "eddygrad semi-Lagrangian", ours, like))
+            jobs.append(programs.job(case, "variant", "eddygrad semi-Lagrangian, one thread", ours, like, threads=1))
             jobs.append(programs.job(case, "variant", "eddygrad upwind3 RK3", ours, better))
+            jobs.append(programs.job(case, "variant", "eddygrad upwind3 RK3, one thread", ours, better, threads=1))
             jobs.append(programs.job(case, "peer", "PhiFlow jitted", phiflow, f"{size} --jit"))
             if n == 128 and not grad:
                 jobs.append(programs.job(case, "peer", "PhiFlow eager", phiflow, size))
         case = f"wake step {n} x {n // 2}"
-        jobs.append(
-            programs.job(
-                case, "variant", "eddygrad semi-Lagrangian, compiled, batch 8", ours, f"--n {n} --scheme semi-lagrangian --batch 8 --compiled"
-            )
-        )
+        jobs.append(programs.job(case, "variant", "eddygrad semi-Lagrangian, batch 8", ours, f"--n {n} --scheme semi-lagrangian --batch 8"))
         jobs.append(programs.job(case, "limit", "limit: two solves, least traffic", "limits.py", f"wake --n {n}"))
     for grad, what in ((0, "step"), (4, "gradient through 4")):
         for scheme in ("van-leer", "central"):

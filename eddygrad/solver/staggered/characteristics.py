@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import product
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from eddygrad.solver.memory import ordinary_tensors
 from eddygrad.solver.staggered.faces import Components, Faces
 
 
@@ -133,10 +134,17 @@ def _paths(u: Components, nodes: Tensor, faces: Faces, dt: float, order: int) ->
         return way
     half = _stopped([0.5 * own for own in way], faces)
     # From the points of component d, those of component c with the same number lie half a cell off along the two's own axes.
-    shifts = 0.5 * torch.eye(ndim, dtype=nodes.dtype, device=nodes.device)
-    shifted = [own.unsqueeze(1) + (shift - shift.unsqueeze(1)).reshape(ndim, ndim, *[1] * ndim) for own, shift in zip(half, shifts)]
+    shifted = [own.unsqueeze(1) + shift for own, shift in zip(half, _shifts(ndim, nodes.dtype, nodes.device))]
     middle = _values(nodes, *_cells(shifted, nodes, faces))
     return [rate * velocity for rate, velocity in zip(rates, middle.unbind(1))]
+
+
+@lru_cache(maxsize=16)
+def _shifts(ndim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    """Per axis, (D, D, *1): from the point of component d (first) to that of component c [cells]."""
+    with ordinary_tensors():
+        own = 0.5 * torch.eye(ndim, dtype=dtype, device=device)
+        return tuple((shift - shift.unsqueeze(1)).reshape(ndim, ndim, *[1] * ndim) for shift in own)
 
 
 def _stopped(way: list[Tensor], faces: Faces) -> list[Tensor]:
