@@ -21,7 +21,7 @@ from eddygrad.studies.planes import planes
 
 RE = 100.0
 POINTS, SUBSTEPS = 128, 2  # 128 x 64 cells, two steps per unit of time
-WARMUP, FRAMES = 600, 500  # until the shedding is periodic; what is looked at
+WARMUP, FRAMES = 900, 500  # until the shedding is periodic; what is looked at
 SPEED, DIAMETER = wake.SPEED, wake.DIAMETER
 ALONE = 0.165
 PICTURE = Path("wake.png")
@@ -48,9 +48,10 @@ def main() -> float:
     drag, lift = data.diagnostics["drag"][0], data.diagnostics["lift"][0]
     st = strouhal(lift, data.dt, SPEED, DIAMETER)
 
-    fields, at = Fields.of(data, 0), [0, FRAMES // 2, FRAMES - 1]
-    vorticity = fields.frames(["vorticity"])[at].numpy()
-    save(planes(vorticity, ["vorticity"], at, data.grid.lengths, f"Re {RE:g}, St {st:.3f}", bodies=fields.bodies), PICTURE)
+    fields, at = Fields.of(data, 0), [round(k * FRAMES / 20) for k in range(4)]
+    vorticity = fields.frames(["vorticity"])[at]
+    look = {"scales": fields.scales(vorticity), "bodies": fields.bodies, "smooth": True}
+    save(planes(vorticity.numpy(), ["vorticity"], at, data.grid.lengths, f"Re {RE:g}, St {st:.3f}", **look), PICTURE)
     print(f"Re {RE:g}: mean Cd {float(drag.mean()):.3f}, Cl up to {float(lift.abs().amax()):.3f}, St {st:.4f}; picture {PICTURE}")
     print(f"St over that of a cylinder alone: {st / ALONE:.3f}")
     return st / ALONE

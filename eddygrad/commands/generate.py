@@ -48,7 +48,7 @@ class Generate(Command):
     """Where to: a name that ends in .nc is one file, any other a folder of shards."""
     frames: int | None = None
     """Frames per trajectory; by default the paper's: 5000 and 13 for kuramoto-sivashinsky, 6000 and 251 for kolmogorov, 500 and 251 for wake, 50 for
-    active-turbulence; 100 or 240 for flows between walls."""
+    active-turbulence; 100, 120 or 240 for flows between walls."""
     warmup: int | None = None
     """Frames dropped first; by default the recipe's."""
     domains: tuple[float, ...] = ()

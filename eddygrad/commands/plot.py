@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from eddygrad.datasets.dataset import Dataset
 
+    Manner = Callable[[Any], dict[str, Any]]
+
 
 @dataclass(kw_only=True)
 class Plot(Command):
@@ -26,6 +28,7 @@ class Plot(Command):
 
     example: eddygrad plot data/turbulence.nc --out turbulence.png --channels vorticity
     example: eddygrad plot data/wake --sample 3 --out wake.gif
+    example: eddygrad plot cavity.nc --out cavity.png --streamlines
     example: eddygrad plot data/turbulence.nc --out turbulence.gif --channels vorticity pressure
     """
 
@@ -38,7 +41,9 @@ class Plot(Command):
     channels: tuple[str, ...] = ()
     """Which channels, or vorticity and speed of a velocity; by default all channels, of a velocity on the faces of cells its vorticity."""
     columns: int = 4
-    """Times in a picture of a plane, evenly spread."""
+    """Times in a picture of a plane, evenly spread; 1 is the last one."""
+    streamlines: bool = False
+    """Draw streamlines, of a plane velocity on the faces of cells."""
     fps: int = 15
     """Frames per second of a film."""
     every: int = 1
@@ -53,14 +58,15 @@ class Plot(Command):
         check_animation(self.out) if film else pictures.check(self.out)
         data = open_data(self.data)
         self._check(data)
-        names, frames, bodies = self._fields(data)
+        names, frames, manner = self._fields(data)
         if film and data.grid.ndim == 2:
             times = [k * data.dt for k in range(len(frames))]
-            animate(frames[:: self.every], names, times[:: self.every], self._sides(data), self.out, self.fps, self._title(data), bodies)
+            shown = frames[:: self.every], names, times[:: self.every]
+            animate(*shown, self._sides(data), self.out, self.fps, self._title(data), **manner(slice(None, None, self.every)))
         elif film:
             raise ValueError(f"plot: a film needs a plane, {self.data} lives in {data.grid.ndim}-D; write a .png")
         else:
-            pictures.save(self._picture(data, frames, names, bodies), self.out)
+            pictures.save(self._picture(data, frames, names, manner), self.out)
         say(f"{self.out}: trajectory {self.sample} of {data!r}")
         return Outcome({"path": str(self.out), "sample": self.sample, "channels": names, "frames": len(frames)})
 
@@ -70,8 +76,8 @@ class Plot(Command):
         if min(self.columns, self.fps, self.every) < 1:
             raise ValueError(f"plot: columns, fps and every must be at least one, got {self.columns}, {self.fps} and {self.every}")
 
-    def _fields(self, data: Dataset) -> tuple[list[str], NDArray[Any], Sequence[Mapping[str, Any]]]:
-        """Names, frames (T, C, *grid) and the bodies."""
+    def _fields(self, data: Dataset) -> tuple[list[str], NDArray[Any], Manner]:
+        """Names, frames (T, C, *grid), and how those at some times are drawn: colour scales, bodies, streamlines."""
         from eddygrad.studies.fields import Fields
 
         fields = Fields.of(data, self.sample)
@@ -79,7 +85,9 @@ class Plot(Command):
         unknown = [name for name in names if name not in fields.names]
         if unknown:
             raise ValueError(f"plot: channels: expected some of {fields.names}, got {unknown[0]!r}")
-        return names, fields.frames(names).numpy(), fields.bodies
+        frames, stream = fields.frames(names), fields.streams().numpy() if self.streamlines else None
+        common: dict[str, Any] = {"scales": fields.scales(frames), "bodies": fields.bodies, "smooth": fields.scene is not None}
+        return names, frames.numpy(), lambda at: {**common, "stream": None if stream is None else stream[at]}
 
     def _sides(self, data: Dataset) -> tuple[float, ...]:
         """Sides of this trajectory's box: one length for all of them where the data have it as a parameter."""
@@ -91,7 +99,7 @@ class Plot(Command):
         sets = [part["name"] for part in data.attrs.get("sets", []) for _ in range(part["samples"])]
         return f"{title}, {sets[self.sample]}" if len(sets) == data.samples and data.grid.ndim == 2 else title
 
-    def _picture(self, data: Dataset, frames: NDArray[Any], names: list[str], bodies: Sequence[Mapping[str, Any]]) -> Figure:
+    def _picture(self, data: Dataset, frames: NDArray[Any], names: list[str], manner: Manner) -> Figure:
         import numpy as np
 
         from eddygrad.studies.planes import planes
@@ -101,5 +109,5 @@ class Plot(Command):
             return space_time({name: frames[:, c] for c, name in enumerate(names)}, data.dt, self._sides(data)[0], self._title(data), names[0])
         if data.grid.ndim == 3:
             raise ValueError(f"plot: draws lines and planes, {self.data} lives in 3-D; open it and draw a slice")
-        at = np.unique(np.linspace(0, len(frames) - 1, min(self.columns, len(frames))).round().astype(int))
-        return planes(frames[at], names, [k * data.dt for k in at], self._sides(data), self._title(data), bodies=bodies)
+        at = np.unique(np.linspace(len(frames) - 1, 0, min(self.columns, len(frames))).round().astype(int))
+        return planes(frames[at], names, [k * data.dt for k in at], self._sides(data), self._title(data), **manner(at))

@@ -16,6 +16,7 @@ from eddygrad.solver.staggered.bodies import Body, Cylinder, Polygon
 from eddygrad.solver.staggered.faces import Faces, known_values
 from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Prescribed, Side, Sides, Value, Wall, evaluate, plane
 from eddygrad.solver.step import Params, Stepper
+from eddygrad.solver.stream_function import stream_function
 
 _KINDS = {"periodic": Periodic, "free-slip": FreeSlip, "outflow": Outflow, "wall": Wall, "inflow": Inflow}
 
@@ -105,6 +106,12 @@ class Scene:
         w = v_x - u_y
         w = 0.5 * (w[..., 1:, :] + w[..., :-1, :])
         return 0.5 * (w[..., 1:] + w[..., :-1])
+
+    def stream_function(self, u: Tensor) -> Tensor:
+        """psi of face velocities (T, 2, nx, ny) in a plane, u = d psi / d y, at the corners of the cells, (T, nx + 1, ny + 1) [m^2/s]."""
+        u = u.to(torch.float64)
+        faces = Faces(self.grid, self.sides, known_values(self.grid, self.sides, 0.0, self.params, u))
+        return stream_function([faces.with_lower(part, axis) for axis, part in enumerate(u.unbind(1))], self.grid)
 
     def _at_corners(self, slope: Tensor, velocity: Tensor, axis: int) -> Tensor:
         """A slope along `axis` at all corners, from that at the upper ends of the other axis: at its lower side the slope of the side's velocity."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import torch
 import xarray as xr
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Circle, Polygon
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from eddygrad.solver.grid import Grid
@@ -30,6 +34,9 @@ _INCHES = 2.1  # side of a panel
 _LONG = 0.6  # of its length a box is high at most that counts as long
 _WIDTH, _WIDE = 9.0, 6.0  # inches: of all panels of a long box side by side, and of one at most
 _SOLID = "#c9ced4"
+_FOLDED = 0.3  # of its length a long box is high at least for two times a row
+_BAR = 0.15  # inches: width of a colour bar
+_STREAMLINES = 12
 _QUANTILE = 0.995  # of the sizes: a few extreme values do not set the colours
 
 
@@ -42,17 +49,22 @@ def planes(
     title: str = "",
     scales: Sequence[float] = (),
     bodies: Sequence[Outline] = (),
+    stream: ArrayLike | None = None,
+    smooth: bool = False,
 ) -> Figure:
-    """Fields of a plane flow: a row per channel, a column per time, x to the right and y upwards; of a long box a row per time instead.
+    """Fields of a plane flow: a row per channel, a column per time, x to the right and y upwards.
+
+    Of a long box a row per time instead, or two times a row where there is one channel.
 
     Args:    frames: (T, C, nx, ny). names: of the channels, with units if they have some. times: of the frames. lengths: of the box's sides.
              scales: value of the darkest colour per channel; default, what 99.5 % of the sizes stay below.
              bodies: drawn in their shape, {"centre": (x, y), "radius": r} or {"corners": [(x, y), ...]}; see `Scene`.
+             stream: stream function at the corners of the cells, (T, nx + 1, ny + 1), for streamlines. smooth: no edges between cells.
     Returns: the figure; every channel has its own colour scale, symmetric about zero where the field has both signs.
     Raises:  ValueError if the frames are not (times, names, nx, ny).
     """
     values = _checked(frames, names, times)
-    figure, _ = _panels(values, names, [f"t = {t:.6g}" for t in times], lengths, title, scales or _scales(values), bodies)
+    figure, _ = _panels(values, names, [f"t = {t:.6g}" for t in times], lengths, title, scales or _scales(values), _Around.of(bodies, stream, smooth))
     return figure
 
 
@@ -89,7 +101,10 @@ def animate(
     path: Path,
     fps: int = 15,
     title: str = "",
+    scales: Sequence[float] = (),
     bodies: Sequence[Outline] = (),
+    stream: ArrayLike | None = None,
+    smooth: bool = False,
 ) -> None:
     """The same fields as a film, a panel per channel: .gif, or .mp4 where the program ffmpeg is installed. Written whole or not at all.
 
@@ -98,14 +113,19 @@ def animate(
     values = _checked(frames, names, times)
     check_animation(path)
     swapped = values[:1].swapaxes(0, 1)  # channels as if they were times
-    figure, images = _panels(swapped, [""], list(names), lengths, title, [], bodies)
-    for image, scale, field in zip(images, _scales(values), values.swapaxes(0, 1)):
+    around = _Around.of(bodies, stream, smooth)
+    figure, images = _panels(swapped, [""], list(names), lengths, title, [], replace(around, stream=None))
+    for image, scale, field in zip(images, scales or _scales(values), values.swapaxes(0, 1)):
         _colours(image, field, scale)
+    drawn: list[ContourSet] = []
     clock = figure.supxlabel("", fontsize=9)
 
     def draw(k: int) -> list[AxesImage]:
         for image, field in zip(images, values[k]):
             image.set_data(field.T)
+        while drawn:
+            drawn.pop().remove()
+        drawn.extend(lines for image in images for lines in around.lines(image.axes, lengths, k))
         clock.set_text(f"t = {times[k]:.4g}")
         return images
 
@@ -114,6 +134,38 @@ def animate(
         made = Path(folder) / path.name
         film.save(made, writer=PillowWriter(fps=fps) if path.suffix == ".gif" else FFMpegWriter(fps=fps), dpi=110)
         write_atomically(path, made.read_bytes())
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What is drawn with the fields: bodies, and streamlines at levels that are the same at all times."""
+
+    bodies: Sequence[Outline]
+    stream: NDArray[np.float64] | None
+    smooth: bool
+
+    @staticmethod
+    def of(bodies: Sequence[Outline], stream: ArrayLike | None, smooth: bool) -> _Around:
+        return _Around(bodies, None if stream is None else np.asarray(stream, dtype=np.float64), smooth)
+
+    @cached_property
+    def levels(self) -> NDArray[np.float64]:
+        """Zero, and even ones on both of its sides: fewer, but some, on that where less flows round."""
+        assert self.stream is not None
+        low, high = min(self.stream.min(), 0.0), max(self.stream.max(), 0.0)
+        most = max(high, -low, 1e-300)
+        parts = [
+            np.linspace(0, end, (_STREAMLINES if abs(end) == most else _STREAMLINES // 3) + 2)[1:-1] for end in (low, high) if abs(end) > 1e-3 * most
+        ]
+        return np.unique(np.concatenate([[0.0], *parts]))
+
+    def lines(self, axes: Axes, lengths: Sequence[float], k: int) -> list[ContourSet]:
+        """Streamlines at the k-th time."""
+        if self.stream is None:
+            return []
+        psi = self.stream[k]
+        x, y = (np.linspace(0, length, n) for length, n in zip(lengths, psi.shape))
+        return [axes.contour(x, y, psi.T, levels=self.levels, colors=INK, linewidths=0.5, alpha=0.55, linestyles="solid", zorder=2)]
 
 
 def check_animation(path: Path) -> None:
@@ -131,46 +183,57 @@ def _panels(
     lengths: Sequence[float],
     title: str,
     scales: Sequence[float],
-    bodies: Sequence[Outline],
+    around: _Around,
 ) -> tuple[Figure, list[AxesImage]]:
     """Panels (columns, rows, nx, ny), a colour bar for each of `rows`; where the box is long they stand the other way round."""
     aspect, long = lengths[1] / lengths[0], lengths[1] <= _LONG * lengths[0]
-    across, down = (rows, columns) if long else (columns, rows)
-    width = min(_WIDTH / len(across), _WIDE) if long else _INCHES
-    beside = 0.9 + (0.45 * len(scales) if long and len(across) == 1 else 0.0)
-    height = width * aspect + (0.42 if long else 0.15)
-    bars = 0.5 if long and scales and len(across) > 1 else 0.0
-    figure = Figure(figsize=(beside + width * len(across), 0.7 + bars + height * len(down)), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
-    grid = figure.subplots(len(down), len(across), squeeze=False, sharex=True, sharey=True)
-    panels = grid.T if long else grid
+    folded = long and len(rows) == 1 and len(columns) > 2 and aspect > _FOLDED
+    across = 2 if folded else len(rows) if long else len(columns)
+    down = -(-len(columns) // 2) if folded else len(columns) if long else len(rows)
+    width = min(_WIDTH / across, _WIDE) if long else _INCHES
+    height = width * aspect + (0.42 if long else 0.2)
+    below = 0.6 if long and scales and len(rows) > 1 else 0.0  # bars under the panels, beside them otherwise
+    beside = 0.6 + (0.0 if below else 0.75 * bool(scales))
+    figure = Figure(figsize=(beside + width * across, 0.75 + below + height * down), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05))
+    grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    panels = [list(grid.flat)] if folded else [list(line) for line in (grid.T if long else grid)]
     images = []
     for i, line in enumerate(panels):
-        for j, axes in enumerate(line):
-            image = _image(axes, values[j, i], lengths, bodies)
+        for j, axes in enumerate(line[: len(columns)]):
+            image = _image(axes, values[j, i], lengths, around)
             if scales:
                 _colours(image, values[:, i], scales[i])
+            around.lines(axes, lengths, j)
             images.append(image)
             if i == 0:
                 axes.set_title(columns[j])
+        for axes in line[len(columns) :]:
+            axes.set_visible(False)
         if scales:
-            where = {"location": "bottom", "aspect": 30, "shrink": 0.8} if bars else {"aspect": 16 if not long else 9 * len(down)}
-            bar = figure.colorbar(images[-1], ax=list(line), label=rows[i], extend="both", pad=0.02, **where)
+            reach = width if below else height * down if long else height
+            where = {"location": "bottom", "fraction": 0.2 / height, "shrink": 0.8} if below else {"fraction": 0.3 / (width * across)}
+            bar = figure.colorbar(images[-1], ax=line, label=rows[i], extend="both", extendfrac=0.04, pad=0.02, aspect=reach / _BAR, **where)
             bar.outline.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("y")
-    for axes in grid[-1]:
+        axes.yaxis.set_major_locator(MaxNLocator(max(1, min(5, int(width * aspect / 0.3))), steps=[1, 2, 5, 10]))
+    for j, axes in enumerate(grid[-1]):
+        axes = axes if axes.get_visible() else grid[-2, j]
         axes.set_xlabel("x")
+        axes.xaxis.set_major_locator(MaxNLocator(max(2, min(6, int(width / 0.7))), steps=[1, 2, 5, 10]))
+        axes.tick_params(labelbottom=True)
     if title:
         figure.suptitle(title, fontsize=9.5, fontweight="bold")
     return figure, images
 
 
-def _image(axes: Axes, field: NDArray[np.float64], lengths: Sequence[float], bodies: Sequence[Outline]) -> AxesImage:
+def _image(axes: Axes, field: NDArray[np.float64], lengths: Sequence[float], around: _Around) -> AxesImage:
     axes.grid(False)
-    for body in bodies:
+    for body in around.bodies:
         look: Any = {"facecolor": _SOLID, "edgecolor": INK, "linewidth": 0.8, "zorder": 3}
         axes.add_patch(Circle(body["centre"], body["radius"], **look) if "radius" in body else Polygon(body["corners"], closed=True, **look))
-    image = axes.imshow(field.T, origin="lower", extent=(0.0, lengths[0], 0.0, lengths[1]), interpolation="nearest", aspect="equal")
+    smooth = "bicubic" if around.smooth else "nearest"
+    image = axes.imshow(field.T, origin="lower", extent=(0.0, lengths[0], 0.0, lengths[1]), interpolation=smooth, aspect="equal")
     axes.set(xlim=(0.0, lengths[0]), ylim=(0.0, lengths[1]))
     return image
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.contour import ContourSet
 from matplotlib.patches import Circle, Polygon
 from PIL import Image
 
@@ -59,6 +60,15 @@ def test_the_vorticity_of_face_velocities_converges_in_a_periodic_box() -> None:
         found = scene(grid, PERIODIC).vorticity(face_velocities(periodic_stream_function(w[None], grid), grid))
         errors.append(float((found - exact).abs().max()))
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
+
+
+def test_the_stream_function_of_a_shear_flow_is_a_parabola_up_to_its_walls() -> None:
+    grid = Grid((6, 8), (3.0, 2.0))
+    u = torch.zeros(1, 2, 6, 8, dtype=torch.float64)
+    u[:, 0] = (torch.arange(8).double() + 0.5) / 4  # u = y, whose sums over cells are exact
+    sides = ((Inflow((lambda points, t, params: points[1], 0.0)), Outflow()), (Wall(), Wall((2.0, 0.0))))
+    expected = (torch.linspace(0, 2, 9).double() ** 2 / 2).expand(1, 7, 9)
+    torch.testing.assert_close(scene(grid, sides).stream_function(u), expected, rtol=0, atol=1e-14)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +132,25 @@ def test_a_picture_shows_the_bodies_in_their_shape_and_the_box_in_its_own(channe
     assert main(["plot", str(channel), "--out", str(tmp_path / "c.png")]) == 0 and Image.open(tmp_path / "c.png").size[0] > 500
     assert main(["plot", str(channel), "--out", str(tmp_path / "c.gif"), "--channels", "speed", "vorticity"]) == 0
     assert Image.open(tmp_path / "c.gif").n_frames == 3  # type: ignore[attr-defined]
+
+
+def test_streamlines_are_drawn_where_faces_are_known(channel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = open_data(channel)
+    fields = Fields.of(data, 0)
+    psi = fields.streams()
+    torch.testing.assert_close(psi[:, 1:].diff(dim=-1) * 6, data[0][:, 0].double())  # u = d psi / d y on the faces
+    figure = planes(fields.frames(["speed"]).numpy(), ["speed"], [0, 1, 2], data.grid.lengths, stream=psi.numpy())
+    lines = [[c for c in axes.collections if isinstance(c, ContourSet)] for axes in figure.axes if axes.images and axes.get_visible()]
+    assert [len(found) for found in lines[:3]] == [1, 1, 1]
+    levels = lines[0][0].levels
+    assert 0 in levels and all((found.levels == levels).all() for (found,) in lines[1:3]) and min(levels) >= psi.min() and max(levels) <= psi.max()
+    assert main(["plot", str(channel), "--out", str(tmp_path / "s.gif"), "--streamlines"]) == 0
+    assert main(["plot", str(channel), "--out", str(tmp_path / "s.png"), "--streamlines", "--columns", "1"]) == 0
+    grid = Grid((16, 16))
+    w = random_fourier(grid, 2, bandlimit=3, seed=0)
+    eg.Dataset.from_tensor(velocity(w, grid)[None], {}, grid, 1.0, ("velocity_x", "velocity_y")).save(tmp_path / "spectral.nc")
+    assert main(["plot", str(tmp_path / "spectral.nc"), "--out", str(tmp_path / "w.png"), "--streamlines"]) == 2
+    assert "faces of cells" in capsys.readouterr().err
 
 
 def test_face_velocities_are_drawn_at_the_centres(channel: Path) -> None:

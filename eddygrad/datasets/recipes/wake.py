@@ -5,6 +5,10 @@ of the group's earlier wake: 200 x 100, a cylinder of radius 10 at (50, 50), inf
 length their Reynolds numbers have is not known; here it is the diameter D = 20, nu = U D / Re. Inflow at the left, a convective outflow at the right,
 periodic in y, so that the cylinder blocks a fifth of the width. Ours is a projection scheme, Runge-Kutta 3 and third-order upwind transport on both
 grids, with four substeps of .25 on the fine one and one of 1 on the coarse one.
+
+The warm-up is measured by the lift that `eddygrad generate wake/training --reynolds 73.2 585.9 4687.5 --warmup 0 --frames 1200` records. Its largest
+size within 60 frames is within 5 % of that at the end from frame 720, 360, 780 on, within 2 % from 900, 480, 840 on; in the last 300 frames it is
+C_L = .253, 1.40, 1.15, St = f D / U = .190, .255, .301, mean C_D = 1.97, 1.77, .93.
 """
 
 from __future__ import annotations
@@ -101,7 +105,7 @@ def _recipe(name: str, groups: Sequence[Group], frames: int, warmup: int, seed: 
 
 
 def training(frames: int = 500, reynolds: Sequence[float] = TRAINING_REYNOLDS, samples: int = 1, warmup: int = WARMUP, seed: int = 0) -> Recipe:
-    """Six Reynolds numbers, 500 frames each by default, about five periods of the shedding."""
+    """Six Reynolds numbers, 500 frames each by default, five to eight periods of the shedding."""
     return _recipe("wake/training", [_group(re, "training", samples) for re in reynolds], frames, warmup, seed)
 
 

@@ -72,7 +72,7 @@ def channel_solver(cells: int = 12) -> Projection:
     )
 
 
-def channel_cylinder(frames: int = 100, reynolds: Sequence[float] = CHANNEL_REYNOLDS, warmup: int = 300, seed: int = 0, cells: int = 12) -> Recipe:
+def channel_cylinder(frames: int = 120, reynolds: Sequence[float] = CHANNEL_REYNOLDS, warmup: int = 600, seed: int = 0, cells: int = 12) -> Recipe:
     """Vortex shedding behind a cylinder in a channel, Re = U D / nu with U = 1 m/s and D = .1 m, a frame every .01 s.    Schaefer, Turek 1996
 
     The paper's case is Re 100, its drag at most 3.22 to 3.24, its lift .99 to 1.01, f D / U = .295 to .305. Below about 50 the flow is steady.
