@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
@@ -14,7 +15,7 @@ from eddygrad.solver.step import Observer
 Operator = Callable[[Tensor], Tensor]
 # A run from x with residual r: (A, preconditioner, x, r, samples that run, length of r to reach, iterations left) -> x, iterations, ended by itself.
 Run = Callable[[Operator, Operator, Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-_CHOICES = {"method": ("cg", "bicgstab"), "gradient": ("implicit", "unrolled", "cut"), "on_failure": ("observe", "raise")}
+_CHOICES = {"method": ("cg", "bicgstab"), "gradient": ("implicit", "unrolled", "cut"), "on_failure": ("observe", "warn", "raise")}
 # A restart goes on while it takes off half of the true residual; less is round-off.
 _PROGRESS = 0.5
 # Iterations between two looks at whether any sample runs: a look waits for the accelerator, an iteration of frozen samples changes nothing.
@@ -73,7 +74,7 @@ class Krylov:
         unrolled:   through every iteration made; tolerance=0 makes exactly `iterations`.        cut: x has no graph.
     Args:   method: "cg" for a symmetric definite A, "bicgstab" for others. tolerance, iterations, mean_free: see `Options`.
             adjoint_tolerance: of lam, by default that of x; `iterations` hold for it as well. gradient: "implicit", "unrolled" or "cut".
-            on_failure: "observe" only tells of samples that did not converge, "raise" raises too.
+            on_failure: "observe" only tells of samples that did not converge, "warn" warns of them, "raise" raises.
     Raises: ValueError for another name, a negative tolerance, or no iteration.
     """
 
@@ -82,7 +83,7 @@ class Krylov:
     iterations: int = 500
     adjoint_tolerance: float | None = None
     gradient: Literal["implicit", "unrolled", "cut"] = "implicit"
-    on_failure: Literal["observe", "raise"] = "observe"
+    on_failure: Literal["observe", "warn", "raise"] = "observe"
     mean_free: bool = False
 
     def __post_init__(self) -> None:
@@ -136,13 +137,16 @@ class Krylov:
         if observe is not None:
             for name, value in zip(Solved._fields[1:], found):
                 observe(of + name, value)
-        if self.on_failure == "raise" and not bool(found[-1].all()):
+        if self.on_failure != "observe" and not bool(found[-1].all()):
             count, residual, converged = (value.tolist() for value in found)
             failed = [f"sample {i} at {residual[i]:.2e} after {count[i]}" for i in range(len(count)) if not converged[i]]
-            raise RuntimeError(
+            said = (
                 f"Krylov: {self.method} leaves {of.replace('_', ' ')}residuals above the tolerance: {', '.join(failed[:8])}"
                 f"{' and others' if len(failed) > 8 else ''}; allow more iterations or larger residuals, or give a better preconditioner"
             )
+            if self.on_failure == "raise":
+                raise RuntimeError(said)
+            warnings.warn(said, stacklevel=4)
         return x
 
 

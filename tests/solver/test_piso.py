@@ -119,3 +119,10 @@ def test_bad_input_is_named(options: dict[str, Any], channels: int, message: str
     given: dict[str, Any] = {"equation": NavierStokesVelocity(), "grid": Grid((8, 8)), "dt": 0.1, **options}
     with pytest.raises(ValueError, match=message):
         PISO(**given).at({}, torch.zeros(1, channels, 8, 8, dtype=torch.float64))
+
+
+def test_a_predictor_that_does_not_converge_is_told() -> None:
+    grid = Grid((16, 16))
+    u = torch.cat([noise(grid), torch.zeros(2, 1, *grid.shape, dtype=torch.float64)], 1)
+    with pytest.warns(UserWarning, match=r"Krylov: bicgstab leaves residuals above the tolerance: sample 0 at .* after"):
+        PISO(NavierStokesVelocity(viscosity=1e-3), grid, dt=50.0).at({}, u)(u)

@@ -14,7 +14,7 @@ from eddygrad.solver.staggered.faces import Components, Faces
 from eddygrad.solver.staggered.momentum import Momentum, times
 from eddygrad.solver.step import Observer
 
-_SOLVER = Krylov("bicgstab", tolerance=1e-6, iterations=50)
+_SOLVER = Krylov("bicgstab", tolerance=1e-6, iterations=50, on_failure="warn")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class PISO(StaggeredScheme):
     State: (B, D + 1, *grid): face velocities [m/s] and the pressure over density at the centres [m^2/s^2].
 
     Args: equation, grid, dt, boundaries, substeps, advection, bodies: see `StaggeredScheme`; "van-leer" is not linear and refused.
-          correctors: pressure correctors, two or more. solver: a `Krylov` method for the predictor; the observer is told of its iterations.
+          correctors: pressure correctors, two or more. solver: a `Krylov` method for the predictor; the observer is told of its iterations, and a
+          warning of a time step that it cannot solve for.
     """
 
     correctors: int = 2
