@@ -78,12 +78,16 @@ class Scene:
     @staticmethod
     def of(data: Dataset, sample: int = 0) -> Scene | None:
         """As its file says; None where it says nothing of sides."""
-        found = data.attrs.get("scene")
+        params = {name: value[sample : sample + 1] for name, value in data.params.items()}
+        return Scene.told(data.attrs.get("scene"), data.grid, params)
+
+    @staticmethod
+    def told(found: Mapping[str, Any] | None, grid: Grid, params: Mapping[str, Tensor]) -> Scene | None:
+        """From what `described` made; None of None."""
         if found is None:
             return None
-        params = {name: value[sample : sample + 1] for name, value in data.params.items()}
         sides = tuple((_side(low), _side(high)) for low, high in found["sides"])
-        return Scene(data.grid, sides, tuple(found["bodies"]), bool(found["faces"]), params)
+        return Scene(grid, sides, tuple(found["bodies"]), bool(found["faces"]), params)
 
     @property
     def periodic(self) -> tuple[bool, ...]:

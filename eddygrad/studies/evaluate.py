@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,7 @@ class Evaluation:
         prediction, reference: (S, samples, T, C, *grid) and (samples, T, C, *grid), the frames of the long window, for pictures.
         diverged:        per seed, trajectories of the long window that became non-finite or larger than 1000 times the reference.
         lengths:         of the domain, per sample; on a line. box: sides of the grid. channels: their names.
+        scene:           sides and bodies as the data tell them, see `datasets.scene`.
     """
 
     metrics: dict[str, Tensor]
@@ -60,6 +61,7 @@ class Evaluation:
     dt: float = 1.0
     lengths: Sequence[float] = ()
     box: Sequence[float] = ()
+    scene: Mapping[str, Any] | None = None
     channels: Sequence[str] = ()
 
     def charging(self, diverged: Sequence[bool]) -> Evaluation:
@@ -164,6 +166,7 @@ def evaluate(
         dt=data.dt,
         lengths=_lengths(data),
         box=data.grid.lengths,
+        scene=data.attrs.get("scene"),
         channels=data.channels,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from matplotlib.patches import Circle, Polygon
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from eddygrad.datasets.scene import Scene
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.vector_calculus import vorticity
 from eddygrad.studies.look import INK, styled
@@ -71,25 +73,31 @@ def planes(
 def compared(run: Run, data: xr.Dataset) -> Figure:
     """Reference, solver alone and model, the rows, at the kept times but the first, the columns; one test set of each kind.
 
-    Of a velocity the vorticity is drawn, else the first channel.
+    Of a velocity the vorticity is drawn, else the first channel; around bodies, and with what the sides say, where the data tell of them.
 
-    Args: data: variables `reference`, `prediction` and, if there, `uncorrected`, (set, time, channel, x, y); `box` among its attributes.
+    Args: data: variables `reference`, `prediction` and, if there, `uncorrected`, (set, time, channel, x, y); attributes `box` and, if there, `scene`.
     """
     titles = {"reference": "reference", "uncorrected": "uncorrected", "prediction": f"{TASKS.get(run.task or '', 'prediction')}, {run.modality}"}
     grid = Grid(data["reference"].shape[-2:], tuple(np.atleast_1d(data.attrs["box"])))
     channels, kinds = [str(name) for name in data["channel"].values], [s.kind for s in run.test.sets]
-    flow = channels == ["velocity_x", "velocity_y"]
+    flow = channels[:2] == ["velocity_x", "velocity_y"]
+    told = json.loads(data.attrs["scene"]) if "scene" in data.attrs else None
 
-    def shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return vorticity(torch.from_numpy(values).double(), grid)[:, 0].numpy() if flow else values[:, 0]
+    def shown(values: NDArray[np.float64], params: Mapping[str, float]) -> NDArray[np.float64]:
+        if not flow:
+            return values[:, 0]
+        u = torch.from_numpy(values[:, :2]).double()
+        scene = Scene.told(told, grid, {name: torch.tensor(value).reshape(1, 1, 1, 1) for name, value in params.items()})
+        return (vorticity(u, grid)[:, 0] if scene is None else scene.vorticity(u)).numpy()
 
     rows, names, scales = [], [], []
     for i in (kinds.index(kind) for kind in dict.fromkeys(kinds)):
-        fields = {n: shown(data[n].values[i, 1:]) for n in titles if n in data}
+        fields = {n: shown(data[n].values[i, 1:], run.test.sets[i].params) for n in titles if n in data}
         rows += list(fields.values())
         names += [f"{run.test.sets[i].name}, {titles[n]}" for n in fields]
         scales += [max(float(np.quantile(abs(fields["reference"]), _QUANTILE)), 1e-12)] * len(fields)
-    return planes(np.stack(rows, 1), names, data["time"].values[1:].round(6).tolist(), grid.lengths, "vorticity" if flow else channels[0], scales)
+    times, title = data["time"].values[1:].round(6).tolist(), "vorticity" if flow else channels[0]
+    return planes(np.stack(rows, 1), names, times, grid.lengths, title, scales, () if told is None else told["bodies"])
 
 
 @styled

@@ -78,7 +78,9 @@ def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = N
         {n: (axes, (v[:, frames, 0] if line else v[:, frames]).cpu().float().numpy(), {"units": "1"}) for n, v in fields.items()} | lengths,
         coords={"time": frames.double().numpy() * score.dt, "set": [s["name"] for s in score.sets]}
         | ({} if line else {"channel": list(score.channels)}),
-        attrs={"seed_index": median} | ({} if line else {"box": list(score.box)}),
+        attrs={"seed_index": median}
+        | ({} if line else {"box": list(score.box)})
+        | ({} if score.scene is None else {"scene": json.dumps(score.scene)}),
     )
     _sweep(path)
     with tempfile.TemporaryDirectory() as folder:
