@@ -6,13 +6,18 @@ import dataclasses
 
 import pytest
 import torch
+import xarray as xr
+from matplotlib.patches import Circle
 
 from eddygrad.datasets.recipes import kolmogorov_piso, wake
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.vector_calculus import vorticity
 from eddygrad.studies import settings
 from eddygrad.studies.bench import Bench, baseline_names
 from eddygrad.studies.compare import Configuration, Study
 from eddygrad.studies.configuration import preset, preset_names
 from eddygrad.studies.finished import load
+from eddygrad.studies.planes import compared
 
 TINY = Configuration(
     name="tiny-wake",
@@ -65,6 +70,18 @@ def test_a_comparison_on_the_wake_runs_from_data_to_report(finished):
     alone, finer = (next(b for b in study.baselines if b.name == name) for name in ("64 x 32 (solver alone)", "96 x 48"))
     assert finer.typical("mse") < alone.typical("mse")
     assert Study(TINY, finished).report().read_text().count("Re=146.5") > 0
+
+
+def test_its_pictures_have_the_sides_and_the_cylinder(finished):
+    """Vorticity with the inflow's own velocity beyond the side, which the periodic derivative would take for the outflow's."""
+    (run,) = load(finished).models
+    with xr.open_dataset(finished / "runs" / f"{run.name}.nc", engine="h5netcdf") as data:
+        panels = [axes for axes in compared(run, data).axes if axes.images]
+        reference = torch.from_numpy(data["reference"].values[0, 1:]).double()
+        grid = Grid(reference.shape[-2:], tuple(data.attrs["box"]))
+    assert all(isinstance(axes.patches[0], Circle) and tuple(axes.patches[0].center) == wake.CENTRE for axes in panels)
+    drawn = panels[0].images[0].get_array().T
+    assert abs(drawn - vorticity(reference, grid)[0, 0].numpy())[0].max() > 0.01  # at the inflow
 
 
 def test_the_network_of_the_wake_is_periodic_across_the_flow_only():
