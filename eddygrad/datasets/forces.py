@@ -64,6 +64,18 @@ class WithForces:
     def differentiable(self) -> bool:
         return True
 
+    @property
+    def substep(self) -> float:
+        return self.scheme.substep
+
+    def free(self, params: Params, like: Tensor) -> Tensor:
+        """See `StaggeredScheme.free`."""
+        return self.scheme.free(params, like)
+
+    def fluid(self, params: Params, like: Tensor) -> Tensor:
+        """See `StaggeredScheme.fluid`."""
+        return self.scheme.fluid(params, like)
+
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
         if observe is None:
             return self.scheme.at(params, like)
@@ -72,8 +84,8 @@ class WithForces:
         def tell(name: str, value: Tensor) -> None:
             observe(name, value)
             if name == "force":
-                total = scale * value.sum(1)
-                observe("drag", total[:, 0])
-                observe("lift", total[:, 1])
+                total = scale * value.sum(-2)
+                observe("drag", total[..., 0])
+                observe("lift", total[..., 1])
 
         return self.scheme.at(params, like, tell)

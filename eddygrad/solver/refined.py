@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.staggered.faces import Faces, known_values
+from eddygrad.solver.staggered.sides import Prescribed
 from eddygrad.solver.step import Observer, Params, SpectralStep, Step
 from eddygrad.solver.stream_function import face_velocities, remapped, resampled, stream_function
 from eddygrad.solver.transforms import limited, resample
@@ -87,7 +88,7 @@ class RefinedFaces:
     of cells and are remapped as such. What the coarse state holds inside a body or next to it is handed on too; the first step puts it right.
 
     Args:   solver: a scheme on a staggered grid (`StaggeredScheme`). grid: of the states.
-    Raises: ValueError for a solver without sides, in three dimensions, or on another box.
+    Raises: ValueError for a solver without sides, with sides that change with time, in three dimensions, or on another box.
     """
 
     solver: Any
@@ -98,6 +99,8 @@ class RefinedFaces:
         fine = getattr(self.solver, "grid", None)
         if fine is None or not hasattr(self.solver, "sides") or fine.lengths != self.grid.lengths or fine.ndim != 2:
             raise ValueError(f"RefinedFaces: expected a staggered scheme in the plane on the box {self.grid.lengths}, got {self.solver!r}")
+        if any(isinstance(side, Prescribed) and not side.steady for pair in self.solver.sides for side in pair):
+            raise ValueError("RefinedFaces: sides that change with time are not handed between grids; expected steady ones")
 
     @property
     def dt(self) -> float:
@@ -106,6 +109,11 @@ class RefinedFaces:
     @property
     def differentiable(self) -> bool:
         return bool(self.solver.differentiable)
+
+    def free(self, params: Params, like: Tensor) -> Tensor:
+        """Of the states on the coarse grid, see `StaggeredScheme.free`."""
+        mask: Tensor = replace(self.solver, grid=self.grid).free(params, like)
+        return mask
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> SpectralStep:
         self.grid.check(like)

@@ -9,6 +9,7 @@ import torch
 from staggered_cases import SIDES, noise
 from torch import Tensor
 
+from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.krylov import Krylov
@@ -81,7 +82,10 @@ def test_a_courant_number_beyond_the_limit_is_told() -> None:
     with pytest.warns(UserWarning, match=r"Projection: the Courant number of the first state is .*, stable up to 1.73; take substeps x 3"):
         step = replace(flow("periodic"), dt=0.2).at({}, u)
         step(u)
-    with pytest.warns(UserWarning, match=r"explicit diffusion is unstable, .* = 1.02e\+03, expected at most 2.51; take substeps x 408 or"):
+    with pytest.warns(
+        UserWarning,
+        match=r"explicit diffusion is unstable, .* = 1.02e\+03, expected at most 2.51; take substeps x 408 or",
+    ):
         flow("periodic").at({"viscosity": 100.0}, u)
 
 
@@ -103,3 +107,17 @@ def test_fused_steps_agree_and_are_shared() -> None:
         v = u.clone().requires_grad_()
         again = fused.at({"viscosity": nu}, u)(v)
     assert (again - plain.at({"viscosity": nu}, u)(v)).abs().max() < 1e-12
+
+
+def test_few_iterations_past_a_body_do_not_blow_up() -> None:
+    """The forces on its markers are found with the direct solver, whatever the flow's pressure is."""
+    stepper = flow("convective", bodies=(Cylinder((1.0, 1.0), radius=0.3),), order=1, pressure=Krylov("cg", tolerance=0.0, iterations=2))
+    u = torch.zeros(1, 2, *GRID.shape, dtype=torch.float64)
+    u[:, 0] = 1.0
+    assert repeat(stepper.at({}, u), u, 40).abs().max() < 3.0
+
+
+def test_a_fourth_derivative_too_stiff_for_the_step_is_told() -> None:
+    grid = Grid((64, 64))
+    with pytest.warns(UserWarning, match="Projection: explicit diffusion is unstable"):
+        Projection(ActiveTurbulenceVelocity(), grid, dt=0.1).at({}, noise(grid))

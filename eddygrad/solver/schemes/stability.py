@@ -23,13 +23,14 @@ COURANT: dict[int, dict[Advection, float]] = {
 DIFFUSION = {1: 2.0, 2: 2.0, 3: 2.51, 4: 4.65}
 
 
-def warn_of_diffusion(name: str, viscosity: Tensor | float, h: float, grid: Grid, limit: float) -> None:
-    """Warn where nu h sum_d 4 / h_d^2 is above `limit`."""
-    nu = float(viscosity.detach().amax()) if isinstance(viscosity, Tensor) else viscosity
-    number = nu * h * sum(4 / s**2 for s in grid.spacing)
+def warn_of_diffusion(name: str, viscosity: Tensor | float, stiffness: Tensor | float, h: float, grid: Grid, limit: float) -> None:
+    """Warn where h (nu l - s l^2), l = sum_d 4 / h_d^2, of L = nu lap + s lap^2 is above `limit`."""
+    fastest = sum(4 / s**2 for s in grid.spacing)
+    damped = viscosity * fastest - stiffness * fastest**2
+    number = h * (float(damped.detach().amax()) if isinstance(damped, Tensor) else damped)
     if number > limit:
         warnings.warn(
-            f"{name}: explicit diffusion is unstable, viscosity x substep x (4/dx^2 + ..) = {number:.3g}, expected at most {limit:g}; "
+            f"{name}: explicit diffusion is unstable, substep x damping of the shortest wave = {number:.3g}, expected at most {limit:g}; "
             f"take substeps x {int(number / limit) + 1} or diffusion='implicit'",
             stacklevel=3,
         )

@@ -71,7 +71,7 @@ class StaggeredScheme(abc.ABC):
             raise ValueError(f"{name}: advection must be one of {', '.join(WIDTH)}, got {self.advection!r}")
         if self.bodies and self.grid.ndim != 2:
             raise ValueError(f"{name}: bodies stand in two dimensions, got a grid of shape {self.grid.shape}")
-        object.__setattr__(self, "bodies", tuple(self.bodies))
+        object.__setattr__(self, "bodies", (self.bodies,) if isinstance(self.bodies, Body) else tuple(self.bodies))
         object.__setattr__(self, "boundaries", sides_of(self.boundaries, self.grid.ndim))
 
     @property
@@ -180,7 +180,9 @@ class StaggeredStep(abc.ABC):
     def __init__(self, scheme: StaggeredScheme, momentum: Momentum, observe: Observer | None) -> None:
         self.scheme, self.momentum, self.observe = scheme, momentum, observe
         self._unseen = scheme.courant_limit < math.inf
-        warn_of_diffusion(type(scheme).__name__, momentum.local.viscosity, scheme.substep, scheme.grid, scheme.diffusion_limit)
+        warn_of_diffusion(
+            type(scheme).__name__, momentum.local.viscosity, momentum.local.stiffness, scheme.substep, scheme.grid, scheme.diffusion_limit
+        )
         self._of_seeds: dict[int, Step] = {}
 
     def __call__(self, u: Tensor, k: int = 0) -> Tensor:

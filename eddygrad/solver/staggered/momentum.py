@@ -65,11 +65,8 @@ class Momentum:
         self.faces = Faces(grid, sides, known_values(grid, sides, self.start, params, like))
         self._check_inflow()
         self.force = _force(equation, grid, values, params, like)
-        self.pressure: Callable[[Tensor], Tensor] = (
-            Separable(pressure_lines(grid, sides), (0.0, 1.0), like.dtype, like.device)
-            if pressure is None
-            else Poisson(self.faces, pressure, observe)
-        )
+        self.direct = Separable(pressure_lines(grid, sides), (0.0, 1.0), like.dtype, like.device)
+        self.pressure: Callable[[Tensor], Tensor] = self.direct if pressure is None else Poisson(self.faces, pressure, observe)
         self.obstacles = self._obstacles(bodies) if bodies else None
 
     def _check_inflow(self) -> None:
@@ -97,7 +94,7 @@ class Momentum:
             self.grid,
             self.sides,
             self.params,
-            lambda u: projected(u, still, self.pressure),
+            lambda u: projected(u, still, self.direct),  # with an iterated pressure too: forces that act like one must be cancelled exactly
             lambda u: projected(u, precise, exact),
             self.start,
         )
@@ -183,8 +180,10 @@ class Momentum:
         With a do-nothing side the pressure is zero there, else its mean is.
 
         Args:   u: (B, D, *grid) [m/s]. k_dt: time since "t0" [s].
-        Raises: ValueError for bodies that move.
+        Raises: ValueError for bodies that move, and sides that change with time.
         """
+        if self.faces.unsteady:
+            raise ValueError("loads: sides that change with time accelerate the fluid; take the observed 'force' of a step, and PISO's pressure")
         if self.obstacles is not None and self.obstacles.moving:
             raise ValueError("loads: bodies that move carry the fluid inside along; take the observed 'force' of a step")
         p, _, force = self._resisted(u.unbind(1), self.at(self.start + k_dt))
