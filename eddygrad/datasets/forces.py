@@ -9,8 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from eddygrad.solver.equations.equation import VelocityEquation
-from eddygrad.solver.grid import Grid
+from eddygrad.solver.schemes.around import Around
 from eddygrad.solver.schemes.staggered import StaggeredScheme
 from eddygrad.solver.staggered.bodies import Body
 from eddygrad.solver.staggered.sides import Sides
@@ -18,7 +17,7 @@ from eddygrad.solver.step import Observer, Params, Step
 
 
 @dataclass(frozen=True)
-class WithForces:
+class WithForces(Around[StaggeredScheme]):
     """A staggered scheme that tells drag and lift of its bodies, all together; for making data.
 
         C_D = 2 F_x / (U^2 D),   C_L = 2 F_y / (U^2 D),   F the mean over dt of the force per density
@@ -28,7 +27,6 @@ class WithForces:
     Raises: ValueError for a scheme without bodies, or a scale that is not positive.
     """
 
-    scheme: StaggeredScheme
     speed: float = 1.0
     length: float = 1.0
     observed: ClassVar[Mapping[str, str]] = MappingProxyType({"drag": "mean", "lift": "mean"})
@@ -41,28 +39,12 @@ class WithForces:
             raise ValueError(f"WithForces: speed and length must be positive, got {self.speed} and {self.length}")
 
     @property
-    def dt(self) -> float:
-        return self.scheme.dt
-
-    @property
-    def grid(self) -> Grid:
-        return self.scheme.grid
-
-    @property
-    def equation(self) -> VelocityEquation:
-        return self.scheme.equation
-
-    @property
     def sides(self) -> Sides:
         return self.scheme.sides
 
     @property
     def bodies(self) -> tuple[Body, ...]:
         return self.scheme.bodies
-
-    @property
-    def differentiable(self) -> bool:
-        return True
 
     @property
     def substep(self) -> float:

@@ -18,7 +18,24 @@ from eddygrad.solver.transforms import limited, resample
 
 
 @dataclass(frozen=True)
-class Refined:
+class _OnAnotherGrid:
+    """A solver whose states are kept on `grid`; time step and gradient are the solver's."""
+
+    solver: Any
+    grid: Grid
+    stays_inside: ClassVar[bool] = True
+
+    @property
+    def dt(self) -> float:
+        return float(self.solver.dt)
+
+    @property
+    def differentiable(self) -> bool:
+        return bool(self.solver.differentiable)
+
+
+@dataclass(frozen=True)
+class Refined(_OnAnotherGrid):
     """The Fourier series of a coarse state, stepped on the grid of `solver` and read back on its own.
 
     Inside (enter, inner, leave) the state stays on the fine grid; a plain call steps once and forgets what the coarse grid does not hold.
@@ -28,23 +45,12 @@ class Refined:
     Raises: ValueError for a solver without a grid, or on another box.
     """
 
-    solver: Any
-    grid: Grid
     modes: int | None = None
-    stays_inside: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         fine = getattr(self.solver, "grid", None)
         if fine is None or fine.lengths != self.grid.lengths:
             raise ValueError(f"Refined: expected a stepper with a grid on the box {self.grid.lengths}, got {self.solver!r}")
-
-    @property
-    def dt(self) -> float:
-        return float(self.solver.dt)
-
-    @property
-    def differentiable(self) -> bool:
-        return bool(self.solver.differentiable)
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> SpectralStep:
         step: Any = self.solver.at(params, self._up(like), observe)
@@ -80,7 +86,7 @@ class _RefinedStep:
 
 
 @dataclass(frozen=True)
-class RefinedFaces:
+class RefinedFaces(_OnAnotherGrid):
     """The same for face velocities between sides and around bodies, in two dimensions; whole or broken factors.
 
         coarse faces -> psi at their corners -> cubic splines -> psi at the finer corners -> faces; back the same way           `stream_function`
@@ -91,24 +97,12 @@ class RefinedFaces:
     Raises: ValueError for a solver without sides, with sides that change with time, in three dimensions, or on another box.
     """
 
-    solver: Any
-    grid: Grid
-    stays_inside: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         fine = getattr(self.solver, "grid", None)
         if fine is None or not hasattr(self.solver, "sides") or fine.lengths != self.grid.lengths or fine.ndim != 2:
             raise ValueError(f"RefinedFaces: expected a staggered scheme in the plane on the box {self.grid.lengths}, got {self.solver!r}")
         if any(isinstance(side, Prescribed) and not side.steady for pair in self.solver.sides for side in pair):
             raise ValueError("RefinedFaces: sides that change with time are not handed between grids; expected steady ones")
-
-    @property
-    def dt(self) -> float:
-        return float(self.solver.dt)
-
-    @property
-    def differentiable(self) -> bool:
-        return bool(self.solver.differentiable)
 
     def free(self, params: Params, like: Tensor) -> Tensor:
         """Of the states on the coarse grid, see `StaggeredScheme.free`."""

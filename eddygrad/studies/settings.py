@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from eddygrad.correctors.compose import Mode
 from eddygrad.correctors.features import Features, Geometry, Pressure, domain_size
@@ -63,14 +64,21 @@ def _kuramoto_sivashinsky() -> Setting:
     )
 
 
+def _data(recipe: Any) -> dict[str, Any]:
+    """Training, testing and validation data of a recipe's module."""
+    return {
+        "training": recipe.training,
+        "testing": lambda starts, horizon, seed: recipe.testing(starts, horizon, seed=seed),
+        "validation": recipe.validation,
+    }
+
+
 def _kolmogorov() -> Setting:
     """Input [u, v, p, .001 Re], the correction of (u, v) behind the solver, mean squared error of (u, v): List et al. 2024."""
     coarse = kolmogorov.coarse()
     return Setting(
         name="kolmogorov",
-        training=kolmogorov.training,
-        testing=lambda starts, horizon, seed: kolmogorov.testing(starts, horizon, seed=seed),
-        validation=kolmogorov.validation,
+        **_data(kolmogorov),
         coarse=coarse,
         reference=None,
         baselines={"32^2 (solver alone)": coarse, **{f"{n}^2": kolmogorov.finer(n) for n in (48, 64, 96, 128)}},
@@ -88,9 +96,7 @@ def _kolmogorov_piso() -> Setting:
     coarse = kolmogorov_piso.coarse()
     return Setting(
         name="kolmogorov-piso",
-        training=kolmogorov_piso.training,
-        testing=lambda starts, horizon, seed: kolmogorov_piso.testing(starts, horizon, seed=seed),
-        validation=kolmogorov_piso.validation,
+        **_data(kolmogorov_piso),
         coarse=coarse,
         reference=None,
         baselines={"32^2 (solver alone)": coarse, **{f"{n}^2": kolmogorov_piso.finer(n) for n in (48, 64, 96, 128)}},
@@ -108,9 +114,7 @@ def _wake() -> Setting:
     coarse = wake.coarse()
     return Setting(
         name="wake",
-        training=wake.training,
-        testing=lambda starts, horizon, seed: wake.testing(starts, horizon, seed=seed),
-        validation=wake.validation,
+        **_data(wake),
         coarse=coarse,
         reference=None,
         baselines={"64 x 32 (solver alone)": coarse, **{f"{n} x {n // 2}": wake.finer(n) for n in (96, 128, 192, 256)}},

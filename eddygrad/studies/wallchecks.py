@@ -26,7 +26,7 @@ from eddygrad.solver.staggered.advection import advection
 from eddygrad.solver.staggered.bodies import Body, Cylinder, rectangle
 from eddygrad.solver.staggered.faces import Faces, known_values
 from eddygrad.solver.staggered.probes import at_points, strouhal, surface_pressure
-from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall, sides_of
+from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall, points_of, sides_of
 from eddygrad.solver.vector_calculus import leray
 from eddygrad.studies.findings import Finding
 
@@ -48,14 +48,7 @@ SIDES: dict[str, Any] = {
 
 def at_faces(grid: Grid, field: Field) -> Tensor:
     """(1, 2, nx, ny): component d of a field on the upper faces along d, float64 [m/s]."""
-    out = []
-    for d in range(2):
-        x, y = (
-            ((torch.arange(n, dtype=torch.float64) + (1.0 if a == d else 0.5)) * h).reshape([-1 if b == a else 1 for b in range(2)])
-            for a, (n, h) in enumerate(zip(grid.shape, grid.spacing))
-        )
-        out.append(torch.broadcast_to(field(d, x, y), grid.shape))
-    return torch.stack(out)[None]
+    return torch.stack([torch.broadcast_to(field(d, *points_of(grid, d)), grid.shape) for d in range(2)])[None]
 
 
 def velocity_at(u: Tensor, grid: Grid, d: int, points: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall
+from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall, points_of
 
 Field = Callable[[int, Tensor, Tensor, float], Tensor]
 
@@ -29,14 +29,7 @@ CLOSED = ["periodic", "walls", "slip", "channel", "cavity"]
 
 def at_faces(grid: Grid, field: Field, t: float = 0.0) -> Tensor:
     """(1, 2, nx, ny), component d of `field(d, x, y, t)` on the upper faces along d, float64."""
-    out = []
-    for d in range(2):
-        x, y = (
-            ((torch.arange(n, dtype=torch.float64) + (1.0 if a == d else 0.5)) * h).reshape([-1 if b == a else 1 for b in range(2)])
-            for a, (n, h) in enumerate(zip(grid.shape, grid.spacing))
-        )
-        out.append(torch.broadcast_to(field(d, x, y, t), grid.shape))
-    return torch.stack(out)[None]
+    return torch.stack([torch.broadcast_to(field(d, *points_of(grid, d), t), grid.shape) for d in range(2)])[None]
 
 
 def taylor_green(nu: float) -> Field:

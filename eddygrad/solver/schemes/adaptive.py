@@ -12,15 +12,14 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from eddygrad.solver.equations.equation import SpectralEquation
-from eddygrad.solver.grid import Grid
+from eddygrad.solver.schemes.around import Around
 from eddygrad.solver.schemes.scheme import SpectralScheme, per_sample
 from eddygrad.solver.schemes.spectral import SpectralStep
 from eddygrad.solver.step import Observer, Params
 
 
 @dataclass(frozen=True)
-class AdaptiveSubsteps:
+class AdaptiveSubsteps(Around[SpectralScheme]):
     """A spectral scheme whose substeps follow the Courant number; for making data.
 
         substeps = ceil(dt max_x sum_i |u_i| / dx_i / courant)              Courant, Friedrichs and Lewy 1928
@@ -31,7 +30,6 @@ class AdaptiveSubsteps:
     Raises: ValueError for a Courant number that is not positive; at a step, if more than `most` would be needed or the state is not finite.
     """
 
-    scheme: SpectralScheme
     courant: float = 0.5
     most: int = 4096
     observed: ClassVar[Mapping[str, str]] = MappingProxyType({"substeps": "sum", "courant": "max"})
@@ -40,22 +38,6 @@ class AdaptiveSubsteps:
     def __post_init__(self) -> None:
         if not self.courant > 0 or self.most < self.scheme.substeps:
             raise ValueError(f"AdaptiveSubsteps: courant must be positive and most at least {self.scheme.substeps}, got {self.courant}, {self.most}")
-
-    @property
-    def dt(self) -> float:
-        return self.scheme.dt
-
-    @property
-    def grid(self) -> Grid:
-        return self.scheme.grid
-
-    @property
-    def equation(self) -> SpectralEquation:
-        return self.scheme.equation
-
-    @property
-    def differentiable(self) -> bool:
-        return True
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> AdaptiveStep:
         return AdaptiveStep(self, params, like, observe)

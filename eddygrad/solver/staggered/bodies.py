@@ -52,16 +52,14 @@ class Body(abc.ABC):
         """Positions and velocities of the markers at time t, (M, 2) each [m], [m/s]."""
         own, time = self.outline(spacing), torch.as_tensor(t, dtype=torch.float64)
         (x, u), (y, v), (angle, spin) = (_moving(c, time, params) for c in (*self.centre, self.angle))
-        c, s = torch.cos(angle), torch.sin(angle)
-        arm = torch.stack([c * own[:, 0] - s * own[:, 1], s * own[:, 0] + c * own[:, 1]], 1)
+        arm = _turned(own, angle)
         return torch.stack([x, y]) + arm, torch.stack([u - spin * arm[:, 1], v + spin * arm[:, 0]], 1)
 
     def placed(self, points: Tensor, t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
         """Where points of the body's own frame (M, 2) are at time t, (M, 2) [m]."""
         time = torch.as_tensor(t, dtype=torch.float64)
         x, y, angle = (_at(c, time, params) for c in (*self.centre, self.angle))
-        c, s = torch.cos(angle), torch.sin(angle)
-        return torch.stack([x, y]) + torch.stack([c * points[:, 0] - s * points[:, 1], s * points[:, 0] + c * points[:, 1]], 1)
+        return torch.stack([x, y]) + _turned(points, angle)
 
     def inside(self, points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
         """Which of the points (coordinates that broadcast) the body covers at time t."""
@@ -183,6 +181,12 @@ def covered(bodies: Sequence[Body], points: tuple[Tensor, ...], t: Tensor | floa
     for body in bodies:
         inside = inside | body.inside(points, t, params)
     return inside
+
+
+def _turned(points: Tensor, angle: Tensor) -> Tensor:
+    """Points (M, 2) turned about the origin, anticlockwise."""
+    c, s = torch.cos(angle), torch.sin(angle)
+    return torch.stack([c * points[:, 0] - s * points[:, 1], s * points[:, 0] + c * points[:, 1]], 1)
 
 
 def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:
