@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from eddygrad.correctors.compose import Corrected
 from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.solver.rollout import BatchAt, trajectory
 from eddygrad.solver.step import Stepper, free_values
+from eddygrad.solver.threads import threads as number_of_threads
 from eddygrad.studies.evaluate import evaluate
 from eddygrad.studies.fits import check_fits, check_precision
 from eddygrad.studies.tested import Tested, describe_network, steppers
@@ -280,7 +280,7 @@ def fit(
     stepper = _sized(stepper, split.train)
     if seeds is not None:
         stepper = _with_seeds(stepper, tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds))
-    with _threads(threads) as used:
+    with number_of_threads(threads) as used:
         objective, batch_at, training = prepare(stepper, split, recipe)
         megabytes = saved_megabytes(stepper, objective, batch_at, recipe.unrolling.horizon)
         begin = time.perf_counter()
@@ -288,20 +288,6 @@ def fit(
         title = f"fit {recipe.unrolling.name}, {recipe.frames_per_update} frames per update"
         result = train(stepper, objective, batch_at, training, folder, progress=progress, title=title, description=description)
     return Trained(stepper, result, recipe, split, megabytes, time.perf_counter() - begin, used)
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[int]:
-    """Torch's number of threads inside; None leaves it. Raises ValueError below one."""
-    before = torch.get_num_threads()
-    if count is not None:
-        if count < 1:
-            raise ValueError(f"fit: threads must be at least 1, got {count}; None leaves torch's number")
-        torch.set_num_threads(count)
-    try:
-        yield torch.get_num_threads()
-    finally:
-        torch.set_num_threads(before)
 
 
 def _sized(stepper: Corrected, data: Dataset) -> Corrected:

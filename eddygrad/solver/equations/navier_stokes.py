@@ -102,9 +102,9 @@ class NavierStokesVorticity(_NavierStokes):
 
     def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         (u, v), (a, b) = fields, grad
-        out = fields.flip(0).mul_(a)
-        out[0].addcmul_(b, u, value=-2)
-        out[1].addcmul_(b, v, value=2)
+        out = torch.empty_like(fields)
+        for place, other, own, sign in ((out[0], v, u, -2), (out[1], u, v, 2)):
+            torch.mul(other, a, out=place).addcmul_(b, own, value=sign)
         return out, {}
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from eddygrad.solver.memory import ordinary_tensors, recomputed
 from eddygrad.solver.schemes.band import Band
 from eddygrad.solver.schemes.program import Program, Pulled, Record
 from eddygrad.solver.schemes.term import LinearMap, NonlinearTerm
+from eddygrad.solver.threads import one_thread_if_small
 
 # One field of so many samples at a time: what a stage touches then stays in the cache (docs/performance.md).
 _CHUNK_BYTES = 1 << 20
@@ -107,16 +109,23 @@ class SpectralStep:
         parts = self._parts(state.shape)
         stacked = state.ndim > 1 - self._channel
         h = state.flatten(0, self._channel - 1) if stacked else state
-        count *= self.substeps
+        with self._threads(len(h)):
+            h = self._onward(parts, h, count * self.substeps, again)
+        return h.reshape(state.shape) if stacked else h
+
+    def _threads(self, batch: int) -> AbstractContextManager[object]:
+        return one_thread_if_small(batch * self.band.points, self.bound.program.tensors[0].device)
+
+    def _onward(self, parts: list[Part], h: Tensor, count: int, again: bool) -> Tensor:
         if self.plain:
             bound = self._for(len(h))
             for _ in range(count):
                 h = bound.program.advance(h, bound.term)
-        elif torch.is_grad_enabled():
-            h = _Advance.apply(parts, count, again, h, *self._for(len(h)).learnable)
-        else:
-            h = _advanced(parts, h, count)
-        return h.reshape(state.shape) if stacked else h
+            return h
+        if torch.is_grad_enabled():
+            after: Tensor = _Advance.apply(parts, count, again, h, *self._for(len(h)).learnable)
+            return after
+        return _advanced(parts, h, count)
 
     def _for(self, batch: int) -> Bound:
         """The coefficients for this batch; kept for the last one unless they carry a graph."""
@@ -187,18 +196,23 @@ class _Advance(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError(_TWICE)
-        totals: list[Tensor | None] = [None] * len(ctx.shapes)
-        states = []
-        for i, (start, stop, bound) in enumerate(ctx.parts):
-            g = grad[start:stop]
-            for record in reversed(_records(ctx, i)):
-                pulled = bound.program.pull(record, g, bound.term)
-                g = pulled.state
-                for j, own in enumerate(_in_order(pulled, bound)):
-                    if own is not None and ctx.needs_input_grad[4 + j]:
-                        totals[j] = _collect(totals[j], own, ctx.shapes[j], bound.learnable[j].dtype, start, stop)
-            states.append(g)
-        return None, None, None, states[0] if len(states) == 1 else torch.cat(states), *totals
+        with one_thread_if_small(len(grad) * ctx.parts[0].bound.term.band.points, grad.device):
+            return _pulled_back(ctx, grad)
+
+
+def _pulled_back(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    totals: list[Tensor | None] = [None] * len(ctx.shapes)
+    states = []
+    for i, (start, stop, bound) in enumerate(ctx.parts):
+        g = grad[start:stop]
+        for record in reversed(_records(ctx, i)):
+            pulled = bound.program.pull(record, g, bound.term)
+            g = pulled.state
+            for j, own in enumerate(_in_order(pulled, bound)):
+                if own is not None and ctx.needs_input_grad[4 + j]:
+                    totals[j] = _collect(totals[j], own, ctx.shapes[j], bound.learnable[j].dtype, start, stop)
+        states.append(g)
+    return None, None, None, states[0] if len(states) == 1 else torch.cat(states), *totals
 
 
 def _records(ctx: Any, i: int) -> list[Record]:
