@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.staggered.faces import Faces, known_values
-from eddygrad.solver.staggered.sides import Prescribed
+from eddygrad.solver.staggered.sides import all_steady
 from eddygrad.solver.step import Observer, Params, SpectralStep, Step
 from eddygrad.solver.stream_function import face_velocities, remapped, resampled, stream_function
 from eddygrad.solver.transforms import limited, resample
@@ -101,7 +101,7 @@ class RefinedFaces(_OnAnotherGrid):
         fine = getattr(self.solver, "grid", None)
         if fine is None or not hasattr(self.solver, "sides") or fine.lengths != self.grid.lengths or fine.ndim != 2:
             raise ValueError(f"RefinedFaces: expected a staggered scheme in the plane on the box {self.grid.lengths}, got {self.solver!r}")
-        if any(isinstance(side, Prescribed) and not side.steady for pair in self.solver.sides for side in pair):
+        if not all_steady(self.solver.sides):
             raise ValueError("RefinedFaces: sides that change with time are not handed between grids; expected steady ones")
 
     def free(self, params: Params, like: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: 
         return _without_gradient(step, u, n, k, inside)
     state = step.enter(u) if inside else u  # type: ignore[attr-defined]
     if inside and hasattr(step, "steps"):
-        for span in _spans(n, keep):
+        for span in [range(n)] if keep == "all" else _spans(n, keep):
             state = step.steps(state, len(span), again=keep != "all")
         return step.leave(state)  # type: ignore[attr-defined]
     one = step.inner if inside else step  # type: ignore[attr-defined]

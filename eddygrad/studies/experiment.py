@@ -27,6 +27,7 @@ from eddygrad.training.guard import Guard
 from eddygrad.training.loop import Fit, Loop, Training
 from eddygrad.training.loop import fit as train
 from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
+from eddygrad.training.refinement import Refinement
 from eddygrad.training.schedule import Schedule, schedule
 
 # Where a solver is tested, one of numpy that blows up is counted; its warnings would come by the thousand.
@@ -50,6 +51,7 @@ class Recipe:
         clip, outlier:  gradient norm at which an update is scaled, and the multiple of its moving average at which it is skipped, per seed.
         validate_every: updates between validations; by default 1000, or fewer so that a short training has five.
         validation_horizon: frames that are compared there, fewer where the data hold fewer.
+        refinement:     of a solver with pressure=Krylov(..): few iterations first, more where the validation error stalls (PRDP).
     """
 
     unroll: str = "nog:3"
@@ -65,6 +67,7 @@ class Recipe:
     validate_every: int | None = None
     validation_horizon: int = 12
     checkpoint_every: int = 1000
+    refinement: Refinement | None = field(default=None, repr=False)  # a run's description holds it where there is one
 
     @property
     def unrolling(self) -> Unrolling:
@@ -238,6 +241,7 @@ def prepare(stepper: Corrected, data: Split, recipe: Recipe) -> tuple[Unrolled, 
         validate=Validation(data.val, min(recipe.validation_horizon, data.val.frames - 2)) if data.val.samples else None,
         validate_every=recipe.validation_interval,
         checkpoint_every=recipe.checkpoint_every,
+        refinement=recipe.refinement,
     )
     own = getattr(stepper.network, "seeds", (0,))
     by_horizon = {h: data.train.batches(recipe.windows_of(h), stepper.seeds or own[0]) for h in {*recipe.curriculum, unrolling.horizon}}
@@ -285,6 +289,8 @@ def fit(
         megabytes = saved_megabytes(stepper, objective, batch_at, recipe.unrolling.horizon)
         begin = time.perf_counter()
         description = {"recipe": repr(recipe), "seeds": stepper.seeds, "stepper": repr(stepper), "data": split.train.fingerprint}
+        if recipe.refinement is not None:
+            description["refinement"] = repr(recipe.refinement)
         title = f"fit {recipe.unrolling.name}, {recipe.frames_per_update} frames per update"
         result = train(stepper, objective, batch_at, training, folder, progress=progress, title=title, description=description)
     return Trained(stepper, result, recipe, split, megabytes, time.perf_counter() - begin, used)

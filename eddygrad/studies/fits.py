@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from eddygrad.datasets.dataset import Dataset
-from eddygrad.solver.grid import Grid
 from eddygrad.solver.step import Stepper
 
 # Steps and lengths are float64 numbers that may have been stored in single precision.
@@ -21,14 +20,19 @@ def check_fits(stepper: Stepper, data: Dataset) -> None:
 
     The length of the box is compared where the data carry no parameter "length", which replaces a solver's own.
 
-    Raises: ValueError that names both and the fix.
+    Raises: ValueError that names both and the fix; for a solver whose sides or bodies change with time, which data sets do not keep.
     """
     if not math.isclose(stepper.dt, data.dt, rel_tol=_SAME):
         raise ValueError(
             f"fit: expected frames as far apart as the stepper steps, dt={stepper.dt:g}, got data with dt={data.dt:g}; "
             f"build the stepper with dt={data.dt:g}, or generate data with its dt"
         )
-    grid = _grid_of(stepper)
+    if not _innermost(stepper, "steady", True):
+        raise ValueError(
+            "fit: sides or bodies of the solver change with time, and a data set does not keep the time of its frames; unroll it in your own loop "
+            "with params['t0'], the time of a window's first frame"
+        )
+    grid = _innermost(stepper, "grid")
     if grid is None:
         return
     if grid.shape != data.grid.shape:
@@ -55,12 +59,11 @@ def check_precision(stepper: Stepper, data: Dataset) -> None:
         raise ValueError(f"fit: expected data on {place}, where the network's weights are, got {device.type}; write data.to({place!r})")
 
 
-def _grid_of(stepper: Any) -> Grid | None:
-    """The grid that the innermost solver lives on, or a network's domain; a wrapped function and a network know none."""
+def _innermost(stepper: Any, name: str, default: Any = None) -> Any:
+    """An attribute of the innermost solver, or of a network's domain; a wrapped function and a network know none."""
     while stepper is not None:
-        grid = getattr(stepper, "grid", None)
-        if isinstance(grid, Grid):
-            return grid
+        if getattr(stepper, name, None) is not None:
+            return getattr(stepper, name)
         solver = getattr(stepper, "solver", None)
         stepper = getattr(stepper, "domain", None) if solver is None else solver
-    return None
+    return default

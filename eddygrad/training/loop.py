@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import statistics
 import time
@@ -43,7 +44,8 @@ class Training:
         restarts:      updates before which the optimiser begins anew, the weights kept (curriculum).
         guard:         clipping, outlier skipping, freezing per seed.
         validate:      stepper -> error per seed (S,), asked every `validate_every` updates and at the end.
-        refinement:    of an iterative solver, told of the median of every validation; `refine` (module, iterations) sets what it decides.
+        refinement:    of an iterative solver, told of every validation's median over the seeds that have one; `refine` (module, iterations) sets
+                       what it decides.
         log_every:     updates between lines of metrics.jsonl.
         checkpoint_every: updates between checkpoints (a folder given).
     """
@@ -165,7 +167,8 @@ class Loop:
         errors = self.training.validate(self.module).reshape(-1)
         if isinstance(self.training.schedule, Plateau):
             self.training.schedule.observe(errors)
-        if self.training.refinement is not None and self.training.refinement.observe(statistics.median(errors.tolist())):
+        finite = [error for error in errors.tolist() if math.isfinite(error)]
+        if self.training.refinement is not None and self.training.refinement.observe(statistics.median(finite) if finite else math.nan):
             self._refine()
         return errors.tolist()
 
@@ -278,7 +281,8 @@ def _stretch(loop: Loop, log: MetricsLog | None, shown: Bar) -> None:
     last = loop.over
     record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist()}
     if plan.validate is not None and (last or loop.step % plan.validate_every == 0):
-        record["validation"] = loop.validate()
+        iterations = {} if plan.refinement is None else {"iterations": plan.refinement.iterations}  # those of the error that follows
+        record.update(validation=loop.validate(), **iterations)
         loop.curve.append(record)
         shown.set_postfix(validation=f"{statistics.median(record['validation']):.3g}", refresh=False)
     if log is not None and (last or "validation" in record or loop.step % plan.log_every == 0):

@@ -212,3 +212,12 @@ def test_what_enters_must_leave() -> None:
     with pytest.raises(ValueError, match=r"33.3 % of what goes through the sides enters and does not leave, and no side is an Outflow"):
         Projection(NavierStokesVelocity(), grid, 0.01, ((Inflow((1.0, 0.0)), Inflow((0.5, 0.0))), Wall())).at({}, noise(grid))
     Projection(NavierStokesVelocity(), grid, 0.01, ((Inflow((1.0, 0.0)), Inflow((1.0, 0.0))), Wall())).at({}, noise(grid))
+
+
+def test_a_motion_that_torch_cannot_differentiate_is_an_error() -> None:
+    """Its velocity would be zero without a word."""
+    still = Cylinder((lambda t, p: 1.1, lambda t, p: torch.tensor(1.5)), radius=0.35)
+    assert bool((still.markers(0.1, 0.3, {})[1] == 0).all())
+    for y in (lambda t, p: 1.5 + 0.2 * math.sin(t), lambda t, p: 1.5 + 0.2 * math.sin(2 * math.pi * float(t))):
+        with pytest.raises(ValueError, match=r"use torch\.sin, not math\.sin"):
+            Cylinder((1.1, y), radius=0.35).markers(0.1, 0.3, {})

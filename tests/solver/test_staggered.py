@@ -8,7 +8,10 @@ import pytest
 import torch
 from staggered_cases import CLOSED, SIDES, noise
 
+from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.advection import WIDTH, advection
 from eddygrad.solver.staggered.faces import Faces, known_values
 from eddygrad.solver.staggered.laplacian import laplacian
@@ -128,3 +131,11 @@ def test_bad_sides_are_named(given: Any, message: str) -> None:
 def test_a_side_for_all_one_per_axis_and_pairs_are_the_same() -> None:
     slip: Side = FreeSlip()
     assert sides_of(slip, 2) == sides_of((slip, slip), 2) == sides_of(((slip, slip), (slip, slip)), 2)
+
+
+@pytest.mark.parametrize("viscosity", [float("nan"), float("inf"), -1e-3, torch.tensor([1e-3, float("nan")]).reshape(2, 1, 1, 1)])
+def test_a_viscosity_that_no_fluid_has_is_an_error(viscosity: Any) -> None:
+    schemes = (Projection(NavierStokesVelocity(), GRID, dt=0.01), ETDRK(NavierStokesVelocity(), GRID, dt=0.01))
+    for scheme in schemes:
+        with pytest.raises(ValueError, match=r"'viscosity' must be finite and not negative, got \["):
+            scheme.at({"viscosity": viscosity}, torch.zeros(2, 2, *GRID.shape, dtype=torch.float64))

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,16 @@ import torch
 
 from eddygrad import presets
 from eddygrad.correctors.compose import Corrected, correct, predict, transition
+from eddygrad.correctors.encoder_decoder import EncoderDecoder
 from eddygrad.correctors.features import Features, domain_size
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.correctors.stacked import stack
 from eddygrad.datasets.dataset import Dataset
+from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.schemes.projection import Projection
+from eddygrad.solver.staggered.bodies import Cylinder
+from eddygrad.solver.staggered.sides import Inflow, Outflow, Periodic
 from eddygrad.solver.step import wrap
 from eddygrad.studies.experiment import Recipe, fit
 from eddygrad.studies.fits import check_fits
@@ -117,6 +123,22 @@ def test_data_of_another_step_or_grid_are_refused_before_training(other: dict[st
             check_fits(stepper, line(**other))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=complaint):
         fit(correct(solver, ResNet(2, 0), "parallel"), line(**other), **OPTIONS)  # type: ignore[arg-type]
+
+
+def test_a_solver_that_changes_with_time_is_refused() -> None:
+    """Windows begin at any frame, and a data set does not say when that was."""
+    grid = Grid((32, 16), (2.0, 1.0))
+    data = Dataset.from_tensor(torch.zeros(2, 6, 2, 32, 16), {}, grid, dt=0.1)
+
+    def around(speed: Any, steady: bool, place: Any) -> Projection:
+        sides = ((Inflow((speed, 0.0), steady=steady), Outflow()), Periodic())
+        return Projection(NavierStokesVelocity(), grid, 0.1, sides, bodies=(Cylinder((place, 0.5), radius=0.2),))
+
+    for solver in (around(1.0, True, 0.5), around(1.0, True, "place")):
+        check_fits(correct(solver, EncoderDecoder("32k", cin=2), "sequential"), data)
+    for solver in (around(lambda x, t, p: 1 + 0.1 * torch.sin(t), False, 0.5), around(1.0, True, lambda t, p: 0.5 + 0.1 * torch.sin(t))):
+        with pytest.raises(ValueError, match=r"change with time, and a data set does not keep the time .* params\['t0'\]"):
+            check_fits(correct(solver, EncoderDecoder("32k", cin=2), "sequential"), data)
 
 
 def test_a_length_of_the_data_replaces_the_solvers_and_single_precision_is_the_same_step() -> None:

@@ -153,7 +153,8 @@ class RungeKutta(Program):
             g_term = terms[i]
             assert g_term is not None
             state, coefficients = term.adjoint(record.fields[i], g_term)
-            values[i] = _plus(values[i], state)
+            before = values[i]
+            values[i] = state if before is None else state.add_(before)  # the adjoint's own memory
             pulled.add(coefficients)
             if record.whole and term.force is not None:
                 pulled.force = _plus(pulled.force, g_term)
@@ -216,4 +217,5 @@ def _plus(total: Tensor | None, part: Tensor) -> Tensor:
 
 
 def _plus_product(total: Tensor | None, factor: Tensor, part: Tensor) -> Tensor:
-    return factor * part if total is None else torch.addcmul(total, factor, part)
+    """total + factor part, in the memory of a total that this function made."""
+    return factor * part if total is None else total.addcmul_(factor, part)

@@ -221,11 +221,10 @@ def check_names(params: Params, equation: SpectralEquation) -> None:
 def per_sample(name: str, value: Tensor | float, like: Tensor, ndim: int) -> Tensor:
     """(1 or B or S B, *1) in float64 on the state's device: a number for all, (batch, 1, *1), or with stacked seeds (seeds, batch or 1, 1, *1).
 
-    Raises: ValueError for any other shape, and for a length that is not positive.
+    Raises: ValueError for any other shape, a value that is not finite, a length that is not positive and a negative viscosity.
     """
     value = value if isinstance(value, Tensor) else torch.tensor(float(value), dtype=torch.float64)
-    if name == "length" and not bool(((value > 0) & torch.isfinite(value)).all()):
-        raise ValueError(f"params: 'length' must be positive and finite, got {value.detach().flatten().tolist()[:4]}")
+    _check_values(name, value)
     value = value.to(like.device, torch.float64)
     if value.numel() == 1:
         return value.reshape(1, *[1] * ndim)
@@ -234,6 +233,16 @@ def per_sample(name: str, value: Tensor | float, like: Tensor, ndim: int) -> Ten
     if value.ndim == ndim + 3 and value.shape[1] == 1:  # one per seed: the same for every sample of it
         value = value.expand(value.shape[0], like.shape[0], *value.shape[2:])
     return value.reshape(-1, *[1] * ndim)
+
+
+def _check_values(name: str, value: Tensor) -> None:
+    """Values on an accelerator are not waited for, but for a length."""
+    if value.device.type != "cpu" and name != "length":
+        return
+    good = {"length": value > 0, "viscosity": value >= 0}.get(name, torch.isfinite(value)) & torch.isfinite(value)
+    if not bool(good.all()):
+        expected = {"length": "positive and finite", "viscosity": "finite and not negative"}.get(name, "finite")
+        raise ValueError(f"params: {name!r} must be {expected}, got {value.detach()[~good].tolist()[:4]}")
 
 
 def _check_rows(values: Mapping[str, Tensor]) -> None:

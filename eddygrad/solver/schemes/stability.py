@@ -10,12 +10,12 @@ from torch import Tensor
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.staggered.advection import Advection
 
-# By the order of `tableau.LOW_STORAGE`: where the amplification of the waves exp(i k x) reaches one. Transport: the greatest sum of Courant numbers
-# over the axes at which the linear scheme is stable. Euler and Heun need diffusion besides with central transport, Euler with upwind3 as well; their
-# figures are what none of them survives. The limited scheme goes by upwind1.
+# By the order of `tableau.LOW_STORAGE`, where the amplification of the waves exp(i k x) reaches one. Transport: the greatest sum of Courant numbers
+# over the axes at which the linear scheme is stable; Euler and Heun with central transport and Euler with upwind3, never stable alone, have the
+# diffusion that suits them best beside. The limited scheme goes by upwind1. tests/solver/test_stability.py finds the figures.
 COURANT: dict[int, dict[Advection, float]] = {
-    1: {"central": 1.0, "upwind1": 1.0, "upwind3": 1.0, "van-leer": 1.0},
-    2: {"central": 1.0, "upwind1": 1.0, "upwind3": 0.87, "van-leer": 1.0},
+    1: {"central": 1.0, "upwind1": 1.0, "upwind3": 0.72, "van-leer": 1.0},
+    2: {"central": 1.73, "upwind1": 1.0, "upwind3": 0.87, "van-leer": 1.0},
     3: {"central": 1.73, "upwind1": 1.25, "upwind3": 1.62, "van-leer": 1.25},
     4: {"central": 3.34, "upwind1": 2.22, "upwind3": 2.12, "van-leer": 2.22},
 }

@@ -22,7 +22,7 @@ from eddygrad.solver.staggered.advection import WIDTH, Advection
 from eddygrad.solver.staggered.bodies import Body, covered
 from eddygrad.solver.staggered.faces import Faces
 from eddygrad.solver.staggered.momentum import Momentum
-from eddygrad.solver.staggered.sides import PERIODIC, Outflow, Periodic, Prescribed, Side, Sides, points_of, sides_of
+from eddygrad.solver.staggered.sides import PERIODIC, Outflow, Periodic, Prescribed, Side, Sides, all_steady, points_of, sides_of
 from eddygrad.solver.step import Observer, Params, Step, merge_seeds
 
 _PROGRAMS = 64  # grids, batches, schemes that one process may compile
@@ -81,6 +81,11 @@ class StaggeredScheme(abc.ABC):
     @property
     def differentiable(self) -> bool:
         return True
+
+    @property
+    def steady(self) -> bool:
+        """Whether sides and bodies are the same at every time."""
+        return all_steady(self.sides) and not any(body.moves for body in self.bodies)
 
     @property
     def substep(self) -> float:

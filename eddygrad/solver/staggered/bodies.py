@@ -207,7 +207,7 @@ def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:
 
 
 def _moving(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-    """The coordinate and its rate of change at time t."""
+    """The coordinate and its rate of change at time t. Raises ValueError for a function of time that torch cannot differentiate."""
     if not callable(coordinate):
         value = _at(coordinate, t, params)
         return value, torch.zeros_like(value)
@@ -215,5 +215,7 @@ def _moving(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> tup
         time = t if t.requires_grad else t.detach().clone().requires_grad_()
         value = _at(coordinate, time, params)
         (rate,) = torch.autograd.grad(value, time, create_graph=True, allow_unused=True) if value.requires_grad else (None,)
+    if rate is None and any(float(_at(coordinate, t.detach() + later, params)) != float(value) for later in (0.7, 1.0)):
+        raise ValueError("bodies: a coordinate changes with time by other means than torch's, which hides its velocity; use torch.sin, not math.sin")
     rate = torch.zeros_like(value) if rate is None else rate
     return (value, rate) if torch.is_grad_enabled() else (value.detach(), rate.detach())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.staggered.sides import Outflow, Periodic, Prescribed, Sides, evaluate, plane
+from eddygrad.solver.staggered.sides import Outflow, Periodic, Prescribed, Sides, all_steady, evaluate, plane
 from eddygrad.solver.step import Params
 
 Components = Sequence[Tensor]
@@ -202,7 +202,7 @@ class Faces:
 
     @property
     def unsteady(self) -> bool:
-        return any(isinstance(side, Prescribed) and not side.steady for pair in self.sides for side in pair)
+        return not all_steady(self.sides)
 
 
 def known_values(

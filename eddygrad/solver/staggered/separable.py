@@ -101,6 +101,7 @@ class Separable:
                 q = q.to(dtype=dtype, device=device)
                 self.matrices[axis] = (q.mT.contiguous(), q.contiguous())
             eigenvalues = eigenvalues + values.reshape([-1 if k == axis else 1 for k in range(self.ndim)])
+        eigenvalues = eigenvalues.to(device)  # where coefficients that are tensors live
         symbol = sum(c * eigenvalues**power for power, c in enumerate(coefficients))
         assert isinstance(symbol, Tensor)
         scale = symbol.abs().amax()

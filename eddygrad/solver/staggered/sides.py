@@ -82,6 +82,11 @@ Side = Periodic | FreeSlip | Outflow | Wall | Inflow
 Sides = tuple[tuple[Side, Side], ...]
 
 
+def all_steady(sides: Sides) -> bool:
+    """Whether no side's velocity depends on time."""
+    return all(side.steady for pair in sides for side in pair if isinstance(side, Prescribed))
+
+
 def sides_of(given: Side | Sequence[Side | Sequence[Side]], ndim: int) -> Sides:
     """(low, high) per axis from a side for all, one per axis, or a pair per axis.
 
