@@ -14,6 +14,8 @@ from eddygrad.solver.step import SpectralStep, Step
 
 Cut = Callable[[int], bool]
 Keep = int | Literal["all", "sqrt"]
+# Steps of one node of the graph where a step makes many at once: more would free their memory late in the backward pass, fewer cost calls.
+_TOGETHER = 8
 
 
 class Window(NamedTuple):
@@ -88,7 +90,7 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: 
         return _without_gradient(step, u, n, k, inside)
     state = step.enter(u) if inside else u  # type: ignore[attr-defined]
     if inside and hasattr(step, "steps"):
-        for span in [range(n)] if keep == "all" else _spans(n, keep):
+        for span in _pieces(n, _TOGETHER) if keep == "all" else _spans(n, keep):
             state = step.steps(state, len(span), again=keep != "all")
         return step.leave(state)  # type: ignore[attr-defined]
     one = step.inner if inside else step  # type: ignore[attr-defined]
@@ -113,7 +115,11 @@ def _spans(n: int, keep: Keep) -> list[range]:
     count = math.isqrt(max(n - 1, 0)) + 1 if keep == "sqrt" else keep
     if not isinstance(count, int) or count < 1:
         raise ValueError(f"keep: expected 'all', 'sqrt' or a number of states of at least 1, got {keep!r}")
-    length = math.ceil(n / min(count, n)) if n else 1
+    return _pieces(n, math.ceil(n / min(count, n)) if n else 1)
+
+
+def _pieces(n: int, length: int) -> list[range]:
+    """Steps 0 .. n-1 in pieces of at most `length`."""
     return [range(a, min(a + length, n)) for a in range(0, n, length)]
 
 
