@@ -221,3 +221,39 @@ def test_a_motion_that_torch_cannot_differentiate_is_an_error() -> None:
     for y in (lambda t, p: 1.5 + 0.2 * math.sin(t), lambda t, p: 1.5 + 0.2 * math.sin(2 * math.pi * float(t))):
         with pytest.raises(ValueError, match=r"use torch\.sin, not math\.sin"):
             Cylinder((1.1, y), radius=0.35).markers(0.1, 0.3, {})
+
+
+def test_a_body_across_a_periodic_side_is_the_one_in_the_middle_shifted() -> None:
+    """Flow, force and masks, for a body at rest and one that leaves the box and comes in again on the other side."""
+    cells, width = 16, GRID.lengths[0] / 2
+    u = noise(GRID)
+    motions: dict[str, Any] = {"rest": lambda x: x, "moving": lambda x: lambda t, p: x + 2.0 * t}
+    for motion in motions.values():
+        ends, forces = [], []
+        for x, first in ((2.1, u), (2.1 + width, u.roll(cells, -2))):  # the second one is cut by the side, or crosses it
+            bodies = (Cylinder((motion(x), 1.5), radius=0.35),)
+            told: list[Tensor] = []
+            step = bound(bodies, observe=lambda name, value: told.append(value), sides=(Periodic(), FreeSlip()))  # noqa: B023
+            ends.append(repeat(step, first, 4))
+            forces.append(torch.stack(told))
+        torch.testing.assert_close(ends[1], ends[0].roll(cells, -2), rtol=0, atol=1e-12)
+        torch.testing.assert_close(forces[1], forces[0], rtol=0, atol=1e-12)
+    schemes = [
+        Projection(NavierStokesVelocity(), GRID, 0.05, (Periodic(), FreeSlip()), bodies=(Cylinder((x, 1.5), radius=0.35),)) for x in (2.1, 4.1)
+    ]
+    for mask in ("free", "fluid"):
+        middle, cut = (getattr(scheme, mask)({}, u) for scheme in schemes)
+        assert bool((middle == 0).any()) and torch.equal(cut, middle.roll(cells, -2))
+
+
+def around(bodies: tuple[Body, ...]) -> Projection:
+    return Projection(NavierStokesVelocity(viscosity=0.05), GRID, 0.02, (Periodic(), FreeSlip()), bodies=bodies)
+
+
+def test_a_function_may_be_the_only_reader_of_a_parameter() -> None:
+    shaken = (Cylinder((lambda t, p: 1.1 + p["stroke"] * torch.sin(t), 1.5), radius=0.35),)
+    rest, u = (Cylinder((1.1, 1.5), radius=0.35),), noise(GRID)
+    ends = [repeat(scheme.at(params, u), u, 2) for scheme, params in ((around(shaken), {"stroke": 0.0}), (around(rest), {}))]
+    torch.testing.assert_close(ends[0], ends[1], rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match=r"got \['stroke'\]; rename it"):
+        around(rest).at({"stroke": 0.0}, u)

@@ -203,7 +203,8 @@ def _rows(t: Tensor, band: Band) -> Tensor:
     return t.expand(t.shape[0], *band.shape).contiguous()
 
 
-def check_names(params: Params, equation: SpectralEquation) -> None:
+def check_names(params: Params, equation: SpectralEquation, others_read: bool = False) -> None:
+    """Raises: ValueError for a misspelt name, and for names of which the equation has none, unless others read the parameters too."""
     own = set(equation.parameters)
     known = sorted(own | {"length", "t0"})
     unknown = sorted(set(params) - set(known))
@@ -212,7 +213,7 @@ def check_names(params: Params, equation: SpectralEquation) -> None:
         near = get_close_matches(name.lower(), lower, n=1, cutoff=0.8)
         if near:
             raise ValueError(f"params: {equation.name} has no {name!r}, got {sorted(params)}; did you mean {lower[near[0]]!r}?")
-    if unknown and own and own.isdisjoint(params):
+    if unknown and own and own.isdisjoint(params) and not others_read:
         raise ValueError(
             f"params: {equation.name} has {sorted(own)}, got {unknown}; rename it, or give {sorted(own)[0]!r} too if others need {unknown[0]!r}"
         )

@@ -22,7 +22,7 @@ from eddygrad.solver.staggered.advection import WIDTH, Advection
 from eddygrad.solver.staggered.bodies import Body, covered
 from eddygrad.solver.staggered.faces import Faces
 from eddygrad.solver.staggered.momentum import Momentum
-from eddygrad.solver.staggered.sides import PERIODIC, Outflow, Periodic, Prescribed, Side, Sides, all_steady, points_of, sides_of
+from eddygrad.solver.staggered.sides import PERIODIC, Outflow, Periodic, Prescribed, Side, Sides, all_steady, periods, points_of, sides_of
 from eddygrad.solver.step import Observer, Params, Step, merge_seeds
 
 _PROGRAMS = 64  # grids, batches, schemes that one process may compile
@@ -145,8 +145,8 @@ class StaggeredScheme(abc.ABC):
     def _covered(self, params: Params, d: int | None) -> Tensor:
         """Whether the points of component d, or the centres, lie inside a body at "t0", (*grid)."""
         if all(body.fixed for body in self.bodies):
-            return _covered_for_good(self.bodies, self.grid, d)
-        return covered(self.bodies, points_of(self.grid, d), params.get("t0", 0.0), params)
+            return _covered_for_good(self.bodies, self.grid, self.sides, d)
+        return covered(self.bodies, points_of(self.grid, d), params.get("t0", 0.0), params, periods(self.grid, self.sides))
 
     def momentum(self, params: Params, like: Tensor, observe: Observer | None = None) -> Momentum:
         """The balance of momentum, bound to `params`."""
@@ -158,25 +158,26 @@ class StaggeredScheme(abc.ABC):
             raise ValueError(f"state: expected {expected}, got {like.shape[-self.grid.ndim - 1]} channels")
         if "length" in params:
             raise ValueError("params: a staggered grid has its own length; build the stepper on another Grid and leave 'length' out")
-        check_names({name: value for name, value in params.items() if name not in self._named}, self.equation)  # type: ignore[arg-type]
+        unnamed = {name: value for name, value in params.items() if name not in self._given}
+        check_names(unnamed, self.equation, any(callable(value) for value in self._given))  # type: ignore[arg-type]
         names = [name for name in self.equation.parameters if name != "forcing"]
         own = {name: getattr(self.equation, name) for name in names if hasattr(self.equation, name)}
         given = {name: per_sample(name, params[name], like, self.grid.ndim) for name in names if name in params}
         return Momentum(self.equation, {**own, **given}, self.grid, self.sides, self.advection, self.bodies, params, like, self.pressure, observe)
 
     @property
-    def _named(self) -> set[str]:
-        """Parameters of sides and bodies, those that stand by their name."""
+    def _given(self) -> list[Any]:
+        """Velocities of sides and coordinates of bodies: numbers, names of parameters, functions that may read any."""
         velocities = [side.velocity for pair in self.sides for side in pair if isinstance(side, Prescribed)]
         given = [v for velocity in velocities for v in (velocity if isinstance(velocity, tuple) else (velocity,))]
-        return {v for v in (*given, *(c for body in self.bodies for c in (*body.centre, body.angle))) if isinstance(v, str)}
+        return [*given, *(c for body in self.bodies for c in (*body.centre, body.angle))]
 
 
 @lru_cache(maxsize=64)
-def _covered_for_good(bodies: tuple[Body, ...], grid: Grid, d: int | None) -> Tensor:
+def _covered_for_good(bodies: tuple[Body, ...], grid: Grid, sides: Sides, d: int | None) -> Tensor:
     """Of bodies that stand where numbers say, or none."""
     with ordinary_tensors():
-        return covered(bodies, points_of(grid, d), 0.0, {})
+        return covered(bodies, points_of(grid, d), 0.0, {}, periods(grid, sides))
 
 
 class StaggeredStep(abc.ABC):

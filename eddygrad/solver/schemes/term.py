@@ -142,14 +142,16 @@ class NonlinearTerm:
     def adjoint(self, fields: Tensor, grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Gradients of Re <grad, N(u)> by the state, (B, C, *band), and by the coefficients of the products, (B, *1)."""
         back, onward = self._adjoints
-        g_fields, g_coefficients = self.equation.products_adjoint(fields, self.coefficients, self.band.ifft(back(grad.transpose(0, 1), 0)))
-        q = self.band.fft(g_fields)
-        h = (q * onward).transpose(0, 1) if isinstance(onward, Tensor) else onward(q, 1)
-        return h, g_coefficients
+        g_fields, g_coefficients = self.equation.products_adjoint(fields, self.coefficients, self.band.ifft(back(grad.transpose(0, 1))))
+        return onward(self.band.fft(g_fields)), g_coefficients
 
     @cached_property
-    def _adjoints(self) -> tuple[LinearMap, LinearMap | Tensor]:
-        """The adjoints of analysis and synthesis; the weights of the half spectrum stand in them."""
+    def _adjoints(self) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+        """The adjoints of analysis and synthesis, decided once; the weights of the half spectrum stand in them."""
         like = next(e for row in self.analysis.entries for e in row if e is not None)
         w, n = self.band.weights(like.device), self.band.points
-        return self.analysis.adjoint(n / w), (w / n).to(like.dtype) if self.synthesis is None else self.synthesis.adjoint(w / n)
+        back = self.analysis.adjoint(n / w).function(0)
+        if self.synthesis is not None:
+            return back, self.synthesis.adjoint(w / n).function(1)
+        weights = (w / n).to(like.dtype)
+        return back, lambda q: (q * weights).transpose(0, 1)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 # A coordinate of a body [m], or its angle [rad]: a number, the name of a parameter, or a function of (t, params).
 Coordinate = float | str | Callable[[Tensor, Mapping[str, Any]], Any]
+Periods = Sequence[float | None]  # per axis [m]; None where it does not repeat
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,22 @@ class Body(abc.ABC):
 
     def markers(self, spacing: float, t: Tensor | float, params: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         """Positions and velocities of the markers at time t, (M, 2) each [m], [m/s]."""
-        own, time = self.outline(spacing), torch.as_tensor(t, dtype=torch.float64)
+        own, time = self.outline(spacing), _time(t)
         (x, u), (y, v), (angle, spin) = (_moving(c, time, params) for c in (*self.centre, self.angle))
         arm = _turned(own, angle)
         return torch.stack([x, y]) + arm, torch.stack([u - spin * arm[:, 1], v + spin * arm[:, 0]], 1)
 
     def placed(self, points: Tensor, t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
         """Where points of the body's own frame (M, 2) are at time t, (M, 2) [m]."""
-        time = torch.as_tensor(t, dtype=torch.float64)
+        time = _time(t)
         x, y, angle = (_at(c, time, params) for c in (*self.centre, self.angle))
         return torch.stack([x, y]) + _turned(points, angle)
 
-    def inside(self, points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
-        """Which of the points (coordinates that broadcast) the body covers at time t."""
-        time = torch.as_tensor(t, dtype=torch.float64)
+    def inside(self, points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any], periods: Periods = (None, None)) -> Tensor:
+        """Which of the points (coordinates that broadcast) the body covers at time t, itself or by an image a period away."""
+        time = _time(t)
         x, y, angle = (_at(c, time, params).detach().to(points[0].device) for c in (*self.centre, self.angle))
-        dx, dy = points[0] - x, points[1] - y
+        dx, dy = (_nearest(p - own, period) for p, own, period in zip(points, (x, y), periods))
         c, s = torch.cos(angle), torch.sin(angle)
         return self.covers(c * dx + s * dy, c * dy - s * dx)
 
@@ -175,12 +176,22 @@ def _camber(x: float, m: float, p: float) -> tuple[float, float]:
     return scale * (offset + 2 * p * x - x**2), 2 * scale * (p - x)
 
 
-def covered(bodies: Sequence[Body], points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
+def covered(
+    bodies: Sequence[Body], points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any], periods: Periods = (None, None)
+) -> Tensor:
     """Which of the points (coordinates that broadcast) lie inside a body at time t."""
     inside = torch.zeros(torch.broadcast_shapes(*(x.shape for x in points)), dtype=torch.bool, device=points[0].device)
     for body in bodies:
-        inside = inside | body.inside(points, t, params)
+        inside = inside | body.inside(points, t, params, periods)
     return inside
+
+
+def _nearest(distance: Tensor, period: float | None) -> Tensor:
+    return distance if period is None else distance - period * (distance / period).round()
+
+
+def _time(t: Tensor | float) -> Tensor:
+    return torch.as_tensor(t, dtype=torch.float64).cpu()
 
 
 def _turned(points: Tensor, angle: Tensor) -> Tensor:
@@ -203,7 +214,7 @@ def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:
     tensor = torch.as_tensor(value, dtype=torch.float64)
     if tensor.numel() != 1:
         raise ValueError(f"params: a body has one pose for the whole batch, got {tuple(tensor.shape)} values for {coordinate!r}")
-    return tensor.reshape(())
+    return tensor.reshape(()).cpu()  # poses are numbers, wherever the flow is
 
 
 def _moving(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> tuple[Tensor, Tensor]:

@@ -54,7 +54,7 @@ class Immersed:
         places, weights = [], []
         for axis, (n, h, (low, _)) in enumerate(zip(self.grid.shape, self.grid.spacing, self.sides)):
             s = self.points[:, axis] / h - (1.0 if axis == d else 0.5)
-            near = s.detach().round().long().unsqueeze(1) + torch.arange(-1, 2)
+            near = s.detach().round().long().unsqueeze(1) + torch.arange(-1, 2, device=s.device)
             if not isinstance(low, Periodic) and bool(((near < 0) | (near > n - 2)).any()):
                 x = self.points[:, axis].detach()
                 raise ValueError(
@@ -91,7 +91,7 @@ class Immersed:
 
         Forces that P takes for a pressure, the constant normal one of a closed outline, have almost no effect; they are left out.
         """
-        unit = torch.eye(2 * len(self.points), dtype=torch.float64)
+        unit = torch.eye(2 * len(self.points), dtype=torch.float64, device=self.points.device)
         like = unit.new_zeros(())
         columns = [self.interpolated(project(self.spread(part, like))[0]) for part in unit.split(_TOGETHER)]
         matrix = torch.cat(columns)
@@ -107,14 +107,22 @@ class Immersed:
 class Obstacles:
     """Bodies bound to a flow: where their markers are at a time, and the flow held by them.
 
-    Args: project: P in the precision of the state; exact: P in float64.
+    Args: project: P in the precision of the state; exact: P in float64. device: of the states.
     """
 
     def __init__(
-        self, bodies: tuple[Body, ...], grid: Grid, sides: Sides, params: Mapping[str, Any], project: Project, exact: Project, t: float | Tensor = 0.0
+        self,
+        bodies: tuple[Body, ...],
+        grid: Grid,
+        sides: Sides,
+        params: Mapping[str, Any],
+        project: Project,
+        exact: Project,
+        t: float | Tensor = 0.0,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.bodies, self.grid, self.sides, self.params = bodies, grid, sides, params
-        self.project, self.exact = project, exact
+        self.project, self.exact, self.device = project, exact, device
         self.moving = any(body.moves for body in bodies)
         for body in bodies:
             if body.thickness < max(grid.spacing):
@@ -145,10 +153,11 @@ class Obstacles:
 
     def _placed(self, t: Tensor | float) -> tuple[Immersed, Tensor]:
         placed = [body.markers(self._distance, t, self.params) for body in self.bodies]
-        points, velocities = (torch.cat(parts) for parts in zip(*placed))
+        points, velocities = (torch.cat(parts).to(self.device) for parts in zip(*placed))
         for (own, _), body in zip(placed, self.bodies):
             middle = own.detach().mean(0).tolist()
-            if not all(0 <= x <= length for x, length in zip(middle, self.grid.lengths)):
+            inside = (isinstance(low, Periodic) or 0 <= x <= length for x, length, (low, _) in zip(middle, self.grid.lengths, self.sides))
+            if not all(inside):  # along a periodic axis it comes in again on the other side
                 where = ", ".join(f"{x:.3g}" for x in middle)
                 raise ValueError(f"bodies: {type(body).__name__} stands about ({where}) m, outside the box of {self.grid.lengths} m; move it inside")
         immersed = Immersed(self.grid, self.sides, points, velocities)
@@ -162,7 +171,7 @@ _capacities: OrderedDict[tuple[object, ...], Tensor] = OrderedDict()
 
 def _kept_capacity(grid: Grid, sides: Sides, bodies: tuple[Body, ...], immersed: Immersed, exact: Project) -> Tensor:
     """The capacity matrix depends on where bodies and sides are, on no parameter of the flow: bodies at rest share it."""
-    key = (grid, sides, bodies)
+    key = (grid, sides, bodies, immersed.points.device)
     if key not in _capacities:
         while len(_capacities) >= 16:
             _capacities.popitem(last=False)

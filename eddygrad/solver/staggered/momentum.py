@@ -97,6 +97,7 @@ class Momentum:
             lambda u: projected(u, still, self.direct),  # with an iterated pressure too: forces that act like one must be cancelled exactly
             lambda u: projected(u, precise, exact),
             self.start,
+            self.like.device,
         )
 
     def at(self, t: Tensor | float) -> Faces:

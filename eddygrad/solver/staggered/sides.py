@@ -82,6 +82,11 @@ Side = Periodic | FreeSlip | Outflow | Wall | Inflow
 Sides = tuple[tuple[Side, Side], ...]
 
 
+def periods(grid: Grid, sides: Sides) -> tuple[float | None, ...]:
+    """Length of every periodic axis [m], None for the others."""
+    return tuple(length if isinstance(low, Periodic) else None for length, (low, _) in zip(grid.lengths, sides))
+
+
 def all_steady(sides: Sides) -> bool:
     """Whether no side's velocity depends on time."""
     return all(side.steady for pair in sides for side in pair if isinstance(side, Prescribed))
