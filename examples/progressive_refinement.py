@@ -22,37 +22,36 @@ from eddygrad.training.refinement import Refinement
 
 BOX, VISCOSITY, FRAME = 1.0, 1e-4, 0.1
 FINE, COARSE = 96, 48
-TRAJECTORIES, FRAMES, WARMUP = 20, 100, 20
-EPOCHS, BATCH, LEARNING_RATE, SEEDS = 30, 8, 1e-3, 2
+TRAJECTORIES, FRAMES, WARMUP = 10, 100, 20
+UPDATES, VALIDATE_EVERY, BATCH, LEARNING_RATE, SEEDS = 4000, 100, 4, 1e-3, 2
 TOLERANCE = 1e-6
 FOLDER = Path("runs/progressive-refinement")
 
 
 def solver(points: int, substeps: int) -> eg.Projection:
     grid = eg.Grid((points, points), BOX)
-    return eg.Projection(eg.NavierStokesVelocity(), grid, FRAME, substeps=substeps, advection="upwind3", order=2)
+    return eg.Projection(eg.NavierStokesVelocity(), grid, FRAME, substeps=substeps, advection="upwind3", order=3)
 
 
 def main() -> float:
     fine, coarse = solver(FINE, 4), solver(COARSE, 1)
     kept = Downsampled(fine.grid, coarse.grid.shape, ("velocity_x", "velocity_y"), "staggered")
-    first = random_fourier(fine.grid, TRAJECTORIES, channels=2, bandlimit=6, rms=0.2, seed=0)  # the pressure takes its divergence in the warm-up
+    first = random_fourier(fine.grid, TRAJECTORIES, channels=2, bandlimit=6, rms=0.04, seed=0)  # the pressure takes its divergence in the warm-up
     data = eg.generate(fine, first, {"viscosity": VISCOSITY}, None, frames=FRAMES, warmup=WARMUP, stored=kept).split(val=0.2, test=0.0)
-    epoch = data.train.samples * (FRAMES - 2) // BATCH
     iterated = replace(coarse, pressure=Krylov("cg", tolerance=TOLERANCE, iterations=1000))
     runs: dict[str, tuple[eg.Projection, Refinement | None]] = {
         "to convergence": (iterated, None),
-        "progressive": (iterated, Refinement(iterations=2, step=2, threshold=0.95)),
+        "progressive": (iterated, Refinement(iterations=4, step=4, threshold=0.95)),
         "direct": (coarse, None),
     }
     found: dict[str, dict[str, Any]] = {}
     for name, (pressure, refinement) in runs.items():
         corrected = eg.correct(pressure, eg.nets.EncoderDecoder("32k", cin=2))
-        plan = {"steps": EPOCHS * epoch, "validate_every": epoch, "batch": BATCH, "lr": LEARNING_RATE, "refinement": refinement}
+        plan = {"steps": UPDATES, "validate_every": VALIDATE_EVERY, "batch": BATCH, "lr": LEARNING_RATE, "refinement": refinement}
         busy = time.process_time()
         run = eg.fit(corrected, data, unroll="wig:2", seeds=SEEDS, folder=FOLDER / name.replace(" ", "-"), **plan)
-        curve = [record for record in map(json.loads, (FOLDER / name.replace(" ", "-") / "metrics.jsonl").read_text().splitlines())]
-        curve = [record for record in curve if "validation" in record]
+        records = [json.loads(line) for line in (FOLDER / name.replace(" ", "-") / "metrics.jsonl").read_text().splitlines()]
+        curve = [record for record in records if "validation" in record]
         found[name] = {
             "seconds": run.fit.seconds,
             "processor_seconds": time.process_time() - busy,
@@ -64,7 +63,10 @@ def main() -> float:
     for name, row in found.items():
         row["reached"] = next(t for t, e in zip(row["at"], row["error"]) if e <= worst)
         made = f", iterations {row['iterations'][0]} to {row['iterations'][-1]}" if row["iterations"][0] else ""
-        print(f"{name:15} {row['seconds']:7.1f} s, validation error {min(row['error']):.4f}, {worst:.4f} after {row['reached']:7.1f} s{made}")
+        print(
+            f"{name:15} {row['seconds']:7.1f} s, {row['processor_seconds']:7.1f} s of the processor; validation error {min(row['error']):.4f}{made}"
+        )
+        print(f"{'':15} {row['reached']:7.1f} s to {worst:.4f}")
     (FOLDER / "progressive-refinement.json").write_text(json.dumps(found, indent=1))
     saved = 1 - found["progressive"]["seconds"] / found["to convergence"]["seconds"]
     print(f"progressive refinement saves {100 * saved:.0f} % of the training time")

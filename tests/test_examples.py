@@ -23,6 +23,7 @@ TINY: dict[str, dict[str, Any]] = {
     "taylor_green": {"POINTS": (12, 16), "END": 0.8},
     "active_channel": {"POINTS": (96, 48), "SUBSTEPS": 2, "WARMUP": 130, "FRAMES": 20},
     "wake": {"POINTS": 64, "SUBSTEPS": 1, "WARMUP": 300, "FRAMES": 450},
+    "progressive_refinement": {"FINE": 32, "COARSE": 16, "TRAJECTORIES": 4, "FRAMES": 20, "UPDATES": 40, "VALIDATE_EVERY": 4, "BATCH": 2, "SEEDS": 1},
     "generate_dataset": {"PER_DOMAIN": 3, "FRAMES": 30, "WARMUP": 400, "FOLDER": "data"},
     "simulate_and_correct": {"TRAJECTORIES": 20, "FRAMES": 60, "WIDTH": 8, "DEPTH": 2, "SEEDS": 2, "STEPS": 300, "REPORT": "report.html"},
     "compare_modalities": {
@@ -66,6 +67,8 @@ def test_examples_run_and_print_their_number(name: str, tmp_path: Path, monkeypa
         assert found["16"]["energy"][0] == pytest.approx(1 / 8, rel=1e-12) and found["16"]["dissipation"][0] == pytest.approx(3 / 4 / 1600, rel=1e-12)
     if name == "wake":  # the images, five diameters away, raise it; here are six cells to the diameter
         assert 1.0 < number < 1.4 and (tmp_path / "wake.png").exists() and "mean Cd" in printed
+    if name == "progressive_refinement":
+        assert ", iterations 4 to " in printed and number < 1 and (tmp_path / "runs/progressive-refinement/progressive-refinement.json").exists()
     if name == "active_channel":  # 3.1 to 3.6 in a periodic box; twenty frames of a quarter of its area scatter
         assert 2.0 < number < 4.5 and (tmp_path / "active-channel.png").exists()
         middle, near = (float(x) for x in re.findall(r"\d+\.\d{3}", printed))
