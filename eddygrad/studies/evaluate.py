@@ -260,11 +260,17 @@ def seconds_per_frame(stepper: Stepper, params: Params, like: Tensor, repeats: i
     times = []
     for _ in range(repeats):
         u = state = step.enter(like) if inside else like
+        _wait(like.device)
         begin = time.perf_counter()
         for k in range(frames):
             state = step.inner(state, k) if inside else step(state, k)
             u = step.leave(state) if inside else state
-        if u.is_cuda:
-            torch.cuda.synchronize()
+        _wait(u.device)
         times.append((time.perf_counter() - begin) / frames)
     return statistics.median(times)
+
+
+def _wait(device: torch.device) -> None:
+    """Until an accelerator has done what it was asked."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

@@ -30,8 +30,8 @@ class PISO(StaggeredScheme):
     State: (B, D + 1, *grid): face velocities [m/s] and the pressure over density at the centres [m^2/s^2].
 
     Args: equation, grid, dt, boundaries, substeps, advection, bodies: see `StaggeredScheme`; "van-leer" is not linear and refused.
-          correctors: pressure correctors, two or more. solver: a `Krylov` method for the predictor; the observer is told of its iterations, and a
-          warning of a time step that it cannot solve for.
+          correctors: pressure correctors, one or more; the method has two. solver: a `Krylov` method for the predictor; the observer is told of
+          its iterations, and there is a warning of a time step that it cannot solve for.
     """
 
     correctors: int = 2
