@@ -308,7 +308,7 @@ def wake_of_cylinder(
     )
     scheme = replace(scheme, **changes)
     forces: list[Tensor] = []
-    step = scheme.at({}, u, lambda name, value: forces.append(value[0, 0].detach()))
+    step = scheme.at({}, u, lambda name, value: forces.append(value[0, 0].detach()) if name == "force" else None)
     u = repeat(step, u, round((settle + span) / scheme.dt))
     drag, lift = (2 * torch.stack(forces)[round(settle / scheme.dt) :].double()).unbind(1)
     (rises,) = torch.nonzero((lift[:-1] < 0) & (lift[1:] >= 0), as_tuple=True)

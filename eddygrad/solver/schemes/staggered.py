@@ -44,7 +44,8 @@ class StaggeredScheme(abc.ABC):
         substeps:   inner steps per dt.
         advection:  "central", "upwind1", "upwind3" or "van-leer"; see `staggered.advection`.
         bodies:     Cylinder, Polygon, rectangle(..), aerofoil(..) in two dimensions, at rest or moving; see `staggered.immersed`. The observer is
-                    told "force", (B, bodies, 2), on each body per density, the mean over dt [m^3/s^2 for the plane's unit depth].
+                    told means over dt of what the flow does to each body, per density and unit depth: "force", (B, bodies, 2) [m^3/s^2], and
+                    "torque" about its centre, anticlockwise, (B, bodies) [m^4/s^2].
         compiled:   fuse a substep's loops by torch.compile: the first step of every shape takes up to a minute and needs a C++ compiler, later ones
                     are several times faster; states agree to round-off.
         pressure:   None solves for the pressure directly, to round-off; a `Krylov` method does it by iterations, of which the observer is told.
@@ -233,12 +234,14 @@ class StaggeredStep(abc.ABC):
             state, more = substep(self, state, t + i * scheme.substep)
             taken += more
         if self.observe is not None and taken:
-            self.observe("force", (torch.stack(taken).sum(0) / scheme.dt).unflatten(0, u.shape[: -scheme.grid.ndim - 1]))
+            load = (torch.stack(taken).sum(0) / scheme.dt).unflatten(0, u.shape[: -scheme.grid.ndim - 1])
+            self.observe("force", load[..., :2])
+            self.observe("torque", load[..., 2])
         return torch.stack(state, 1).reshape(u.shape)
 
     @abc.abstractmethod
     def substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
-        """The channels (B, *grid) h after time t; what bodies took from the flow meanwhile is appended to `taken`, (B, bodies, 2) [m^3/s]."""
+        """The channels (B, *grid) h after time t; what bodies took from the flow meanwhile is appended to `taken`, see `Obstacles.held`."""
 
     def constrained(self, u: list[Tensor], faces: Faces, t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
         """u without divergence and with the bodies' velocities at time t."""

@@ -56,6 +56,11 @@ class Body(abc.ABC):
         arm = _turned(own, angle)
         return torch.stack([x, y]) + arm, torch.stack([u - spin * arm[:, 1], v + spin * arm[:, 0]], 1)
 
+    def pivot(self, t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
+        """The body's centre at time t, about which it turns, (2,) [m]."""
+        time = _time(t)
+        return torch.stack([_at(c, time, params) for c in self.centre])
+
     def placed(self, points: Tensor, t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
         """Where points of the body's own frame (M, 2) are at time t, (M, 2) [m]."""
         time = _time(t)

@@ -104,6 +104,14 @@ class Immersed:
         return [own - p for own, p in zip(u, push)], -phi, f
 
 
+class Placed(NamedTuple):
+    """Bodies at a time: their markers, the inverse of these markers' capacity matrix, and the markers' places about their bodies' centres (M, 2)."""
+
+    immersed: Immersed
+    inverse: Tensor
+    arms: Tensor
+
+
 class Obstacles:
     """Bodies bound to a flow: where their markers are at a time, and the flow held by them.
 
@@ -131,27 +139,31 @@ class Obstacles:
         self._still = None if self.moving else self._placed(t)
 
     def held(self, u: list[Tensor], t: Tensor | float) -> tuple[list[Tensor], Tensor, Tensor]:
-        """The flow with the bodies' velocities at time t, the potential that this takes, and what each body takes, (B, bodies, 2) [m^3/s]."""
-        immersed, inverse = self._still or self._placed(t)
-        u, phi, f = immersed.held(u, inverse, self.project)
-        return u, phi, self._on_each(f)
+        """The flow with the bodies' velocities at time t, the potential that this takes, and what each body takes, (B, bodies, 3): momentum along x
+        and y [m^3/s], angular momentum about its centre [m^4/s]."""
+        placed = self._still or self._placed(t)
+        u, phi, f = placed.immersed.held(u, placed.inverse, self.project)
+        return u, phi, self._on_each(f, placed.arms)
 
     def resisted(self, a: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """The spread forces that keep the markers of bodies at rest from following an acceleration free of divergence; the force on each body."""
-        immersed, inverse = self._still or self._placed(0.0)
-        f = immersed.interpolated(a) @ inverse
-        return immersed.spread(f, a[0]), self._on_each(f)
+        """The spread forces that keep the markers of bodies at rest from following an acceleration free of divergence; what they are on each body,
+        (B, bodies, 3): force along x and y [m^3/s^2], torque about its centre [m^4/s^2]."""
+        placed = self._still or self._placed(0.0)
+        f = placed.immersed.interpolated(a) @ placed.inverse
+        return placed.immersed.spread(f, a[0]), self._on_each(f, placed.arms)
 
-    def _on_each(self, f: Tensor) -> Tensor:
+    def _on_each(self, f: Tensor, arms: Tensor) -> Tensor:
         cell = self.grid.spacing[0] * self.grid.spacing[1]
-        each = f.unflatten(1, (2, -1)).split(self.counts, 2)
+        along, across = f.unflatten(1, (2, -1)).unbind(1)
+        turning = arms[:, 0] * across - arms[:, 1] * along
+        each = torch.stack([along, across, turning], 1).split(self.counts, 2)
         return cell * torch.stack([part.sum(2) for part in each], 1)
 
     @property
     def _distance(self) -> float:
         return MARKER_DISTANCE * max(self.grid.spacing)
 
-    def _placed(self, t: Tensor | float) -> tuple[Immersed, Tensor]:
+    def _placed(self, t: Tensor | float) -> Placed:
         placed = [body.markers(self._distance, t, self.params) for body in self.bodies]
         points, velocities = (torch.cat(parts).to(self.device) for parts in zip(*placed))
         for (own, _), body in zip(placed, self.bodies):
@@ -161,9 +173,11 @@ class Obstacles:
                 where = ", ".join(f"{x:.3g}" for x in middle)
                 raise ValueError(f"bodies: {type(body).__name__} stands about ({where}) m, outside the box of {self.grid.lengths} m; move it inside")
         immersed = Immersed(self.grid, self.sides, points, velocities)
+        pivots = [body.pivot(t, self.params).expand(count, 2) for body, count in zip(self.bodies, self.counts)]
+        arms = points - torch.cat(pivots).to(self.device)
         if all(body.fixed for body in self.bodies):
-            return immersed, _kept_capacity(self.grid, self.sides, self.bodies, immersed, self.exact)
-        return immersed, immersed.capacity(self.exact)
+            return Placed(immersed, _kept_capacity(self.grid, self.sides, self.bodies, immersed, self.exact), arms)
+        return Placed(immersed, immersed.capacity(self.exact), arms)
 
 
 _capacities: OrderedDict[tuple[object, ...], Tensor] = OrderedDict()

@@ -25,14 +25,16 @@ from eddygrad.solver.step import Observer, Params
 
 
 class Loads(NamedTuple):
-    """Of a state: pressure over density at the centres, (B, *grid) [m^2/s^2], and what the flow does to each body, (B, bodies, 2) [m^3/s^2]."""
+    """Of a state: pressure over density at the centres, (B, *grid) [m^2/s^2], and what the flow does to each body: force (B, bodies, 2) [m^3/s^2] and
+    torque about its centre, anticlockwise, (B, bodies) [m^4/s^2]."""
 
     pressure: Tensor
     force: Tensor | None
+    torque: Tensor | None = None
 
 
 class Constrained(NamedTuple):
-    """u = u* - grad phi - E^T f, phi (B, *grid) [m^2/s], and what each body takes from u*, (B, bodies, 2) [m^3/s]."""
+    """u = u* - grad phi - E^T f, phi (B, *grid) [m^2/s], and what each body takes from u*, see `Obstacles.held`."""
 
     u: list[Tensor]
     phi: Tensor
@@ -187,8 +189,8 @@ class Momentum:
             raise ValueError("loads: sides that change with time accelerate the fluid; take the observed 'force' of a step, and PISO's pressure")
         if self.obstacles is not None and self.obstacles.moving:
             raise ValueError("loads: bodies that move carry the fluid inside along; take the observed 'force' of a step")
-        p, _, force = self._resisted(u.unbind(1), self.at(self.start + k_dt))
-        return Loads(p, force)
+        p, _, load = self._resisted(u.unbind(1), self.at(self.start + k_dt))
+        return Loads(p, None) if load is None else Loads(p, load[..., :2], load[..., 2])
 
     def resistance(self, u: Components, faces: Faces) -> list[Tensor] | None:
         """E^T f of `loads`, the acceleration that bodies at rest take, (B, *grid) each [m/s^2]; None without such bodies."""
@@ -201,8 +203,8 @@ class Momentum:
         free, p = projected(still.imposed(self.rate(u, faces)), still, self.pressure)
         if self.obstacles is None:
             return p, None, None
-        f, force = self.obstacles.resisted(free)
-        return p - self.pressure(still.divergence(f)), f, force
+        f, load = self.obstacles.resisted(free)
+        return p - self.pressure(still.divergence(f)), f, load
 
 
 def projected(u: Components, faces: Faces, pressure: Callable[[Tensor], Tensor]) -> tuple[list[Tensor], Tensor]:
