@@ -23,7 +23,7 @@ from eddygrad.training.refinement import Refinement
 BOX, VISCOSITY, FRAME = 1.0, 1e-4, 0.1
 FINE, COARSE = 96, 48
 TRAJECTORIES, FRAMES, WARMUP = 10, 100, 20
-UPDATES, VALIDATE_EVERY, BATCH, LEARNING_RATE, SEEDS = 4000, 100, 4, 1e-3, 2
+UPDATES, VALIDATE_EVERY, BATCH, LEARNING_RATE, SEEDS = 1600, 40, 4, 1e-3, 2
 TOLERANCE = 1e-6
 FOLDER = Path("runs/progressive-refinement")
 
