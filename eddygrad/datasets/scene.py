@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from eddygrad.datasets.diagnostics import centred
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.staggered.bodies import Body, Cylinder, Polygon
 from eddygrad.solver.staggered.faces import Faces, known_values
-from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Prescribed, Side, Sides, Value, Wall, evaluate, plane
+from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Prescribed, Side, Sides, Value, Wall, evaluate, periods, plane
 from eddygrad.solver.step import Params, Stepper
 from eddygrad.solver.stream_function import stream_function
 
@@ -45,7 +46,8 @@ def described(stepper: Stepper, grid: Grid, faces: bool, params: Params) -> dict
         return {"kind": kind, "velocity": each}
 
     around = [[told(side, axis, end) for end, side in enumerate(pair)] for axis, pair in enumerate(sides)]
-    standing = [_outline(body, grid, start, params) for body in getattr(stepper, "bodies", ()) if not body.moves]
+    outlines = [_outline(body, grid, start, params) for body in getattr(stepper, "bodies", ()) if not body.moves]
+    standing = [image for outline in outlines for image in _drawn(outline, grid, sides)]
     return {"faces": faces, "sides": around, "bodies": standing}
 
 
@@ -60,6 +62,24 @@ def _outline(body: Body, grid: Grid, t: Tensor | float, params: Params) -> dict[
         return {"centre": body.placed(torch.zeros(1, 2, dtype=torch.float64), t, params)[0].tolist(), "radius": body.radius}
     around = torch.tensor(body.corners, dtype=torch.float64) if isinstance(body, Polygon) else body.outline(min(grid.spacing) / 4)
     return {"corners": body.placed(around, t, params).tolist()}
+
+
+def _drawn(outline: dict[str, Any], grid: Grid, sides: Sides) -> list[dict[str, Any]]:
+    """An outline and its images a period away, as far as they reach into the box."""
+    name = "centre" if "centre" in outline else "corners"
+    corners = torch.tensor(outline[name], dtype=torch.float64).reshape(-1, 2)
+    radius, middle = outline.get("radius", 0.0), corners.mean(0)
+    shifts = []
+    for x, length, period in zip(middle.tolist(), grid.lengths, periods(grid, sides)):
+        home = 0.0 if period is None else -period * (x // length)
+        shifts.append([home] if period is None else [home, home - length, home + length])
+    images = []
+    for shift in product(*shifts):
+        moved = corners + torch.tensor(shift, dtype=torch.float64)
+        low, high = moved.amin(0) - radius, moved.amax(0) + radius
+        if all(b > 0 and a < length for a, b, length in zip(low.tolist(), high.tolist(), grid.lengths)):
+            images.append({**outline, name: moved[0].tolist() if name == "centre" else moved.tolist()})
+    return images or [outline]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from eddygrad.training.guard import Guard
 from eddygrad.training.loop import Fit, Loop, Training
 from eddygrad.training.loop import fit as train
 from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
-from eddygrad.training.refinement import Refinement
+from eddygrad.training.refinement import Refinement, refine_pressure
 from eddygrad.training.schedule import Schedule, schedule
 
 # Where a solver is tested, one of numpy that blows up is counted; its warnings would come by the thousand.
@@ -211,11 +211,13 @@ class Trained:
                 "threads": self.threads,
                 "diverged": self.fit.diverged,
                 "skipped_updates": self.fit.skipped,
+                **({} if recipe.refinement is None else {"refinement": repr(recipe.refinement)}),
             },
             "curve": {
                 "step": [record["step"] for record in curve],
                 "loss": [[x if math.isfinite(x) else None for x in record["loss"]] for record in curve],
                 "validation": [record["validation"] for record in curve],
+                **({} if recipe.refinement is None else {"iterations": [record["iterations"] for record in curve]}),
             },
         }
 
@@ -229,6 +231,8 @@ def prepare(stepper: Corrected, data: Split, recipe: Recipe) -> tuple[Unrolled, 
         if part.samples:
             check_fits(stepper, part)
             check_precision(stepper, part)
+    if recipe.refinement is not None and not data.val.samples:
+        raise ValueError("fit: refinement watches a validation error, got no validation data; split the data with val > 0")
     unrolling, plan = recipe.unrolling, recipe.course
     staged = isinstance(plan, Curriculum)
     training = Training(
@@ -285,6 +289,8 @@ def fit(
     if seeds is not None:
         stepper = _with_seeds(stepper, tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds))
     with number_of_threads(threads) as used:
+        if recipe.refinement is not None:  # what the solver had before plays no part, in the run's description either
+            refine_pressure(stepper, recipe.refinement.iterations)
         objective, batch_at, training = prepare(stepper, split, recipe)
         megabytes = saved_megabytes(stepper, objective, batch_at, recipe.unrolling.horizon)
         begin = time.perf_counter()

@@ -117,6 +117,15 @@ def test_bodies_that_move_and_flows_without_sides_are_left_out() -> None:
     assert described(eg.presets.kolmogorov(points=16), grid, True, {}) is None
 
 
+def test_a_body_across_a_periodic_side_is_drawn_on_both() -> None:
+    grid = Grid((32, 16), (4.0, 2.0))
+    for x, places in ((2.0, [2.0]), (3.9, [-0.1, 3.9]), (8.1, [0.1, 4.1])):
+        stepper = Projection(NavierStokesVelocity(), grid, 0.1, (PERIODIC, Wall()), bodies=(Cylinder((x, 1.0), radius=0.3),))
+        scene = described(stepper, grid, True, {})
+        assert scene is not None
+        assert sorted(body["centre"][0] for body in scene["bodies"]) == pytest.approx(places)
+
+
 def test_a_picture_shows_the_bodies_in_their_shape_and_the_box_in_its_own(channel: Path, tmp_path: Path) -> None:
     data = open_data(channel)
     fields = Fields.of(data, 0)

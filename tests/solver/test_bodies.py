@@ -216,12 +216,25 @@ def test_what_enters_must_leave() -> None:
 
 
 def test_a_motion_that_torch_cannot_differentiate_is_an_error() -> None:
-    """Its velocity would be zero without a word."""
-    still = Cylinder((lambda t, p: 1.1, lambda t, p: torch.tensor(1.5)), radius=0.35)
-    assert bool((still.markers(0.1, 0.3, {})[1] == 0).all())
-    for y in (lambda t, p: 1.5 + 0.2 * math.sin(t), lambda t, p: 1.5 + 0.2 * math.sin(2 * math.pi * float(t))):
-        with pytest.raises(ValueError, match=r"use torch\.sin, not math\.sin"):
-            Cylinder((1.1, y), radius=0.35).markers(0.1, 0.3, {})
+    """Its velocity would be zero, or too small, without a word. One that stands still, begins later or bends is right."""
+
+    def velocity(y: Any, t: float) -> float:
+        return float(Cylinder((1.1, y), radius=0.35).markers(0.1, t, {})[1][0, 1])
+
+    for y in (lambda t, p: 1.5 + 0.2 * math.sin(t), lambda t, p: 1.5 + 0.01 * t + 0.1 * math.sin(float(t))):
+        with pytest.raises(ValueError, match=r"write it with torch\.sin, not math\.sin"):
+            velocity(y, 0.3)
+    assert velocity(lambda t, p: torch.tensor(1.5), 0.3) == 0
+    for t in (0.0, 0.5, 0.9, 1.0, 1.4):
+        later = velocity(lambda t, p: 0.8 if t < 1.0 else 0.8 + 0.1 * (t - 1.0), t)
+        assert later == (0.0 if t < 1.0 else 0.1)
+    assert velocity(lambda t, p: 1 + (t - 1).abs(), 0.4) == -1 and velocity(lambda t, p: 1 + (t - 1).abs(), 1.4) == 1
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_a_body_that_stands_nowhere_is_an_error(wrong: float) -> None:
+    with pytest.raises(ValueError, match="a body's coordinate 'x' must be finite, got"):
+        around((Cylinder(("x", 1.5), radius=0.35),)).at({"x": wrong, "viscosity": 0.05}, noise(GRID))
 
 
 def test_a_body_across_a_periodic_side_is_the_one_in_the_middle_shifted() -> None:
@@ -245,6 +258,14 @@ def test_a_body_across_a_periodic_side_is_the_one_in_the_middle_shifted() -> Non
     for mask in ("free", "fluid"):
         middle, cut = (getattr(scheme, mask)({}, u) for scheme in schemes)
         assert bool((middle == 0).any()) and torch.equal(cut, middle.roll(cells, -2))
+
+
+def test_a_long_body_is_masked_whatever_its_own_origin() -> None:
+    """A plate of three quarters of the period, about its middle and about its corner."""
+    about_middle = Polygon((2.0, 1.5), corners=((-1.5, -0.2), (1.5, -0.2), (1.5, 0.2), (-1.5, 0.2)))
+    about_corner = Polygon((0.5, 1.3), corners=((0, 0), (3, 0), (3, 0.4), (0, 0.4)))
+    masks = [around((plate,)).fluid({}, noise(GRID)) for plate in (about_middle, about_corner)]
+    assert bool((masks[0] == 0).any()) and torch.equal(*masks)
 
 
 def around(bodies: tuple[Body, ...]) -> Projection:

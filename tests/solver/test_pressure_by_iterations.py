@@ -79,7 +79,7 @@ def test_piso_takes_it() -> None:
 
 def test_a_courant_number_beyond_the_limit_is_told() -> None:
     u = start()
-    with pytest.warns(UserWarning, match=r"Projection: the Courant number of the first state is .*, stable up to 1.73; take substeps x 3"):
+    with pytest.warns(UserWarning, match=r"the Courant number of the first state is .*, transport alone is stable up to 1.73; take substeps x 3"):
         step = replace(flow("periodic"), dt=0.2).at({}, u)
         step(u)
     with pytest.warns(

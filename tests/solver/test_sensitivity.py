@@ -20,6 +20,7 @@ from eddygrad.solver.rollout import always, every, first, never, repeat, unroll
 from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
 from eddygrad.solver.schemes.etdrk import ETDRK
 from eddygrad.solver.schemes.imex import CrankNicolsonRK
+from eddygrad.solver.schemes.spectral import Part
 from eddygrad.solver.sensitivity import gradient_growth
 
 PLANE = Grid((16, 16))
@@ -179,3 +180,25 @@ def test_adaptive_substeps_follow_the_speed() -> None:
         AdaptiveSubsteps(flow(), courant=0.01, most=4).at({}, w)(w)
     with pytest.raises(ValueError, match="not finite at step 0"):
         plan.at({}, w)(w * math.nan)
+
+
+def test_a_checkpoint_around_a_batch_in_many_parts() -> None:
+    """A checkpoint hands out what a step saved a single time."""
+    w = torch.randn(3, 1, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    step: Any = flow().at({}, w)
+    step._kept = step.enter(w).shape, [Part(i, i + 1, step.bound.part(i, i + 1)) for i in range(3)]
+    (expected,) = torch.autograd.grad(repeat(step, w, 4, grad=True).square().sum(), w)
+    for keep in ("sqrt", 2):
+        *_, last = unroll(step, w, 4, keep=keep)  # type: ignore[arg-type]
+        torch.testing.assert_close(torch.autograd.grad(last.square().sum(), w)[0], expected, rtol=1e-12, atol=0)
+
+
+def test_tangents_by_parameters_are_those_of_differences() -> None:
+    w = torch.randn(2, 1, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def loss(nu: Tensor) -> Tensor:
+        return flow(gradient="autograd").at({"viscosity": nu}, w)(w).square().sum()
+
+    nu, h = torch.tensor(0.01, dtype=torch.float64), 1e-6
+    _, tangent = torch.func.jvp(loss, (nu,), (torch.ones_like(nu),))
+    torch.testing.assert_close(tangent, (loss(nu + h) - loss(nu - h)) / (2 * h), rtol=1e-6, atol=0)

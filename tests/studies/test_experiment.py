@@ -19,14 +19,17 @@ from eddygrad.correctors.features import Features, domain_size
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.correctors.stacked import stack
 from eddygrad.datasets.dataset import Dataset
+from eddygrad.datasets.forces import WithForces
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.krylov import Krylov
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.sides import Inflow, Outflow, Periodic
 from eddygrad.solver.step import wrap
 from eddygrad.studies.experiment import Recipe, fit
 from eddygrad.studies.fits import check_fits
+from eddygrad.training.refinement import Refinement
 
 OPTIONS = {"unroll": "nog:2", "steps": 4, "batch": 2, "validate_every": 4, "validation_horizon": 3, "progress": False}
 
@@ -139,6 +142,34 @@ def test_a_solver_that_changes_with_time_is_refused() -> None:
     for solver in (around(lambda x, t, p: 1 + 0.1 * torch.sin(t), False, 0.5), around(1.0, True, lambda t, p: 0.5 + 0.1 * torch.sin(t))):
         with pytest.raises(ValueError, match=r"change with time, and a data set does not keep the time .* params\['t0'\]"):
             check_fits(correct(solver, EncoderDecoder("32k", cin=2), "sequential"), data)
+        with pytest.raises(ValueError, match="change with time"):
+            check_fits(correct(WithForces(solver), EncoderDecoder("32k", cin=2), "sequential"), data)
+
+
+def test_a_users_stepper_may_call_anything_its_grid() -> None:
+    class Own:
+        dt, differentiable, grid = 1.0, False, (48,)
+
+        def at(self, params: Any, like: torch.Tensor, observe: Any = None) -> Any:
+            return lambda u, k=0: u
+
+    check_fits(correct(Own(), ResNet(2, 0), "parallel"), line())
+
+
+def test_a_refined_training_goes_on_in_its_folder(tmp_path: Path) -> None:
+    """Also where the user's own stepper, whose solver is refined in place, is given again."""
+    grid = Grid((16, 16), 1.0)
+    u = torch.randn(4, 8, 2, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.01
+    split = Dataset.from_tensor(u, {}, grid, dt=0.1).split(val=0.5, test=0.0)
+    stepper = correct(Projection(NavierStokesVelocity(1e-3), grid, 0.1, pressure=Krylov("cg", iterations=90)), EncoderDecoder("32k", cin=2))
+    plan: dict[str, Any] = {"refinement": Refinement(iterations=2, step=3, window=2, threshold=0.1), "folder": tmp_path}
+    options: dict[str, Any] = {**OPTIONS, "unroll": "nog:1", "validate_every": 1}
+    first = fit(stepper, split, **plan, **options)
+    curve = first.as_json()["curve"]["iterations"]
+    assert curve[0] == 2 and curve[-1] > 2 and first.as_json()["training"]["refinement"].startswith("Refinement(iterations=2")
+    assert fit(stepper, split, **plan, **options).as_json()["curve"]["iterations"] == curve
+    with pytest.raises(ValueError, match="split the data with val > 0"):
+        fit(stepper, split.train.split(val=0.0, test=0.0), refinement=Refinement(), **OPTIONS)
 
 
 def test_a_length_of_the_data_replaces_the_solvers_and_single_precision_is_the_same_step() -> None:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from eddygrad.solver.equations.equation import SpectralEquation
 from eddygrad.solver.grid import Grid
@@ -97,7 +99,7 @@ class SpectralScheme(abc.ABC):
         values = {name: per_sample(name, value, like, self.grid.ndim) for name, value in given.items()}
         forcing = self._forcing(params, like)
         _check_rows({**values, **({} if forcing is None else {"forcing": forcing})})
-        if any(v.requires_grad for v in values.values()):
+        if any(_carries(v) for v in values.values()):
             return self._step(values, like.dtype, like.device, forcing)
         distinct, index = _distinct(values)
         if forcing is None and len(distinct) == 1:
@@ -238,12 +240,17 @@ def per_sample(name: str, value: Tensor | float, like: Tensor, ndim: int) -> Ten
 
 def _check_values(name: str, value: Tensor) -> None:
     """Values on an accelerator are not waited for, but for a length."""
-    if value.device.type != "cpu" and name != "length":
+    if (value.device.type != "cpu" and name != "length") or is_functorch_wrapped_tensor(value):
         return
     good = {"length": value > 0, "viscosity": value >= 0}.get(name, torch.isfinite(value)) & torch.isfinite(value)
     if not bool(good.all()):
         expected = {"length": "positive and finite", "viscosity": "finite and not negative"}.get(name, "finite")
         raise ValueError(f"params: {name!r} must be {expected}, got {value.detach()[~good].tolist()[:4]}")
+
+
+def _carries(value: Tensor) -> bool:
+    """Whether a value has a graph or a tangent, which coefficients that are kept would lose."""
+    return value.requires_grad or is_functorch_wrapped_tensor(value) or unpack_dual(value).tangent is not None
 
 
 def _check_rows(values: Mapping[str, Tensor]) -> None:

@@ -202,10 +202,10 @@ class _Advance(torch.autograd.Function):
 
 def _pulled_back(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     totals: list[Tensor | None] = [None] * len(ctx.shapes)
-    states = []
+    states, saved = [], ctx.saved_tensors  # looked at once: a checkpoint around this step hands them out a single time
     for i, (start, stop, bound) in enumerate(ctx.parts):
         g = grad[start:stop]
-        for record in reversed(_records(ctx, i)):
+        for record in reversed(_records(ctx, i, saved)):
             pulled = bound.program.pull(record, g, bound.term)
             g = pulled.state
             for j, own in enumerate(_in_order(pulled, bound)):
@@ -215,14 +215,13 @@ def _pulled_back(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     return None, None, None, states[0] if len(states) == 1 else torch.cat(states), *totals
 
 
-def _records(ctx: Any, i: int) -> list[Record]:
+def _records(ctx: Any, i: int, saved: tuple[Tensor, ...]) -> list[Record]:
     """What the substeps of part i left behind, or leave behind when they are made again."""
     if ctx.again:
         records = [Record(ctx.whole) for _ in range(ctx.count)]
-        (h,) = ctx.saved_tensors
+        (h,) = saved
         _advanced([ctx.parts[i]], h[ctx.parts[i].start : ctx.parts[i].stop], ctx.count, [records])
         return records
-    saved = ctx.saved_tensors
     each = len(saved) // (len(ctx.parts) * ctx.count)
     stages = each // 3 if ctx.whole else each
     starts = range(i * ctx.count * each, (i + 1) * ctx.count * each, each)

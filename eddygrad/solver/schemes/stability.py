@@ -11,8 +11,9 @@ from eddygrad.solver.grid import Grid
 from eddygrad.solver.staggered.advection import Advection
 
 # By the order of `tableau.LOW_STORAGE`, where the amplification of the waves exp(i k x) reaches one. Transport: the greatest sum of Courant numbers
-# over the axes at which the linear scheme is stable; Euler and Heun with central transport and Euler with upwind3, never stable alone, have the
-# diffusion that suits them best beside. The limited scheme goes by upwind1. tests/solver/test_stability.py finds the figures.
+# over the axes at which the linear scheme is stable without diffusion, which may raise it. Euler and Heun with central transport and Euler with
+# upwind3, never stable alone, have the diffusion that suits them best beside. The limited scheme goes by upwind1. tests/solver/test_stability.py
+# finds the figures.
 COURANT: dict[int, dict[Advection, float]] = {
     1: {"central": 1.0, "upwind1": 1.0, "upwind3": 0.72, "van-leer": 1.0},
     2: {"central": 1.73, "upwind1": 1.0, "upwind3": 0.87, "van-leer": 1.0},
@@ -42,6 +43,7 @@ def warn_of_courant(name: str, u: Tensor, h: float, grid: Grid, limit: float) ->
     number = h * float((fastest.double() * torch.tensor([1 / s for s in grid.spacing], dtype=torch.float64, device=u.device)).sum())
     if number > limit:
         warnings.warn(
-            f"{name}: the Courant number of the first state is {number:.3g}, stable up to {limit:g}; take substeps x {int(number / limit) + 1}",
+            f"{name}: the Courant number of the first state is {number:.3g}, transport alone is stable up to {limit:g}; "
+            f"take substeps x {int(number / limit) + 1}",
             stacklevel=4,
         )

@@ -6,6 +6,7 @@ import abc
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -71,9 +72,11 @@ class Body(abc.ABC):
         """Which of the points (coordinates that broadcast) the body covers at time t, itself or by an image a period away."""
         time = _time(t)
         x, y, angle = (_at(c, time, params).detach().to(points[0].device) for c in (*self.centre, self.angle))
-        dx, dy = (_nearest(p - own, period) for p, own, period in zip(points, (x, y), periods))
         c, s = torch.cos(angle), torch.sin(angle)
-        return self.covers(c * dx + s * dy, c * dy - s * dx)
+        inside = torch.zeros((), dtype=torch.bool, device=points[0].device)
+        for dx, dy in product(*(_images(p - own, period) for p, own, period in zip(points, (x, y), periods))):
+            inside = inside | self.covers(c * dx + s * dy, c * dy - s * dx)
+        return inside
 
 
 @dataclass(frozen=True)
@@ -191,8 +194,24 @@ def covered(
     return inside
 
 
-def _nearest(distance: Tensor, period: float | None) -> Tensor:
-    return distance if period is None else distance - period * (distance / period).round()
+def _images(distance: Tensor, period: float | None) -> list[Tensor]:
+    """The distance from a body's centre, and from its nearest images: a body may reach further than half a period from its own centre."""
+    if period is None:
+        return [distance]
+    near = distance - period * (distance / period).round()
+    return [near, near - period, near + period]
+
+
+def _check_rate(value: float, rate: float, at: Callable[[float], float]) -> None:
+    """Raise ValueError where torch's rate is that of neither side: math.sin(t), say, hides the velocity from torch."""
+    h = 1e-6
+    sides = ((at(h) - value) / h, (value - at(-h)) / h)
+    off = min(abs(side - rate) for side in sides)
+    if off > 1e-3 * max(abs(side) for side in sides) + 1e-6 * (1 + abs(value)):
+        raise ValueError(
+            f"bodies: a coordinate changes by {sides[0]:.3g} a second, but by torch's derivative {rate:.3g}, which gives the velocity; "
+            "write it with torch.sin, not math.sin"
+        )
 
 
 def _time(t: Tensor | float) -> Tensor:
@@ -208,7 +227,7 @@ def _turned(points: Tensor, angle: Tensor) -> Tensor:
 def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:
     """The coordinate at time t, a number in float64.
 
-    Raises: ValueError for a parameter that is not given, or has one value per sample.
+    Raises: ValueError for a parameter that is not given, is not finite or has one value per sample.
     """
     if isinstance(coordinate, str):
         if coordinate not in params:
@@ -219,6 +238,8 @@ def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:
     tensor = torch.as_tensor(value, dtype=torch.float64)
     if tensor.numel() != 1:
         raise ValueError(f"params: a body has one pose for the whole batch, got {tuple(tensor.shape)} values for {coordinate!r}")
+    if not bool(tensor.isfinite()):
+        raise ValueError(f"params: a body's coordinate {coordinate!r} must be finite, got {float(tensor.detach())}")
     return tensor.reshape(()).cpu()  # poses are numbers, wherever the flow is
 
 
@@ -231,7 +252,6 @@ def _moving(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> tup
         time = t if t.requires_grad else t.detach().clone().requires_grad_()
         value = _at(coordinate, time, params)
         (rate,) = torch.autograd.grad(value, time, create_graph=True, allow_unused=True) if value.requires_grad else (None,)
-    if rate is None and any(float(_at(coordinate, t.detach() + later, params)) != float(value) for later in (0.7, 1.0)):
-        raise ValueError("bodies: a coordinate changes with time by other means than torch's, which hides its velocity; use torch.sin, not math.sin")
     rate = torch.zeros_like(value) if rate is None else rate
+    _check_rate(float(value), float(rate), lambda later: float(_at(coordinate, t.detach() + later, params)))
     return (value, rate) if torch.is_grad_enabled() else (value.detach(), rate.detach())
