@@ -8,7 +8,6 @@ Prints for each the time of training, its validation error, and the time in whic
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from eddygrad.training.refinement import Refinement
 BOX, VISCOSITY, FRAME = 1.0, 1e-4, 0.1
 FINE, COARSE = 96, 48
 TRAJECTORIES, FRAMES, WARMUP = 10, 100, 20
-UPDATES, VALIDATE_EVERY, BATCH, LEARNING_RATE, SEEDS = 1600, 40, 4, 1e-3, 2
+UPDATES, VALIDATE_EVERY, BATCH, LEARNING_RATE = 2000, 40, 4, 1e-3
 TOLERANCE = 1e-6
 FOLDER = Path("runs/progressive-refinement")
 
@@ -47,15 +46,22 @@ def main() -> float:
     found: dict[str, dict[str, Any]] = {}
     for name, (pressure, refinement) in runs.items():
         corrected = eg.correct(pressure, eg.nets.EncoderDecoder("32k", cin=2))
-        plan = {"steps": UPDATES, "validate_every": VALIDATE_EVERY, "batch": BATCH, "lr": LEARNING_RATE, "refinement": refinement}
+        plan = {
+            "steps": UPDATES,
+            "validate_every": VALIDATE_EVERY,
+            "batch": BATCH,
+            "lr": LEARNING_RATE,
+            "schedule": "constant",
+            "refinement": refinement,
+        }
         busy = time.process_time()
-        run = eg.fit(corrected, data, unroll="wig:2", seeds=SEEDS, folder=FOLDER / name.replace(" ", "-"), **plan)
+        run = eg.fit(corrected, data, unroll="wig:2", folder=FOLDER / name.replace(" ", "-"), **plan)
         records = [json.loads(line) for line in (FOLDER / name.replace(" ", "-") / "metrics.jsonl").read_text().splitlines()]
         curve = [record for record in records if "validation" in record]
         found[name] = {
             "seconds": run.fit.seconds,
             "processor_seconds": time.process_time() - busy,
-            "error": [statistics.median(record["validation"]) for record in curve],
+            "error": [record["validation"][0] for record in curve],
             "at": [record["seconds"] for record in curve],
             "iterations": [record.get("iterations") for record in curve],
         }

@@ -23,7 +23,7 @@ TINY: dict[str, dict[str, Any]] = {
     "taylor_green": {"POINTS": (12, 16), "END": 0.8},
     "active_channel": {"POINTS": (96, 48), "SUBSTEPS": 2, "WARMUP": 130, "FRAMES": 20},
     "wake": {"POINTS": 64, "SUBSTEPS": 1, "WARMUP": 300, "FRAMES": 450},
-    "progressive_refinement": {"FINE": 32, "COARSE": 16, "TRAJECTORIES": 4, "FRAMES": 20, "UPDATES": 40, "VALIDATE_EVERY": 4, "BATCH": 2, "SEEDS": 1},
+    "progressive_refinement": {"FINE": 32, "COARSE": 16, "TRAJECTORIES": 4, "FRAMES": 20, "UPDATES": 40, "VALIDATE_EVERY": 4, "BATCH": 2},
     "generate_dataset": {"PER_DOMAIN": 3, "FRAMES": 30, "WARMUP": 400, "FOLDER": "data"},
     "simulate_and_correct": {"TRAJECTORIES": 20, "FRAMES": 60, "WIDTH": 8, "DEPTH": 2, "SEEDS": 2, "STEPS": 300, "REPORT": "report.html"},
     "compare_modalities": {
