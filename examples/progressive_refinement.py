@@ -45,18 +45,11 @@ def main() -> float:
     }
     found: dict[str, dict[str, Any]] = {}
     for name, (pressure, refinement) in runs.items():
-        corrected = eg.correct(pressure, eg.nets.EncoderDecoder("32k", cin=2))
-        plan = {
-            "steps": UPDATES,
-            "validate_every": VALIDATE_EVERY,
-            "batch": BATCH,
-            "lr": LEARNING_RATE,
-            "schedule": "constant",
-            "refinement": refinement,
-        }
+        corrected, folder = eg.correct(pressure, eg.nets.EncoderDecoder("32k", cin=2)), FOLDER / name.replace(" ", "-")
+        plan = {"steps": UPDATES, "validate_every": VALIDATE_EVERY, "batch": BATCH, "lr": LEARNING_RATE, "refinement": refinement}
         busy = time.process_time()
-        run = eg.fit(corrected, data, unroll="wig:2", folder=FOLDER / name.replace(" ", "-"), **plan)
-        records = [json.loads(line) for line in (FOLDER / name.replace(" ", "-") / "metrics.jsonl").read_text().splitlines()]
+        run = eg.fit(corrected, data, unroll="wig:2", schedule="constant", folder=folder, **plan)
+        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         curve = [record for record in records if "validation" in record]
         found[name] = {
             "seconds": run.fit.seconds,
