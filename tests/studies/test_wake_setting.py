@@ -123,4 +123,4 @@ def test_the_presets_are_comparisons(name):
     c = Configuration(**preset(name))
     assert c.seeds == 4 and c.unroll[0] == "one" and baseline_names(c)[1].endswith("(solver alone)")
     if name == "wake":
-        assert c.unroll == ("one", "nog:16", "wig:16") and c.curriculum == (1, 4, 16) and c.steps // 3 == 2000  # at m = 16
+        assert c.unroll == ("one", "nog:16", "wig:16") and c.curriculum == (1, 4, 16) and c.steps // 3 <= 2000  # at m = 16
