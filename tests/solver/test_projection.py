@@ -236,3 +236,18 @@ def test_bad_input_is_named(options: dict[str, Any], params: dict[str, Any], mes
     with pytest.raises(ValueError, match=message):
         scheme = Projection(**given)
         scheme.at(params, torch.zeros(1, 2, 8, 8, dtype=torch.float64))
+
+
+def test_an_inflow_that_loses_its_balance_later_is_an_error() -> None:
+    """Both ends let in and out alike until t = .25; from then on more enters than leaves, and nowhere can it go."""
+
+    def pulsed(x: Any, t: Any, p: Any) -> float:
+        return 1.0 if t < 0.25 else 1.5
+
+    sides = ((Inflow((pulsed, 0.0), steady=False), Inflow((1.0, 0.0))), FreeSlip())
+    u = torch.zeros(1, 2, 8, 8, dtype=torch.float64)
+    step = Projection(NavierStokesVelocity(0.1), Grid((8, 8)), 0.1, sides).at({}, u)
+    early = repeat(step, u, 2)
+    assert early.isfinite().all()
+    with pytest.raises(ValueError, match="20 % of what goes through the sides enters and does not leave"):
+        repeat(step, early, 1, k=2)

@@ -65,18 +65,18 @@ class Momentum:
         self.local = equation.local(values)
         self.start = params.get("t0", 0.0)
         self.faces = Faces(grid, sides, known_values(grid, sides, self.start, params, like))
-        self._check_inflow()
+        self._check_inflow(self.faces)
         self.force = _force(equation, grid, values, params, like)
         self.direct = Separable(pressure_lines(grid, sides), (0.0, 1.0), like.dtype, like.device)
         self.pressure: Callable[[Tensor], Tensor] = self.direct if pressure is None else Poisson(self.faces, pressure, observe)
         self.obstacles = self._obstacles(bodies) if bodies else None
 
-    def _check_inflow(self) -> None:
+    def _check_inflow(self, faces: Faces) -> None:
         """Raise ValueError if more enters through the sides than leaves, and none is an outflow."""
         sides = [(axis, end) for axis, pair in enumerate(self.sides) for end, side in enumerate(pair) if isinstance(side, Inflow)]
         if not sides or any(isinstance(high, Outflow) for _, high in self.sides):
             return
-        through = [(1 - 2 * end) * self.faces.known[axis, end][axis].detach().double() / self.grid.spacing[axis] for axis, end in sides]
+        through = [(1 - 2 * end) * faces.known[axis, end][axis].detach().double() / self.grid.spacing[axis] for axis, end in sides]
         net, gross = (sum(v.flatten(1).sum(1) for v in parts) for parts in (through, [v.abs() for v in through]))
         assert isinstance(net, Tensor) and isinstance(gross, Tensor)
         if not is_functorch_wrapped_tensor(net) and bool((net.abs() > 1e-5 * gross).any()):
@@ -104,7 +104,10 @@ class Momentum:
 
     def at(self, t: Tensor | float) -> Faces:
         """The operators with the sides' values at time t [s]."""
-        return self.faces.at(t, self.params, self.like)
+        faces = self.faces.at(t, self.params, self.like)
+        if faces.unsteady and not torch.compiler.is_compiling():
+            self._check_inflow(faces)
+        return faces
 
     def rate(self, u: Components, faces: Faces, carried: bool = True, spread: bool = True) -> list[Tensor]:
         """F(u), everything but the pressure gradient, (B, *grid) each [m/s^2]; without transport or without L u if told so."""
