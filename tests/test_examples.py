@@ -68,7 +68,7 @@ def test_examples_run_and_print_their_number(name: str, tmp_path: Path, monkeypa
     if name == "wake":  # the images, five diameters away, raise it; here are six cells to the diameter
         assert 1.0 < number < 1.4 and (tmp_path / "wake.png").exists() and "mean Cd" in printed
     if name == "progressive_refinement":
-        assert ", iterations 4 to " in printed and number < 1 and (tmp_path / "runs/progressive-refinement/progressive-refinement.json").exists()
+        assert ", iterations 8 to " in printed and number < 1 and (tmp_path / "runs/progressive-refinement/progressive-refinement.json").exists()
     if name == "active_channel":  # 3.1 to 3.6 in a periodic box; twenty frames of a quarter of its area scatter
         assert 2.0 < number < 4.5 and (tmp_path / "active-channel.png").exists()
         middle, near = (float(x) for x in re.findall(r"\d+\.\d{3}", printed))
