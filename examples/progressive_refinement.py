@@ -2,7 +2,8 @@
 
 Decaying two-dimensional turbulence in a periodic box, nu = 1e-4, frames of .1, 96^2 -> 48^2, two unrolled steps: the sizes of Bhatia, Koehler and
 Thuerey 2025. The pressure of the 48^2 solver comes from plain conjugate gradients, to convergence or in PRDP's iterations, or from the direct solver.
-A stall is a fall of less than a fifth over six validations, 240 updates. Prints for each the time of training, its validation error, and the time in which it reached the worst of the three.
+A stall is a fall of less than a fifth over six validations, 240 updates. Prints for each the time of training, its validation error, and the time in
+which it reached the worst of the three.
 """
 
 from __future__ import annotations
