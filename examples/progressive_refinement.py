@@ -64,9 +64,9 @@ def main() -> float:
         row["reached"] = next(t for t, e in zip(row["at"], row["error"]) if e <= worst)
         made = f", iterations {row['iterations'][0]} to {row['iterations'][-1]}" if row["iterations"][0] else ""
         print(
-            f"{name:15} {row['seconds']:7.1f} s, {row['processor_seconds']:7.1f} s of the processor; validation error {min(row['error']):.4f}{made}"
+            f"{name:15} {row['seconds']:7.1f} s, {row['processor_seconds']:7.1f} s of the processor; validation error {min(row['error']):.2e}{made}"
         )
-        print(f"{'':15} {row['reached']:7.1f} s to {worst:.4f}")
+        print(f"{'':15} {row['reached']:7.1f} s to {worst:.2e}")
     (FOLDER / "progressive-refinement.json").write_text(json.dumps(found, indent=1))
     saved = 1 - found["progressive"]["seconds"] / found["to convergence"]["seconds"]
     print(f"progressive refinement saves {100 * saved:.0f} % of the training time")

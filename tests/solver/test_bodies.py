@@ -318,3 +318,20 @@ def test_loads_tell_the_torque_of_a_body_at_rest() -> None:
     assert loads.force is not None and loads.torque is not None and loads.torque.shape == (2, 2)
     torch.testing.assert_close(told["force"], loads.force, rtol=2e-3, atol=2e-3)
     torch.testing.assert_close(told["torque"], loads.torque, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_moving_body_is_recomputed_no_more_often_than_one_at_rest(moving: bool) -> None:
+    """Its velocity is a derivative taken during the step, within a checkpoint too; the gradient is that of the whole graph."""
+    stroke = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
+    x: Any = (lambda t, p: 1.5 + p["stroke"] * torch.sin(t)) if moving else "stroke"
+    scheme, u = around((Cylinder((x, 1.5), radius=0.35),)), noise(GRID)
+    params = {"stroke": stroke if moving else stroke + 1.3}
+    found = []
+    for keep in ("all", "sqrt"):
+        told: list[Tensor] = []
+        step = scheme.at(params, u, lambda name, value, told=told: told.append(value) if name == "force" else None)  # type: ignore[misc]
+        end = repeat(step, u, 9, grad=True, keep=keep)  # type: ignore[arg-type]
+        assert len(told) == 9
+        found.append(torch.autograd.grad(end.square().sum(), stroke, retain_graph=True)[0])
+    torch.testing.assert_close(*found, rtol=1e-9, atol=0)

@@ -120,6 +120,9 @@ def test_van_leer_makes_no_new_extremum() -> None:
         ((Wall(),), "for each of the 2 axes, got 1"),
         (((Wall(), Outflow()), (Wall(), Outflow())), "Outflow on more than one axis"),
         (((Inflow((1.0,)), Outflow()), Wall()), "one value per axis"),
+        (((Inflow(1.0), Outflow()), Wall()), r"Inflow: velocity needs one value per axis \(2\), got 1.0"),
+        (((Inflow((float("nan"), 0.0)), Outflow()), Wall()), "a side's velocity nan must be finite"),
+        (((Inflow((lambda x, t, p: torch.sin(t) / 0, 0.0)), Outflow(), Wall()), Wall()), "for axis x"),
     ],
 )
 def test_bad_sides_are_named(given: Any, message: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 # A coordinate of a body [m], or its angle [rad]: a number, the name of a parameter, or a function of (t, params).
 Coordinate = float | str | Callable[[Tensor, Mapping[str, Any]], Any]
@@ -248,10 +249,11 @@ def _moving(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> tup
     if not callable(coordinate):
         value = _at(coordinate, t, params)
         return value, torch.zeros_like(value)
-    with torch.inference_mode(False), torch.enable_grad():
+    # Hooks of its own: the derivative is taken at once, and within a checkpoint that would start the recomputation.
+    with torch.inference_mode(False), torch.enable_grad(), saved_tensors_hooks(lambda x: x, lambda x: x):
         time = t if t.requires_grad else t.detach().clone().requires_grad_()
         value = _at(coordinate, time, params)
         (rate,) = torch.autograd.grad(value, time, create_graph=True, allow_unused=True) if value.requires_grad else (None,)
     rate = torch.zeros_like(value) if rate is None else rate
-    _check_rate(float(value), float(rate), lambda later: float(_at(coordinate, t.detach() + later, params)))
+    _check_rate(float(value.detach()), float(rate.detach()), lambda later: float(_at(coordinate, t.detach() + later, params).detach()))
     return (value, rate) if torch.is_grad_enabled() else (value.detach(), rate.detach())

@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.step import Params
 
 # A velocity component at a side [m/s]: a number, the name of a parameter, or a function of (points, t, params), whose points are the coordinates
 # per axis of the side's plane [m]; it returns what broadcasts to (B, *plane).
-Value = float | str | Callable[[tuple[Tensor, ...], Tensor | float, Params], Any]
+Value = float | str | Callable[[tuple[Tensor, ...], Tensor, Params], Any]
 AXES = "xyz"
 
 
@@ -115,6 +116,8 @@ def sides_of(given: Side | Sequence[Side | Sequence[Side]], ndim: int) -> Sides:
             raise ValueError(f"boundaries: Outflow stands at the lower side of axis {name}, which stores no face; {way}")
         for side in pair:
             _check_wall(side, axis, ndim)
+            if isinstance(side, Inflow) and not isinstance(side.velocity, tuple) and side.velocity != 0:
+                raise ValueError(f"Inflow: velocity needs one value per axis ({ndim}), got {side.velocity!r}; write (1.0, 0.0), say")
         pairs.append((low, high))
     if sum(isinstance(high, Outflow) for _, high in pairs) > 1:
         raise ValueError("boundaries: Outflow on more than one axis is not supported; close one of them")
@@ -143,7 +146,7 @@ def plane(grid: Grid, axis: int, end: int, d: int) -> tuple[Tensor, ...]:
 def evaluate(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params: Params, like: Tensor) -> Tensor:
     """A component at a side's points, (1 or B, *plane) in the dtype and on the device of `like`.
 
-    Raises: ValueError for a parameter that is not given.
+    Raises: ValueError for a parameter that is not given, and a number that is not finite.
     """
     ndim = len(points)
     shape = torch.broadcast_shapes(*(p.shape for p in points))
@@ -152,10 +155,12 @@ def evaluate(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params
             raise ValueError(f"params: a side's velocity is named {value!r}, got {sorted(params)}; pass it in the mapping")
         found: Any = params[value]
     elif callable(value):
-        found = value(tuple(p.to(like.device) for p in points), t, params)
+        found = value(tuple(p.to(like.device) for p in points), torch.as_tensor(t, dtype=torch.float64, device=like.device), params)
     else:
         found = value
     v = found if isinstance(found, Tensor) else torch.as_tensor(found, dtype=torch.float64)
+    if not callable(value) and v.device.type == "cpu" and not is_functorch_wrapped_tensor(v) and not bool(v.isfinite().all()):
+        raise ValueError(f"boundaries: a side's velocity {value!r} must be finite, got {v.detach().flatten().tolist()[:4]}")
     v = v.to(like.device, like.dtype)
     if v.ndim == ndim + 2:  # (B, 1, *plane): the channel axis of a parameter
         v = v.squeeze(1)
