@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from eddygrad.datasets.dataset import Dataset
 
-    Manner = Callable[[Any], dict[str, Any]]
+    Manner = Callable[[Sequence[int]], dict[str, Any]]
 
 
 @dataclass(kw_only=True)
@@ -62,7 +62,7 @@ class Plot(Command):
         if film and data.grid.ndim == 2:
             times = [k * data.dt for k in range(len(frames))]
             shown = frames[:: self.every], names, times[:: self.every]
-            animate(*shown, self._sides(data), self.out, self.fps, self._title(data), **manner(slice(None, None, self.every)))
+            animate(*shown, self._sides(data), self.out, self.fps, self._title(data), **manner(range(0, len(frames), self.every)))
         elif film:
             raise ValueError(f"plot: a film needs a plane, {self.data} lives in {data.grid.ndim}-D; write a .png")
         else:
@@ -86,8 +86,12 @@ class Plot(Command):
         if unknown:
             raise ValueError(f"plot: channels: expected some of {fields.names}, got {unknown[0]!r}")
         frames, stream = fields.frames(names), fields.streams().numpy() if self.streamlines else None
-        common: dict[str, Any] = {"scales": fields.scales(frames), "bodies": fields.bodies, "smooth": fields.scene is not None}
-        return names, frames.numpy(), lambda at: {**common, "stream": None if stream is None else stream[at]}
+        common: dict[str, Any] = {"scales": fields.scales(frames), "smooth": fields.scene is not None}
+
+        def manner(at: Sequence[int]) -> dict[str, Any]:
+            return {**common, "bodies": fields.bodies_at(at), "stream": None if stream is None else stream[at]}
+
+        return names, frames.numpy(), manner
 
     def _sides(self, data: Dataset) -> tuple[float, ...]:
         """Sides of this trajectory's box: one length for all of them where the data have it as a parameter."""
@@ -109,5 +113,5 @@ class Plot(Command):
             return space_time({name: frames[:, c] for c, name in enumerate(names)}, data.dt, self._sides(data)[0], self._title(data), names[0])
         if data.grid.ndim == 3:
             raise ValueError(f"plot: draws lines and planes, {self.data} lives in 3-D; open it and draw a slice")
-        at = np.unique(np.linspace(len(frames) - 1, 0, min(self.columns, len(frames))).round().astype(int))
+        at = np.unique(np.linspace(len(frames) - 1, 0, min(self.columns, len(frames))).round().astype(int)).tolist()
         return planes(frames[at], names, [k * data.dt for k in at], self._sides(data), self._title(data), **manner(at))

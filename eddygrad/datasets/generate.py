@@ -219,7 +219,8 @@ def _header(
     base |= _recorded(job, channels, units or {}, example)
     if job.stored is not None:
         base["stored"] = repr(job.stored)
-    scene = described(job.stepper, job.stored_grid, job.stored is None or bool(getattr(job.stored, "faces", False)), job.params)
+    times = [(job.warmup + j * job.stride) * job.stepper.dt for j in range(job.frames)]
+    scene = described(job.stepper, job.stored_grid, job.stored is None or bool(getattr(job.stored, "faces", False)), job.params, times)
     if scene is not None:
         base["scene"] = scene
     base |= {"pde": getattr(equation, "name", ""), "stepper": repr(job.stepper), "stride": job.stride, "warmup": job.warmup, "seed": seed}

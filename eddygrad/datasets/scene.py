@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -22,19 +23,20 @@ from eddygrad.solver.stream_function import stream_function
 _KINDS = {"periodic": Periodic, "free-slip": FreeSlip, "outflow": Outflow, "wall": Wall, "inflow": Inflow}
 
 
-def described(stepper: Stepper, grid: Grid, faces: bool, params: Params) -> dict[str, Any] | None:
+def described(stepper: Stepper, grid: Grid, faces: bool, params: Params, times: Sequence[float] = (0.0,)) -> dict[str, Any] | None:
     """Sides and bodies of a stepper as JSON values; None for one that has no sides, on a periodic spectral grid say.
 
-        {"faces": whether velocities are kept on faces, "sides": [[low, high], ...], "bodies": [{"centre", "radius"} or {"corners"}, ...]}
+        {"faces": whether velocities are kept on faces, "sides": [[low, high], ...], "bodies": [{"centre", "radius"} or {"corners"}, ...],
+         "moving": [{"radius" or "corners" about its centre, "poses": [[x, y, angle], ...] at the times of the frames}, ...]}
     A velocity at a side is a number, the name of a parameter, or what its function says at the faces of the kept grid when the first sample's flow
-    begins. Bodies that move are left out.
+    begins. Bodies that move do so as in the first sample.
 
-    Args: grid: that of what is kept. faces: see `Stored`.
+    Args: grid: that of what is kept. faces: see `Stored`. times: of the frames after the flow's begin [s].
     """
     sides: Sides | None = getattr(stepper, "sides", None)
     if sides is None:
         return None
-    like, start = torch.zeros((), dtype=torch.float64), params.get("t0", 0.0)
+    like, start = torch.zeros((), dtype=torch.float64), float(torch.as_tensor(params.get("t0", 0.0)).flatten()[0])
 
     def told(side: Side, axis: int, end: int) -> dict[str, Any]:
         kind = next(name for name, of in _KINDS.items() if type(side) is of)
@@ -46,9 +48,11 @@ def described(stepper: Stepper, grid: Grid, faces: bool, params: Params) -> dict
         return {"kind": kind, "velocity": each}
 
     around = [[told(side, axis, end) for end, side in enumerate(pair)] for axis, pair in enumerate(sides)]
-    outlines = [_outline(body, grid, start, params) for body in getattr(stepper, "bodies", ()) if not body.moves]
-    standing = [image for outline in outlines for image in _drawn(outline, grid, sides)]
-    return {"faces": faces, "sides": around, "bodies": standing}
+    bodies: Sequence[Body] = getattr(stepper, "bodies", ())
+    standing = [_posed(_shape(body, grid), body.pose(start, params)) for body in bodies if not body.moves]
+    moving = [{**_shape(body, grid), "poses": [body.pose(start + t, params) for t in times]} for body in bodies if body.moves]
+    told_of = {"faces": faces, "sides": around, "bodies": [image for outline in standing for image in _drawn(outline, grid, sides)]}
+    return told_of | ({"moving": moving} if moving else {})
 
 
 def _value(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params: Params, like: Tensor) -> float | str | list[float]:
@@ -57,11 +61,20 @@ def _value(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params: 
     return evaluate(value, points, t, params, like)[0].flatten().tolist() if callable(value) else float(value)
 
 
-def _outline(body: Body, grid: Grid, t: Tensor | float, params: Params) -> dict[str, Any]:
+def _shape(body: Body, grid: Grid) -> dict[str, Any]:
+    """A body in its own frame."""
     if isinstance(body, Cylinder):
-        return {"centre": body.placed(torch.zeros(1, 2, dtype=torch.float64), t, params)[0].tolist(), "radius": body.radius}
-    around = torch.tensor(body.corners, dtype=torch.float64) if isinstance(body, Polygon) else body.outline(min(grid.spacing) / 4)
-    return {"corners": body.placed(around, t, params).tolist()}
+        return {"radius": body.radius}
+    return {"corners": [list(corner) for corner in body.corners] if isinstance(body, Polygon) else body.outline(min(grid.spacing) / 4).tolist()}
+
+
+def _posed(shape: Mapping[str, Any], pose: Sequence[float]) -> dict[str, Any]:
+    """The outline of a shape whose centre and angle are (x, y, angle)."""
+    x, y, angle = pose
+    if "radius" in shape:
+        return {"centre": [x, y], "radius": shape["radius"]}
+    c, s = math.cos(angle), math.sin(angle)
+    return {"corners": [[x + c * a - s * b, y + s * a + c * b] for a, b in shape["corners"]]}
 
 
 def _drawn(outline: dict[str, Any], grid: Grid, sides: Sides) -> list[dict[str, Any]]:
@@ -87,6 +100,7 @@ class Scene:
     """Sides and bodies of a trajectory on the grid of its data.
 
     Args: faces: whether its velocity stands on the faces of the cells. bodies: {"centre": (x, y), "radius": r} or {"corners": ((x, y), ...)} [m].
+          moving: shapes about their centres with one pose (x, y, angle) a frame, see `described`.
     """
 
     grid: Grid
@@ -94,6 +108,7 @@ class Scene:
     bodies: tuple[Mapping[str, Any], ...]
     faces: bool
     params: Mapping[str, Tensor]
+    moving: tuple[Mapping[str, Any], ...] = ()
 
     @staticmethod
     def of(data: Dataset, sample: int = 0) -> Scene | None:
@@ -107,7 +122,12 @@ class Scene:
         if found is None:
             return None
         sides = tuple((_side(low), _side(high)) for low, high in found["sides"])
-        return Scene(grid, sides, tuple(found["bodies"]), bool(found["faces"]), params)
+        return Scene(grid, sides, tuple(found["bodies"]), bool(found["faces"]), params, tuple(found.get("moving", ())))
+
+    def bodies_at(self, k: int) -> list[Mapping[str, Any]]:
+        """Outlines of all bodies in the k-th frame."""
+        there = [image for shape in self.moving for image in _drawn(_posed(shape, shape["poses"][k]), self.grid, self.sides)]
+        return [*self.bodies, *there]
 
     @property
     def periodic(self) -> tuple[bool, ...]:

@@ -51,9 +51,9 @@ class Fields:
             return list(self.channels)
         return list(dict.fromkeys("vorticity" if name in _VELOCITY else name for name in self.channels))
 
-    @property
-    def bodies(self) -> Sequence[Mapping[str, Any]]:
-        return () if self.scene is None else self.scene.bodies
+    def bodies_at(self, frames: Sequence[int]) -> list[Sequence[Mapping[str, Any]]]:
+        """Outlines of the bodies in each of these frames."""
+        return [[] if self.scene is None else self.scene.bodies_at(k) for k in frames]
 
     def frames(self, names: Sequence[str]) -> Tensor:
         """(T, len(names), *grid), face velocities at the centres of their cells."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 import xarray as xr
 from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -50,7 +50,7 @@ def planes(
     lengths: Sequence[float],
     title: str = "",
     scales: Sequence[float] = (),
-    bodies: Sequence[Outline] = (),
+    bodies: Sequence[Sequence[Outline]] = (),
     stream: ArrayLike | None = None,
     smooth: bool = False,
 ) -> Figure:
@@ -60,7 +60,7 @@ def planes(
 
     Args:    frames: (T, C, nx, ny). names: of the channels, with units if they have some. times: of the frames. lengths: of the box's sides.
              scales: value of the darkest colour per channel; default, what 99.5 % of the sizes stay below.
-             bodies: drawn in their shape, {"centre": (x, y), "radius": r} or {"corners": [(x, y), ...]}; see `Scene`.
+             bodies: at each time, drawn in their shape, {"centre": (x, y), "radius": r} or {"corners": [(x, y), ...]}; see `Scene`.
              stream: stream function at the corners of the cells, (T, nx + 1, ny + 1), for streamlines. smooth: no edges between cells.
     Returns: the figure; every channel has its own colour scale, symmetric about zero where the field has both signs.
     Raises:  ValueError if the frames are not (times, names, nx, ny).
@@ -97,7 +97,7 @@ def compared(run: Run, data: xr.Dataset) -> Figure:
         names += [f"{run.test.sets[i].name}, {titles[n]}" for n in fields]
         scales += [max(float(np.quantile(abs(fields["reference"]), _QUANTILE)), 1e-12)] * len(fields)
     times, title = data["time"].values[1:].round(6).tolist(), "vorticity" if flow else channels[0]
-    return planes(np.stack(rows, 1), names, times, grid.lengths, title, scales, () if told is None else told["bodies"])
+    return planes(np.stack(rows, 1), names, times, grid.lengths, title, scales, () if told is None else [told["bodies"]] * len(times))
 
 
 @styled
@@ -110,7 +110,7 @@ def animate(
     fps: int = 15,
     title: str = "",
     scales: Sequence[float] = (),
-    bodies: Sequence[Outline] = (),
+    bodies: Sequence[Sequence[Outline]] = (),
     stream: ArrayLike | None = None,
     smooth: bool = False,
 ) -> None:
@@ -122,10 +122,10 @@ def animate(
     check_animation(path)
     swapped = values[:1].swapaxes(0, 1)  # channels as if they were times
     around = _Around.of(bodies, stream, smooth)
-    figure, images = _panels(swapped, [""], list(names), lengths, title, [], replace(around, stream=None))
+    figure, images = _panels(swapped, [""], list(names), lengths, title, [], _Around((), None, smooth))
     for image, scale, field in zip(images, scales or _scales(values), values.swapaxes(0, 1)):
         _colours(image, field, scale)
-    drawn: list[ContourSet] = []
+    drawn: list[Artist] = []
     clock = figure.supxlabel("", fontsize=9)
 
     def draw(k: int) -> list[AxesImage]:
@@ -133,7 +133,7 @@ def animate(
             image.set_data(field.T)
         while drawn:
             drawn.pop().remove()
-        drawn.extend(lines for image in images for lines in around.lines(image.axes, lengths, k))
+        drawn.extend(artist for image in images for artist in around.drawn(image.axes, lengths, k))
         clock.set_text(f"t = {times[k]:.4g}")
         return images
 
@@ -146,14 +146,14 @@ def animate(
 
 @dataclass(frozen=True)
 class _Around:
-    """What is drawn with the fields: bodies, and streamlines at levels that are the same at all times."""
+    """What is drawn with the fields: bodies at each time, and streamlines at levels that are the same at all times."""
 
-    bodies: Sequence[Outline]
+    bodies: Sequence[Sequence[Outline]]
     stream: NDArray[np.float64] | None
     smooth: bool
 
     @staticmethod
-    def of(bodies: Sequence[Outline], stream: ArrayLike | None, smooth: bool) -> _Around:
+    def of(bodies: Sequence[Sequence[Outline]], stream: ArrayLike | None, smooth: bool) -> _Around:
         return _Around(bodies, None if stream is None else np.asarray(stream, dtype=np.float64), smooth)
 
     @cached_property
@@ -167,7 +167,18 @@ class _Around:
         ]
         return np.unique(np.concatenate([[0.0], *parts]))
 
-    def lines(self, axes: Axes, lengths: Sequence[float], k: int) -> list[ContourSet]:
+    def drawn(self, axes: Axes, lengths: Sequence[float], k: int) -> list[Artist]:
+        """Bodies and streamlines at the k-th time."""
+        return [*self._shapes(axes, k), *self._lines(axes, lengths, k)]
+
+    def _shapes(self, axes: Axes, k: int) -> list[Artist]:
+        """Bodies at the k-th time."""
+        look: Any = {"facecolor": _SOLID, "edgecolor": INK, "linewidth": 0.8, "zorder": 3}
+        found = self.bodies[k] if self.bodies else ()
+        shapes = [Circle(b["centre"], b["radius"], **look) if "radius" in b else Polygon(b["corners"], closed=True, **look) for b in found]
+        return [axes.add_patch(shape) for shape in shapes]
+
+    def _lines(self, axes: Axes, lengths: Sequence[float], k: int) -> list[Artist]:
         """Streamlines at the k-th time."""
         if self.stream is None:
             return []
@@ -208,10 +219,10 @@ def _panels(
     images = []
     for i, line in enumerate(panels):
         for j, axes in enumerate(line[: len(columns)]):
-            image = _image(axes, values[j, i], lengths, around)
+            image = _image(axes, values[j, i], lengths, around.smooth)
             if scales:
                 _colours(image, values[:, i], scales[i])
-            around.lines(axes, lengths, j)
+            around.drawn(axes, lengths, j)
             images.append(image)
             if i == 0:
                 axes.set_title(columns[j])
@@ -235,13 +246,10 @@ def _panels(
     return figure, images
 
 
-def _image(axes: Axes, field: NDArray[np.float64], lengths: Sequence[float], around: _Around) -> AxesImage:
+def _image(axes: Axes, field: NDArray[np.float64], lengths: Sequence[float], smooth: bool) -> AxesImage:
     axes.grid(False)
-    for body in around.bodies:
-        look: Any = {"facecolor": _SOLID, "edgecolor": INK, "linewidth": 0.8, "zorder": 3}
-        axes.add_patch(Circle(body["centre"], body["radius"], **look) if "radius" in body else Polygon(body["corners"], closed=True, **look))
-    smooth = "bicubic" if around.smooth else "nearest"
-    image = axes.imshow(field.T, origin="lower", extent=(0.0, lengths[0], 0.0, lengths[1]), interpolation=smooth, aspect="equal")
+    extent, between = (0.0, lengths[0], 0.0, lengths[1]), "bicubic" if smooth else "nearest"
+    image = axes.imshow(field.T, origin="lower", extent=extent, interpolation=between, aspect="equal")
     axes.set(xlim=(0.0, lengths[0]), ylim=(0.0, lengths[1]))
     return image
 

@@ -109,12 +109,37 @@ def test_sides_and_bodies_are_read_back_from_the_file(channel: Path) -> None:
     torch.testing.assert_close(w[-1, 21, -1], v_x - u_y, rtol=1e-9, atol=1e-12)
 
 
-def test_bodies_that_move_and_flows_without_sides_are_left_out() -> None:
-    grid = Grid((16, 16), 4.0)
-    moving = Projection(NavierStokesVelocity(), grid, dt=0.1, bodies=(Cylinder((lambda t, params: 2 + t, 2.0), radius=0.5),))
-    told = described(moving, grid, True, {})
-    assert told == {"faces": True, "sides": [[{"kind": "periodic"}] * 2] * 2, "bodies": []}
-    assert described(eg.presets.kolmogorov(points=16), grid, True, {}) is None
+def test_bodies_that_move_are_drawn_where_they_are_in_each_frame(tmp_path: Path) -> None:
+    grid = Grid((32, 16), (4.0, 2.0))
+    bodies = (
+        Cylinder((lambda t, params: 3.0 + params["speed"] * t, 1.0), radius=0.3),
+        rectangle((1.0, 1.0), 0.6, 0.4, lambda t, params: 0.5 * math.pi * t),
+        Cylinder((1.9, 0.5), radius=0.2),
+    )
+    solver = Projection(NavierStokesVelocity(viscosity=0.05), grid, 0.1, (PERIODIC, Wall()), substeps=2, bodies=bodies)
+    params = {"speed": 0.3, "t0": 1.0}
+    data = generate(solver, torch.zeros(3, 2, 32, 16), params, tmp_path / "moving.nc", frames=3, stride=5, warmup=5, progress=False)
+    found = Scene.of(data)
+    assert found is not None and len(found.bodies) == 1 and len(found.moving) == 2
+    for k, t in enumerate((1.5, 2.0, 2.5)):
+        standing, *moving = found.bodies_at(k)
+        assert standing["centre"] == pytest.approx((1.9, 0.5))
+        circles = sorted(body["centre"][0] for body in moving if "radius" in body)
+        assert circles == pytest.approx([3 + 0.3 * t - shift for shift in (4.0, 0.0) if -0.3 < 3 + 0.3 * t - shift < 4.3])
+        box = next(body["corners"] for body in moving if "corners" in body)
+        turned = complex(-0.3, -0.2) * complex(math.cos(0.5 * math.pi * t), math.sin(0.5 * math.pi * t))
+        assert box[0] == pytest.approx((1 + turned.real, 1 + turned.imag))
+    fields = Fields.of(data, 0)
+    figure = planes(fields.frames(["speed"]).numpy(), ["speed"], [0, 1, 2], data.grid.lengths, bodies=fields.bodies_at(range(3)))
+    panels = [axes for axes in figure.axes if axes.images and axes.patches]
+    assert [len(axes.patches) for axes in panels] == [3, 3, 4]  # at last the cylinder lies across the periodic side
+    assert main(["plot", str(tmp_path / "moving.nc"), "--out", str(tmp_path / "moving.gif")]) == 0
+    with Image.open(tmp_path / "moving.gif") as film:
+        assert film.n_frames == 3
+
+
+def test_flows_without_sides_tell_no_scene() -> None:
+    assert described(eg.presets.kolmogorov(points=16), Grid((16, 16), 4.0), True, {}) is None
 
 
 def test_a_body_across_a_periodic_side_is_drawn_on_both() -> None:
@@ -130,7 +155,8 @@ def test_a_picture_shows_the_bodies_in_their_shape_and_the_box_in_its_own(channe
     data = open_data(channel)
     fields = Fields.of(data, 0)
     assert fields.usual == ["vorticity"] and fields.names == ["velocity_x", "velocity_y", "vorticity", "speed"]
-    figure = planes(fields.frames(["speed", "vorticity"]).numpy(), ["speed", "vorticity"], [0, 1, 2], data.grid.lengths, bodies=fields.bodies)
+    names = ["speed", "vorticity"]
+    figure = planes(fields.frames(names).numpy(), names, [0, 1, 2], data.grid.lengths, bodies=fields.bodies_at(range(3)))
     panels = [axes for axes in figure.axes if axes.images and axes.patches]
     assert len(panels) == 6
     for axes in panels:
@@ -176,7 +202,7 @@ def test_a_spectral_velocity_is_drawn_by_its_spectral_vorticity() -> None:
     w = random_fourier(grid, 2, bandlimit=3, seed=0)
     data = eg.Dataset.from_tensor(velocity(w, grid)[None], {}, grid, 1.0, ("velocity_x", "velocity_y"))
     fields = Fields.of(data, 0)
-    assert fields.usual == ["velocity_x", "velocity_y"] and not fields.bodies
+    assert fields.usual == ["velocity_x", "velocity_y"] and not any(fields.bodies_at(range(2)))
     torch.testing.assert_close(fields.frames(["vorticity"])[:, 0], w[:, 0], rtol=0, atol=1e-12)
 
 

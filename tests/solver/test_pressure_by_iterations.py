@@ -77,18 +77,6 @@ def test_piso_takes_it() -> None:
     assert (replace(piso, pressure=Krylov("cg", tolerance=1e-12)).at({}, u)(u) - expected).abs().max() < 1e-8
 
 
-def test_a_courant_number_beyond_the_limit_is_told() -> None:
-    u = start()
-    with pytest.warns(UserWarning, match=r"the Courant number of the first state is .*, transport alone is stable up to 1.73; take substeps x 3"):
-        step = replace(flow("periodic"), dt=0.2).at({}, u)
-        step(u)
-    with pytest.warns(
-        UserWarning,
-        match=r"explicit diffusion is unstable, .* = 1.02e\+03, expected at most 2.51; take substeps x 408 or",
-    ):
-        flow("periodic").at({"viscosity": 100.0}, u)
-
-
 def test_fused_steps_agree_and_are_shared() -> None:
     """To round-off, gradients by state and viscosity included; a step bound to other values compiles nothing more."""
     sides, u = "convective", start()

@@ -101,7 +101,7 @@ class StaggeredScheme(abc.ABC):
 
     @property
     def courant_limit(self) -> float:
-        """The greatest sum of Courant numbers over the axes that a substep is stable for; a first state above it brings a warning."""
+        """The greatest sum of Courant numbers over the axes that a substep is stable for; a state seen above it brings a warning."""
         return math.inf
 
     @property
@@ -187,7 +187,7 @@ class StaggeredStep(abc.ABC):
 
     def __init__(self, scheme: StaggeredScheme, momentum: Momentum, observe: Observer | None) -> None:
         self.scheme, self.momentum, self.observe = scheme, momentum, observe
-        self._unseen = scheme.courant_limit < math.inf
+        self._steps, self._warned = 0, scheme.courant_limit == math.inf
         warn_of_diffusion(
             type(scheme).__name__, momentum.local.viscosity, momentum.local.stiffness, scheme.substep, scheme.grid, scheme.diffusion_limit
         )
@@ -223,9 +223,7 @@ class StaggeredStep(abc.ABC):
         return self._of_seeds[seeds]
 
     def _stepped(self, u: Tensor, k: int) -> Tensor:
-        if self._unseen and not torch.compiler.is_compiling() and not is_functorch_wrapped_tensor(u):
-            self._unseen = False
-            warn_of_courant(type(self.scheme).__name__, u, self.scheme.substep, self.scheme.grid, self.scheme.courant_limit)
+        self._watch(u)
         scheme, t = self.scheme, self.momentum.start + k * self.scheme.dt
         state = list(u.reshape(-1, *u.shape[-scheme.grid.ndim - 1 :]).unbind(1))
         taken: list[Tensor] = []
@@ -238,6 +236,15 @@ class StaggeredStep(abc.ABC):
             self.observe("force", load[..., :2])
             self.observe("torque", load[..., 2])
         return torch.stack(state, 1).reshape(u.shape)
+
+    def _watch(self, u: Tensor) -> None:
+        """Warn, once, of a state that moves too fast for the scheme: after 0, 1, 3, 7, ... steps, which costs nothing beside the steps."""
+        if self._warned or torch.compiler.is_compiling() or is_functorch_wrapped_tensor(u):
+            return
+        if self._steps & (self._steps + 1) == 0:
+            scheme = self.scheme
+            self._warned = warn_of_courant(type(scheme).__name__, u, scheme.substep, scheme.grid, scheme.courant_limit, self._steps)
+        self._steps += 1
 
     @abc.abstractmethod
     def substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:

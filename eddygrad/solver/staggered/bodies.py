@@ -63,11 +63,10 @@ class Body(abc.ABC):
         time = _time(t)
         return torch.stack([_at(c, time, params) for c in self.centre])
 
-    def placed(self, points: Tensor, t: Tensor | float, params: Mapping[str, Any]) -> Tensor:
-        """Where points of the body's own frame (M, 2) are at time t, (M, 2) [m]."""
+    def pose(self, t: Tensor | float, params: Mapping[str, Any]) -> list[float]:
+        """Its centre [m] and angle [rad] at time t, (x, y, angle)."""
         time = _time(t)
-        x, y, angle = (_at(c, time, params) for c in (*self.centre, self.angle))
-        return torch.stack([x, y]) + _turned(points, angle)
+        return [float(_at(c, time, params).detach()) for c in (*self.centre, self.angle)]
 
     def inside(self, points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any], periods: Periods = (None, None)) -> Tensor:
         """Which of the points (coordinates that broadcast) the body covers at time t, itself or by an image a period away."""
@@ -216,7 +215,14 @@ def _check_rate(value: float, rate: float, at: Callable[[float], float]) -> None
 
 
 def _time(t: Tensor | float) -> Tensor:
-    return torch.as_tensor(t, dtype=torch.float64).cpu()
+    return _one(torch.as_tensor(t, dtype=torch.float64), "t0")
+
+
+def _one(value: Tensor, name: object) -> Tensor:
+    """The value that all samples share, on the CPU: poses are numbers, wherever the flow is. Raises ValueError where they differ."""
+    if value.numel() > 1 and bool((value != value.flatten()[0]).any()):
+        raise ValueError(f"params: a body has one pose for the whole batch, got {tuple(value.shape)} values for {name!r} that differ")
+    return (value.reshape(()) if value.numel() == 1 else value.mean()).cpu()
 
 
 def _turned(points: Tensor, angle: Tensor) -> Tensor:
@@ -228,7 +234,7 @@ def _turned(points: Tensor, angle: Tensor) -> Tensor:
 def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:
     """The coordinate at time t, a number in float64.
 
-    Raises: ValueError for a parameter that is not given, is not finite or has one value per sample.
+    Raises: ValueError for a parameter that is not given, is not finite or differs between samples.
     """
     if isinstance(coordinate, str):
         if coordinate not in params:
@@ -237,11 +243,9 @@ def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:
     else:
         value = coordinate(t, params) if callable(coordinate) else coordinate
     tensor = torch.as_tensor(value, dtype=torch.float64)
-    if tensor.numel() != 1:
-        raise ValueError(f"params: a body has one pose for the whole batch, got {tuple(tensor.shape)} values for {coordinate!r}")
-    if not bool(tensor.isfinite()):
-        raise ValueError(f"params: a body's coordinate {coordinate!r} must be finite, got {float(tensor.detach())}")
-    return tensor.reshape(()).cpu()  # poses are numbers, wherever the flow is
+    if not bool(tensor.isfinite().all()):
+        raise ValueError(f"params: a body's coordinate {coordinate!r} must be finite, got {tensor.detach().flatten()[0]:.3g}")
+    return _one(tensor, coordinate)
 
 
 def _moving(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
