@@ -42,7 +42,7 @@ def main() -> float:
     middle, near = float(square[quarter:-quarter].mean()), float(square[:cell].mean())
     at = [0, FRAMES // 3, 2 * FRAMES // 3, FRAMES - 1]
     vorticity = fields.frames(["vorticity"])[at]
-    look = {"scales": fields.scales(vorticity), "bodies": fields.bodies, "smooth": True}
+    look = {"scales": fields.scales(vorticity), "bodies": fields.bodies_at(at), "smooth": True}
     times = [FRAME * (WARMUP + k) for k in at]
     save(planes(vorticity.numpy(), ["vorticity"], times, grid.lengths, "active turbulence between walls", **look), PICTURE)
     print(f"mean square speed in the middle half {middle:.3f}, in the two cells by the wall {near:.3f}; picture {PICTURE}")

@@ -50,7 +50,7 @@ def main() -> float:
 
     fields, at = Fields.of(data, 0), [round(k * FRAMES / 20) for k in range(4)]
     vorticity = fields.frames(["vorticity"])[at]
-    look = {"scales": fields.scales(vorticity), "bodies": fields.bodies, "smooth": True}
+    look = {"scales": fields.scales(vorticity), "bodies": fields.bodies_at(at), "smooth": True}
     save(planes(vorticity.numpy(), ["vorticity"], at, data.grid.lengths, f"Re {RE:g}, St {st:.3f}", **look), PICTURE)
     print(f"Re {RE:g}: mean Cd {float(drag.mean()):.3f}, Cl up to {float(lift.abs().amax()):.3f}, St {st:.4f}; picture {PICTURE}")
     print(f"St over that of a cylinder alone: {st / ALONE:.3f}")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
@@ -18,7 +19,7 @@ from eddygrad.solver.step import Stepper
 from eddygrad.studies.bench import Bench
 from eddygrad.studies.configuration import Configuration, Planned
 from eddygrad.studies.evaluate import evaluate
-from eddygrad.studies.experiment import prepare, saved_megabytes
+from eddygrad.studies.experiment import Validation, prepare, saved_megabytes
 from eddygrad.studies.workers import leave_with_parent, set_up_process
 from eddygrad.training.loop import Loop
 
@@ -146,7 +147,7 @@ def _measure(c: Configuration, runs: Sequence[Planned], updates: int, threads: i
             for loop in loops:
                 loop.update()
         seconds = (time.perf_counter() - begin) / (updates * len(loops))
-        validating = _timed(loops[-1].validate)[0] * -(-c.steps // c.validate_every) if stages[-1][2].validate else 0.0
+        validating = _validating(stages[-1][2].validate, stepper) * -(-c.steps // c.validate_every)
         found.append((seconds, megabytes, around + validating + _testing(bench, stepper)))
     return found
 
@@ -158,17 +159,25 @@ def _baselines(c: Configuration, folder: Path | None) -> float:
 
 
 def _testing(bench: Bench, stepper: Stepper) -> float:
-    """Seconds of `evaluate` over the long horizon, on the line through two shorter ones."""
+    """Seconds of `evaluate` over the long horizon."""
     c = bench.configuration
+    return _over(c.long_horizon, lambda frames: evaluate(stepper, bench.test, min(c.horizon, frames), bench.setting.reference, frames))
 
-    def test(frames: int) -> float:
-        return _timed(lambda: evaluate(stepper, bench.test, min(c.horizon, frames), bench.setting.reference, frames))[0]
 
-    if c.long_horizon <= _FRAMES[1]:
-        return test(c.long_horizon)
-    test(1)  # what happens only once is not part of it
-    few, more = (test(frames) for frames in _FRAMES)
-    return more + max(0.0, more - few) * (c.long_horizon - _FRAMES[1]) / (_FRAMES[1] - _FRAMES[0])
+def _validating(validation: Any, stepper: Stepper) -> float:
+    """Seconds of a validation over its horizon; 0 if there is none."""
+    if not isinstance(validation, Validation):
+        return 0.0
+    return _over(validation.horizon, lambda frames: Validation(validation.data, frames, validation.windows).score(stepper))
+
+
+def _over(horizon: int, work: Callable[[int], Any]) -> float:
+    """Seconds of work over so many frames, on the line through two shorter ones: an untrained network's wild states would take far longer."""
+    if horizon <= _FRAMES[1]:
+        return _timed(lambda: work(horizon))[0]
+    work(1)  # what happens only once is not part of it
+    few, more = (_timed(partial(work, frames))[0] for frames in _FRAMES)
+    return more + max(0.0, more - few) * (horizon - _FRAMES[1]) / (_FRAMES[1] - _FRAMES[0])
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

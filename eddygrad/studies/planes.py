@@ -158,10 +158,12 @@ class _Around:
 
     @cached_property
     def levels(self) -> NDArray[np.float64]:
-        """Zero, and even ones on both of its sides: fewer, but some, on that where less flows round."""
+        """Zero, and even ones on both of its sides: fewer, but some, on that where less flows round. Even ones where no side starts at zero."""
         assert self.stream is not None
         low, high = min(self.stream.min(), 0.0), max(self.stream.max(), 0.0)
         most = max(high, -low, 1e-300)
+        if all(np.ptp(edge, axis=1).max() > 1e-6 * most for edge in (self.stream[:, :, 0], self.stream[:, 0, :])):
+            return np.linspace(low, high, _STREAMLINES + 2)[1:-1]
         parts = [
             np.linspace(0, end, (_STREAMLINES if abs(end) == most else _STREAMLINES // 3) + 2)[1:-1] for end in (low, high) if abs(end) > 1e-3 * most
         ]

@@ -188,6 +188,15 @@ def test_streamlines_are_drawn_where_faces_are_known(channel: Path, tmp_path: Pa
     assert "faces of cells" in capsys.readouterr().err
 
 
+def test_streamlines_are_even_across_a_box_without_walls_and_tell_a_vortex_behind_a_wall() -> None:
+    x, y = np.meshgrid(np.linspace(0, 2, 21), np.linspace(0, 1, 11), indexing="ij")
+    for psi, count in ((y + 0.01 * np.sin(np.pi * x), 12), (y * (1 + 0.02 * x) - 0.05 * np.exp(-40 * (x - 1) ** 2) * y * (y < 0.3), 13)):
+        figure = planes(np.zeros((1, 1, 20, 10)), ["w"], [0.0], (2.0, 1.0), stream=psi[None])
+        (lines,) = [found for axes in figure.axes for found in axes.collections if isinstance(found, ContourSet)]
+        levels = np.asarray(lines.levels)
+        assert len(levels) == count and np.ptp(np.diff(levels)) < 1e-12 * abs(levels).max()
+
+
 def test_face_velocities_are_drawn_at_the_centres(channel: Path) -> None:
     data = open_data(channel)
     fields, u = Fields.of(data, 0), data[0].double()
