@@ -141,6 +141,8 @@ class _Job:
         step = self.stepper.at(params, u, record) if record.listens else self.stepper.at(params, u)
         out = torch.empty(len(span), self.frames, *self.keep(u).shape[1:], dtype=self.store_dtype)
         last, done = u, 0
+        if self.warmup:
+            shown.set_postfix_str(f"{self.warmup} steps of warm-up")
         for j, frame in enumerate(frames_of(step, u, self.frames, self.stride, self.warmup, include_start=True)):
             steps = self.warmup + j * self.stride
             out[:, j] = self.keep(frame)
@@ -149,6 +151,8 @@ class _Job:
                 raise ValueError(_where_not_finite(self, step, last, done, steps, span.start))
             record.frame(j, frame, steps, span.start)
             last, done = frame, steps
+            if j == 0 and self.warmup:
+                shown.set_postfix_str("", refresh=False)
             shown.update(len(span))
         return _Frames(out, record.values)
 

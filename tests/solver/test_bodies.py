@@ -130,7 +130,12 @@ def test_outlines_go_once_around_what_they_cover(name: str) -> None:
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: Cylinder((0.0, 0.0), radius=-1.0), "radius must be positive"),
+        (lambda: Cylinder((0.0, 0.0), radius=-1.0), "radius must be a positive number"),
+        (lambda: Cylinder((0.0, 0.0), radius=torch.tensor(0.3)), "places and angles have gradients, sizes have none"),  # type: ignore[arg-type]
+        (
+            lambda: bound((Cylinder((lambda t, p: p["swing"] * t, 1.5), radius=0.35),))(noise(GRID)),
+            "a body's coordinate is a function that reads 'swing', got",
+        ),
         (lambda: Polygon((0.0, 0.0), 0.0, ((0, 0), (0, 1), (1, 0))), "must go anticlockwise"),
         (lambda: Polygon((0.0, 0.0), 0.0, ((0, 0), (0, 1))), "three corners at least"),
         (lambda: aerofoil("12", (0.0, 0.0), 1.0), "four digits"),

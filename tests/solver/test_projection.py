@@ -229,6 +229,12 @@ def _series(modes: Tensor, x: Tensor, y: Tensor) -> Tensor:
         ({}, {"viscosty": 1.0}, "did you mean 'viscosity'"),
         ({}, {"forcing": torch.zeros(3)}, "'forcing' must be a field at the faces"),
         ({"boundaries": ((Inflow(("inflow", 0.0)), Outflow()), Wall())}, {}, "a side's velocity is named 'inflow'"),
+        (
+            {"boundaries": ((Inflow((lambda p, t, q: q["gust"], 0.0)), Outflow()), Wall())},
+            {},
+            "a side's velocity is a function that reads 'gust', got",
+        ),
+        ({"boundaries": ((Inflow((lambda p, t, q: torch.ones(3), 0.0)), Outflow()), Wall())}, {}, r"gives \(3,\), expected what broadcasts to \(1, "),
     ],
 )
 def test_bad_input_is_named(options: dict[str, Any], params: dict[str, Any], message: str) -> None:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from eddygrad.solver.staggered.sides import asked
+
 # A coordinate of a body [m], or its angle [rad]: a number, the name of a parameter, or a function of (t, params).
 Coordinate = float | str | Callable[[Tensor, Mapping[str, Any]], Any]
 Periods = Sequence[float | None]  # per axis [m]; None where it does not repeat
@@ -86,8 +88,8 @@ class Cylinder(Body):
     radius: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.radius > 0:
-            raise ValueError(f"Cylinder: radius must be positive, got {self.radius}")
+        if not isinstance(self.radius, int | float) or not self.radius > 0:
+            raise ValueError(f"Cylinder: radius must be a positive number, got {self.radius!r}; places and angles have gradients, sizes have none")
 
     def outline(self, spacing: float) -> Tensor:
         count = max(4, round(2 * math.pi * self.radius / spacing))
@@ -241,7 +243,7 @@ def _at(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> Tensor:
             raise ValueError(f"params: a body's coordinate is named {coordinate!r}, got {sorted(params)}; pass it in the mapping")
         value: Any = params[coordinate]
     else:
-        value = coordinate(t, params) if callable(coordinate) else coordinate
+        value = asked("a body's coordinate", params, lambda: coordinate(t, params)) if callable(coordinate) else coordinate
     tensor = torch.as_tensor(value, dtype=torch.float64)
     if not bool(tensor.isfinite().all()):
         raise ValueError(f"params: a body's coordinate {coordinate!r} must be finite, got {tensor.detach().flatten()[0]:.3g}")

@@ -112,7 +112,9 @@ def sides_of(given: Side | Sequence[Side | Sequence[Side]], ndim: int) -> Sides:
         if isinstance(low, Periodic) != isinstance(high, Periodic):
             raise ValueError(f"boundaries: axis {name} is periodic at one side only, got {low} and {high}; a period joins both")
         if isinstance(low, Outflow):
-            way = "both sides open" if isinstance(high, Outflow) else "mirror the set-up: inflow at the lower side, Outflow at the upper"
+            way = "mirror the set-up: inflow at the lower side, Outflow at the upper"
+            if isinstance(high, Outflow):
+                way = "both sides open; two sides of one axis stand in brackets of their own, ((low, high), ...)"
             raise ValueError(f"boundaries: Outflow stands at the lower side of axis {name}, which stores no face; {way}")
         for side in pair:
             _check_wall(side, axis, ndim)
@@ -155,7 +157,8 @@ def evaluate(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params
             raise ValueError(f"params: a side's velocity is named {value!r}, got {sorted(params)}; pass it in the mapping")
         found: Any = params[value]
     elif callable(value):
-        found = value(tuple(p.to(like.device) for p in points), torch.as_tensor(t, dtype=torch.float64, device=like.device), params)
+        time = torch.as_tensor(t, dtype=torch.float64, device=like.device)
+        found = asked("a side's velocity", params, lambda: value(tuple(p.to(like.device) for p in points), time, params))
     else:
         found = value
     v = found if isinstance(found, Tensor) else torch.as_tensor(found, dtype=torch.float64)
@@ -164,4 +167,18 @@ def evaluate(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params
     v = v.to(like.device, like.dtype)
     if v.ndim == ndim + 2:  # (B, 1, *plane): the channel axis of a parameter
         v = v.squeeze(1)
-    return v.expand(*(v.shape[:1] if v.ndim == ndim + 1 else (1,)), *shape)
+    batch = v.shape[:1] if v.ndim == ndim + 1 else (1,)
+    fits = v.ndim <= ndim + 1 and all(have in (1, want) for have, want in zip(reversed(v.shape), reversed((*batch, *shape))))
+    if callable(value) and not fits:
+        raise ValueError(f"boundaries: a side's velocity function gives {tuple(v.shape)}, expected what broadcasts to {tuple(shape)}, its points")
+    return v.expand(*batch, *shape)
+
+
+def asked(what: str, params: Params, value: Callable[[], Any]) -> Any:
+    """What a user's function says; one that reads a parameter that is not given is named with it, by a ValueError."""
+    try:
+        return value()
+    except KeyError as missing:
+        if missing.args and missing.args[0] in params:
+            raise
+        raise ValueError(f"params: {what} is a function that reads {missing}, got {sorted(params)}; pass it in the mapping") from missing
