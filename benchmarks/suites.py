@@ -159,7 +159,7 @@ def staggered(programs: Programs) -> list[Job]:
             jobs.append(programs.job(case, "variant", "eddygrad upwind3 RK3", ours, better))
             jobs.append(programs.job(case, "variant", "eddygrad upwind3 RK3, one thread", ours, better, threads=1))
             jobs.append(programs.job(case, "peer", "PhiFlow jitted", phiflow, f"{size} --jit"))
-            if n == 128 and not grad:
+            if not grad:
                 jobs.append(programs.job(case, "peer", "PhiFlow eager", phiflow, size))
         case = f"wake step {n} x {n // 2}"
         jobs.append(programs.job(case, "variant", "eddygrad semi-Lagrangian, batch 8", ours, f"--n {n} --scheme semi-lagrangian --batch 8"))
