@@ -11,6 +11,9 @@ from torch import Tensor
 def gradients(losses: Mapping[str, Tensor], params: Sequence[Tensor]) -> dict[str, tuple[Tensor | None, ...]]:
     """One `autograd.grad` per named loss. A stacked loss (S,) is summed first: entry s depends on the s-th network alone.
 
+    Losses that one compiled function computes share a graph that is gone through once per loss: compile it with
+    torch._functorch.config.donated_buffer = False.
+
     Args:    losses: name -> () or (S,). params: what is differentiated for.
     Returns: name -> one gradient per parameter, None where the loss does not depend on it.
     """

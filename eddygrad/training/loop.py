@@ -8,6 +8,7 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Collection, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class Training:
         optimizer:     parameter groups -> optimiser; Adam by default.
         horizon:       steps that `batch_at` is asked for at an update: a number, or a function of the update (curriculum).
         restarts:      updates before which the optimiser begins anew, the weights kept (curriculum).
+        weighting:     named losses -> named weights, see `training.weighting`; a run works with a copy.
         guard:         clipping, outlier skipping, freezing per seed.
         validate:      stepper -> error per seed (S,), asked every `validate_every` updates and at the end.
         refinement:    of an iterative solver, told of every validation's median over the seeds that have one; `refine` (module, iterations) sets
@@ -108,6 +110,8 @@ class Loop:
         self.stack = SeedStack(module, None if self.seeds is None else len(self.seeds))
         self.optimizer = self.stack.optimizer(training.optimizer, training.lr)
         self.guard = training.guard.start(self.stack.count)
+        self.weighting: Any = deepcopy(training.weighting)
+        self.terms: dict[str, dict[str, Any]] = {}  # losses and weights of the last update, where there are several
         self.start = {
             "dtype": str(self.stack.buffer.dtype).removeprefix("torch."),
             "device": self.stack.buffer.device.type,
@@ -133,12 +137,7 @@ class Loop:
         if self.step in plan.restarts:
             self.optimizer = self.stack.optimizer(plan.optimizer, plan.lr)
         window = self.batch_at(self.step, plan.horizon_at(self.step))
-        losses = self.objective(window)
-        grads = gradients(losses, self.stack.params)
-        weights = plan.weighting(losses, grads)
-        grad = self.stack.combine(grads, weights)
-        total = sum(torch.as_tensor(weights[name]) * loss.detach() for name, loss in losses.items())
-        assert isinstance(total, Tensor)
+        total, grad = self._weighted(self.objective(window))
         active = self.guard.admit(total, grad, self.step, self.seeds, lambda: self._culprit(window))
         if isinstance(plan.schedule, Plateau):
             active = [on and not plan.schedule.stopped(i) for i, on in enumerate(active)]
@@ -147,6 +146,25 @@ class Loop:
         self.optimizer.step()
         self.step += 1
         return total.reshape(-1)
+
+    def _weighted(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """sum_k w_k L_k per seed, and its gradient (S, P): of every term by itself where the weighting looks at them, of the sum where not."""
+        weighting = self.weighting
+        if getattr(weighting, "wants_gradients", True):
+            grads = gradients(losses, self.stack.params)
+            weights = weighting(losses, grads)
+            combine = getattr(weighting, "combine", None)
+            grad = self.stack.combine(grads, weights) if combine is None else combine(self.stack.weighted(grads, weights))
+        else:
+            weights = weighting(losses)
+            grad = None
+        total = sum(torch.as_tensor(weights[name]) * loss for name, loss in losses.items())
+        assert isinstance(total, Tensor)
+        if grad is None:
+            grad = self.stack.combine(gradients({"total": total}, self.stack.params), {"total": 1.0})
+        if len(losses) > 1:
+            self.terms = {name: {"loss": loss.tolist(), "weight": torch.as_tensor(weights[name]).tolist()} for name, loss in losses.items()}
+        return total.detach(), grad
 
     def _culprit(self, window: Any) -> int | None:
         """The first sample of a single run's window that alone has no finite loss or gradient."""
@@ -187,6 +205,7 @@ class Loop:
             "optimizer": self.optimizer.state_dict(),
             "plateau": plan.schedule.state if isinstance(plan.schedule, Plateau) else {},
             "refinement": {} if plan.refinement is None else plan.refinement.state_dict(),
+            "weighting": self.weighting.state_dict() if hasattr(self.weighting, "state_dict") else {},
             "guard": {name: getattr(guard, name) for name in ("skipped", "clipped", "frozen_at", "average", "seen")},
         }
 
@@ -207,6 +226,8 @@ class Loop:
         if self.training.refinement is not None:
             self.training.refinement.load_state_dict(state["refinement"])
             self._refine()
+        if state.get("weighting"):  # an older checkpoint has none: there was but a weighting without memory
+            self.weighting.load_state_dict(state["weighting"])
         for name, value in state["guard"].items():
             setattr(self.guard, name, value)
 
@@ -279,7 +300,7 @@ def _stretch(loop: Loop, log: MetricsLog | None, shown: Bar) -> None:
     loop.seconds += time.perf_counter() - start
     shown.update(loop.step - begin)
     last = loop.over
-    record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist()}
+    record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist(), **({"terms": loop.terms} if loop.terms else {})}
     if plan.validate is not None and (last or loop.step % plan.validate_every == 0):
         iterations = {} if plan.refinement is None else {"iterations": plan.refinement.iterations}  # those of the error that follows
         record.update(validation=loop.validate(), **iterations)

@@ -1,5 +1,27 @@
 """Named losses -> named weights."""
 
+from eddygrad.training.weighting.aggregated import Aggregated
+from eddygrad.training.weighting.by_gradients import MGDA, GradientNorm, InverseDirichlet, MaxAverage, NeuralTangentKernel
+from eddygrad.training.weighting.by_losses import ReLoBRaLo, SoftAdapt
+from eddygrad.training.weighting.fixed import EpsilonOptimal, Fixed
+from eddygrad.training.weighting.learned import GradNorm, Homoscedastic, ResNorm
 from eddygrad.training.weighting.uniform import Uniform
+from eddygrad.training.weighting.weighting import Weighting
 
-__all__ = ["Uniform"]
+__all__ = [
+    "MGDA",
+    "Aggregated",
+    "EpsilonOptimal",
+    "Fixed",
+    "GradNorm",
+    "GradientNorm",
+    "Homoscedastic",
+    "InverseDirichlet",
+    "MaxAverage",
+    "NeuralTangentKernel",
+    "ReLoBRaLo",
+    "ResNorm",
+    "SoftAdapt",
+    "Uniform",
+    "Weighting",
+]

@@ -1,0 +1,138 @@
+"""Weights from statistics of the terms' gradients g_k: inverse-Dirichlet, max over mean, norms, the tangent kernel, the least vector of all."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+from torch import Tensor
+
+from eddygrad.training.weighting.weighting import Terms, Weighting
+
+
+class InverseDirichlet(Weighting):
+    """Every weighted term's gradient gets the spread of the reference's.
+
+        lam_hat_k = (std(g_ref) / std(g_k))^power, std over all parameters, unbiased        Maddu, Sturm, Mueller, Sbalzarini 2021 (arXiv 2107.00940)
+    Scaling a residual by s scales its gradient's std by s^2, so only power 1 makes lam_k L_k independent of units.
+
+    Args: reference: a term, whose weight is then 1; "largest", the paper's form, or "mean" of the terms' stds. pool: std over "all" parameters, or
+          the mean of the stds of each tensor of them ("layers"). Others: see `Weighting`.
+    """
+
+    def __init__(self, reference: str = "largest", power: float = 1.0, pool: Literal["all", "layers"] = "all", **options: Any) -> None:
+        super().__init__(**options)
+        if not power > 0 or pool not in ("all", "layers"):
+            raise ValueError(f"InverseDirichlet: expected a power above 0 and pool all or layers, got {power} and {pool!r}")
+        self.reference, self.power, self.pool = reference, power, pool
+
+    def proposed(self, terms: Terms) -> Tensor:
+        parts = [terms.rows] if self.pool == "all" else terms.rows.split(terms.layers, 2)
+        stds = torch.stack([part.double().std(2) for part in parts if part.shape[2] > 1]).mean(0)
+        return (_reference(stds, self.reference, terms) / stds) ** self.power
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"reference": self.reference, "power": self.power, "pool": self.pool, **super().options}
+
+
+class MaxAverage(Weighting):
+    """lam_hat_k = max|g_ref| / mean|lam_k g_k|, lam_k the weight so far         Wang, Teng, Perdikaris 2021 (arXiv 2001.04536)
+
+    With steady gradients and the arithmetic mean it comes to sqrt(max / mean), not to max / mean.
+
+    Args: reference: a term, whose weight is 1. Others: see `Weighting`.
+    """
+
+    def __init__(self, reference: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.reference = reference
+
+    def proposed(self, terms: Terms) -> Tensor:
+        own, sizes = terms.column(self.reference), terms.rows.double().abs()
+        hat = sizes[:, own].amax(1, keepdim=True) / (terms.weights.to(sizes.device) * sizes.mean(2))
+        hat[:, own] = 1.0
+        return hat
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"reference": self.reference, **super().options}
+
+
+class GradientNorm(Weighting):
+    """lam_hat_k = sum_j |g_j| / |g_k|, Euclidean norms         Wang, Sankaran, Wang, Perdikaris 2023 (arXiv 2308.08468), where average = .1"""
+
+    def __init__(self, average: float = 0.1, **options: Any) -> None:
+        super().__init__(average, **options)
+
+    def proposed(self, terms: Terms) -> Tensor:
+        norms = torch.linalg.vector_norm(terms.rows.double(), dim=2)
+        return norms.sum(1, keepdim=True) / norms
+
+
+class NeuralTangentKernel(Weighting):
+    """lam_hat_k = sum_j tr K_j / tr K_k, K_k = J_k J_k^T of the residuals of term k by the parameters     Wang, Yu, Perdikaris 2022, arXiv 2007.14527
+
+    The traces, means over the points, are estimated without a bias from one backward pass: tr K / N = E |J^T v|^2 / N with v of random signs. So
+    it is given the gradients of v . r_k / sqrt(N) (`probes`) in place of the losses'.
+    """
+
+    looks_at = "probes"
+
+    def __init__(self, average: float = 0.1, **options: Any) -> None:
+        super().__init__(average, **options)
+
+    def proposed(self, terms: Terms) -> Tensor:
+        traces = terms.rows.double().square().sum(2)
+        return traces.sum(1, keepdim=True) / traces
+
+
+class MGDA(Weighting):
+    """The shortest vector in the convex hull of the gradients        Desideri 2012; Sener, Koltun 2018 (arXiv 1810.04650)
+
+        min |sum_k lam_k g_k|^2,   lam_k >= 0,   sum_k lam_k = 1
+
+    Of two terms lam_1 = clip((g_2 - g_1) . g_2 / |g_1 - g_2|^2, 0, 1). Solved exactly: with G = R^T R the Gram matrix, the least squares of
+    [R; 1^T] y = [0; 1], y >= 0, has y along lam. The sum may be set to the number of terms by total=None, so that equal weights are 1.
+    """
+
+    def __init__(self, total: float | None = 1.0, average: float = 1.0, **options: Any) -> None:
+        super().__init__(average, **options)
+        self.total = total
+
+    def proposed(self, terms: Terms) -> Tensor:
+        rows = terms.rows.double()
+        gram = (rows @ rows.mT).cpu().numpy()
+        shares = torch.from_numpy(np.stack([_least(g) for g in gram]))
+        return shares * (len(terms.names) if self.total is None else self.total)
+
+    def _take(self, name: str, hat: Tensor) -> None:
+        super()._take(name, hat.clamp(min=1e-300))  # a weight of zero is one
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"total": self.total, **super().options}
+
+
+def _least(gram: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Shares of the shortest vector, (K,); NaN where the matrix is not finite."""
+    count = len(gram)
+    scale = np.trace(gram) / count
+    if not np.isfinite(scale) or scale <= 0:
+        return np.full(count, np.nan if not np.isfinite(scale) else 1.0 / count)
+    values, vectors = np.linalg.eigh(gram / scale)
+    root = np.sqrt(values.clip(min=0))[:, None] * vectors.T
+    y, _ = nnls(np.vstack([root, np.ones(count)]), np.append(np.zeros(count), 1.0))
+    found: np.ndarray[Any, Any] = y / y.sum()
+    return found
+
+
+def _reference(values: Tensor, reference: str, terms: Terms) -> Tensor:
+    """(S, 1) of values (S, K): the largest, the mean, or a term's own."""
+    if reference == "largest":
+        return values.amax(1, keepdim=True)
+    if reference == "mean":
+        return values.mean(1, keepdim=True)
+    return values[:, [terms.column(reference)]]

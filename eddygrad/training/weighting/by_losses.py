@@ -1,0 +1,96 @@
+"""Weights from the course of the losses L_k: SoftAdapt and relative balancing with random lookback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.randomness import generator
+from eddygrad.training.weighting.weighting import Terms, Weighting
+
+
+class ByLosses(Weighting):
+    """Looks at losses now and before; a term counts from its second look on, with what it was then for its beginning."""
+
+    looks_at = "losses"
+
+    def __init__(self, average: float = 1.0, **options: Any) -> None:
+        super().__init__(average, **options)
+        self._first: dict[str, Tensor] = {}
+        self._last: dict[str, Tensor] = {}
+
+    def proposed(self, terms: Terms) -> Tensor:
+        for k, name in enumerate(terms.names):
+            self._first.setdefault(name, terms.losses[:, k].clone())
+        first, last = (torch.stack([kept.get(n, terms.losses[:, k]) for k, n in enumerate(terms.names)], 1) for kept in (self._first, self._last))
+        hat = self.balanced(terms, first, last)
+        self._last = dict(zip(terms.names, terms.losses.unbind(1)))
+        return hat
+
+    def balanced(self, terms: Terms, first: Tensor, last: Tensor) -> Tensor:
+        """lam_hat (S, K) from losses now, at first and at the last look."""
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "first": dict(self._first), "last": dict(self._last)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._first, self._last = dict(state["first"]), dict(state["last"])
+
+
+class SoftAdapt(ByLosses):
+    """lam_hat = K softmax(beta s), s_k = L_k - L_k before: slow or rising terms get more        Heydari, Thompson, Mehmood 2019 (arXiv 1912.12355)
+
+    Args: beta: how sharply. form: "plain"; "normalised", s over sum |s|; "loss-weighted", normalised and times L_k before the sum is set to K.
+    """
+
+    def __init__(self, beta: float = 0.1, form: Literal["plain", "normalised", "loss-weighted"] = "normalised", **options: Any) -> None:
+        super().__init__(**options)
+        if form not in ("plain", "normalised", "loss-weighted"):
+            raise ValueError(f"SoftAdapt: form is plain, normalised or loss-weighted, got {form!r}")
+        self.beta, self.form = beta, form
+
+    def balanced(self, terms: Terms, first: Tensor, last: Tensor) -> Tensor:
+        s = terms.losses - last
+        if self.form != "plain":
+            s = s / s.abs().sum(1, keepdim=True).clamp(min=1e-300)
+        shares = torch.softmax(self.beta * s, 1)
+        if self.form == "loss-weighted":
+            shares = shares * terms.losses
+            shares = shares / shares.sum(1, keepdim=True)
+        return len(terms.names) * shares
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"beta": self.beta, "form": self.form, **super().options}
+
+
+class ReLoBRaLo(ByLosses):
+    """Relative loss balancing with random lookback        Bischof, Kraus 2021 (arXiv 2110.09813)
+
+        bal(t') = K softmax(L_k(t) / (T L_k(t')));   lam(t) = a (r lam(t-1) + (1 - r) bal(0)) + (1 - a) bal(t-1),   r one with probability p, else 0
+    Whether a look goes back to the beginning comes from (seed, look).
+
+    Args: memory: a. recall: p. temperature: T.
+    """
+
+    def __init__(self, memory: float = 0.999, recall: float = 0.9999, temperature: float = 0.1, seed: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        if not 0 <= memory < 1 or not 0 <= recall <= 1 or not temperature > 0:
+            raise ValueError(f"ReLoBRaLo: expected memory and recall in [0, 1] and temperature > 0, got {memory}, {recall} and {temperature}")
+        self.memory, self.recall, self.temperature, self.seed = memory, recall, temperature, seed
+
+    def balanced(self, terms: Terms, first: Tensor, last: Tensor) -> Tensor:
+        count = len(terms.names)
+        to_first, to_last = (count * torch.softmax(terms.losses / (self.temperature * before), 1) for before in (first, last))
+        draw = torch.rand((), generator=generator(self.seed, "lookback", self.calls))
+        past = terms.weights if float(draw) < self.recall else to_first
+        return self.memory * past + (1 - self.memory) * to_last
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"memory": self.memory, "recall": self.recall, "temperature": self.temperature, "seed": self.seed, **super().options}

@@ -1,0 +1,134 @@
+"""Weights that are learned beside the network: GradNorm, its form without gradients, uncertainty weighting."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eddygrad.training.weighting.weighting import Terms, Weighting
+
+
+class Learned(Weighting):
+    """One number z_k per term and seed, moved by Adam at every look; a look makes one step and gives what it leads to.
+
+    Args: lr: of Adam. Others: see `Weighting`.
+    """
+
+    def __init__(self, lr: float, average: float = 1.0, **options: Any) -> None:
+        super().__init__(average, **options)
+        if not lr > 0:
+            raise ValueError(f"{type(self).__name__}: lr must be positive, got {lr}")
+        self.lr = lr
+        self._z: dict[str, Tensor] = {}
+        self._adam: dict[str, list[Tensor]] = {}  # first and second moments, steps
+
+    @abc.abstractmethod
+    def slope(self, terms: Terms, z: Tensor) -> Tensor:
+        """d/dz of what is made small, (S, K)."""
+
+    @abc.abstractmethod
+    def led_to(self, z: Tensor) -> Tensor:
+        """Weights (S, K) of z."""
+
+    def proposed(self, terms: Terms) -> Tensor:
+        zero = torch.zeros(len(terms.losses), dtype=torch.float64)
+        z = torch.stack([self._z.get(name, zero) for name in terms.names], 1)
+        slope = self.slope(terms, z)
+        moved = []
+        for k, name in enumerate(terms.names):
+            first, second, steps = self._adam.get(name, [zero, zero, zero])
+            ok = slope[:, k].isfinite()
+            g = torch.where(ok, slope[:, k], 0.0)
+            first, second, steps = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g * g, steps + 1
+            self._adam[name] = [first, second, steps]
+            change = first / (1 - 0.9**steps) / ((second / (1 - 0.999**steps)).sqrt() + 1e-8)
+            moved.append(torch.where(ok, z[:, k] - self.lr * change, z[:, k]))
+        self._z |= dict(zip(terms.names, moved))
+        return self.led_to(torch.stack(moved, 1))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "z": dict(self._z), "adam": {name: list(parts) for name, parts in self._adam.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._z, self._adam = dict(state["z"]), {name: list(parts) for name, parts in state["adam"].items()}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"lr": self.lr, **super().options}
+
+
+class GradNorm(Learned):
+    """All weighted gradients get the same length, longer for terms that fall more slowly        Chen et al. 2018 (arXiv 1711.02257)
+
+        minimise sum_k |G_k - mean(G) r_k^alpha|,  G_k = lam_k |g_k|,  r_k = (L_k / L_k(0)) / mean,  the target held;   lam = K softmax(z)
+    The sum of the weights stays K by construction.
+
+    Args: alpha: strength of the asymmetry, 0 for equal lengths.
+    """
+
+    def __init__(self, alpha: float = 1.5, lr: float = 0.025, **options: Any) -> None:
+        super().__init__(lr, **options)
+        self.alpha = alpha
+        self._first: dict[str, Tensor] = {}
+
+    def sizes(self, terms: Terms) -> Tensor:
+        """(S, K), what is balanced: |g_k|."""
+        return torch.linalg.vector_norm(terms.rows.double(), dim=2).cpu()
+
+    def slope(self, terms: Terms, z: Tensor) -> Tensor:
+        for k, name in enumerate(terms.names):
+            self._first.setdefault(name, terms.losses[:, k].clone())
+        fallen = terms.losses / torch.stack([self._first[name] for name in terms.names], 1)
+        rate = (fallen / fallen.mean(1, keepdim=True)) ** self.alpha
+        weights, sizes = self.led_to(z), self.sizes(terms)
+        own = weights * sizes
+        by_weight = torch.sign(own - own.mean(1, keepdim=True) * rate) * sizes
+        # lam = K p, p = softmax(z): d/dz_j = sum_k by_weight_k K p_k (1[k=j] - p_j)
+        pulled = by_weight * weights
+        return pulled - weights / len(terms.names) * pulled.sum(1, keepdim=True)
+
+    def led_to(self, z: Tensor) -> Tensor:
+        return z.shape[1] * torch.softmax(z, 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "first": dict(self._first)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._first = dict(state["first"])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"alpha": self.alpha, **super().options}
+
+
+class ResNorm(GradNorm):
+    """GradNorm with the losses L_k in place of their gradients' lengths, so that none are needed        NVIDIA Modulus, residual normalisation"""
+
+    looks_at = "losses"
+
+    def sizes(self, terms: Terms) -> Tensor:
+        return terms.losses
+
+
+class Homoscedastic(Learned):
+    """Each term's weight is the precision of its noise, learned with the network        Kendall, Gal, Cipolla 2018 (arXiv 1705.07115)
+
+    minimise sum_k exp(-z_k) L_k + z_k over z too;   lam_k = exp(-z_k), at rest 1 / L_k
+    """
+
+    looks_at = "losses"
+
+    def __init__(self, lr: float = 1e-2, **options: Any) -> None:
+        super().__init__(lr, **options)
+
+    def slope(self, terms: Terms, z: Tensor) -> Tensor:
+        return 1 - torch.exp(-z) * terms.losses
+
+    def led_to(self, z: Tensor) -> Tensor:
+        return torch.exp(-z)
