@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._functorch import config as functorch_config
 
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import Training, fit
@@ -362,7 +363,7 @@ def test_losses_and_weights_are_written_with_the_run(tmp_path: Any) -> None:
     assert last["loss"][0] == pytest.approx(sum(t["loss"] * t["weight"] for t in last["terms"].values()), rel=1e-5)
 
 
-@torch._functorch.config.patch(donated_buffer=False)
+@functorch_config.patch(donated_buffer=False)
 def test_weights_change_where_the_losses_are_compiled() -> None:
     module = Two()
     compiled = torch.compile(module.losses, backend="aot_eager")
