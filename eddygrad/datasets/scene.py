@@ -29,14 +29,15 @@ def described(stepper: Stepper, grid: Grid, faces: bool, params: Params, times: 
         {"faces": whether velocities are kept on faces, "sides": [[low, high], ...], "bodies": [{"centre", "radius"} or {"corners"}, ...],
          "moving": [{"radius" or "corners" about its centre, "poses": [[x, y, angle], ...] at the times of the frames}, ...]}
     A velocity at a side is a number, the name of a parameter, or what its function says at the faces of the kept grid when the first sample's flow
-    begins. Bodies that move do so as in the first sample.
+    begins. Bodies stand and move as in the first sample.
 
     Args: grid: that of what is kept. faces: see `Stored`. times: of the frames after the flow's begin [s].
     """
     sides: Sides | None = getattr(stepper, "sides", None)
     if sides is None:
         return None
-    like, start = torch.zeros((), dtype=torch.float64), float(torch.as_tensor(params.get("t0", 0.0)).flatten()[0])
+    params = {name: value[:1] if isinstance(value, Tensor) and value.ndim else value for name, value in params.items()}
+    like, start = torch.zeros((), dtype=torch.float64), float(params.get("t0", 0.0))
 
     def told(side: Side, axis: int, end: int) -> dict[str, Any]:
         kind = next(name for name, of in _KINDS.items() if type(side) is of)

@@ -74,7 +74,7 @@ class Krylov:
         unrolled:   through every iteration made; tolerance=0 makes exactly `iterations`.        cut: x has no graph.
     Args:   method: "cg" for a symmetric definite A, "bicgstab" for others. tolerance, iterations, mean_free: see `Options`.
             adjoint_tolerance: of lam, by default that of x; `iterations` hold for it as well. gradient: "implicit", "unrolled" or "cut".
-            on_failure: "observe" only tells of samples that did not converge, "warn" warns of them, "raise" raises.
+            on_failure: "warn" of samples that did not converge, "observe" tells only the observer, "raise" raises. Nobody is warned at tolerance 0.
     Raises: ValueError for another name, a negative tolerance, or no iteration.
     """
 
@@ -83,7 +83,7 @@ class Krylov:
     iterations: int = 500
     adjoint_tolerance: float | None = None
     gradient: Literal["implicit", "unrolled", "cut"] = "implicit"
-    on_failure: Literal["observe", "warn", "raise"] = "observe"
+    on_failure: Literal["observe", "warn", "raise"] = "warn"
     mean_free: bool = False
 
     def __post_init__(self) -> None:
@@ -137,7 +137,7 @@ class Krylov:
         if observe is not None:
             for name, value in zip(Solved._fields[1:], found):
                 observe(of + name, value)
-        if self.on_failure != "observe" and not bool(found[-1].all()):
+        if self.on_failure != "observe" and self.tolerance > 0 and not bool(found[-1].all()):
             count, residual, converged = (value.tolist() for value in found)
             failed = [f"sample {i} at {residual[i]:.2e} after {count[i]}" for i in range(len(count)) if not converged[i]]
             said = (

@@ -91,22 +91,28 @@ def test_a_turning_cylinder_drives_the_flow_around_it() -> None:
     assert above > 0.3 and below < -0.3
 
 
-@pytest.mark.parametrize("of", ["place", "angle", "inflow", "viscosity", "state"])
+@pytest.mark.parametrize("of", ["place", "angle", "stroke", "spin", "inflow", "viscosity", "state"])
 def test_gradients_are_those_of_differences(of: str) -> None:
-    """Of a sum over the flow and of the drag, over four steps."""
-    body = Cylinder(("x", 1.5), radius=0.35) if of != "angle" else rectangle((1.2, 1.5), 0.7, 0.4, "angle")
+    """Of a sum over the flow and of the drag, over four steps; of a body that moves by its motion, which its velocity follows."""
+    body: Body = Cylinder(("x", 1.5), radius=0.35)
+    if of == "angle":
+        body = rectangle((1.2, 1.5), 0.7, 0.4, "angle")
+    elif of in ("stroke", "spin"):
+        body = rectangle((lambda t, p: 1.2 + p["stroke"] * torch.sin(3.0 * t), 1.5), 0.7, 0.4, lambda t, p: p["spin"] * t)
     scheme = Projection(NavierStokesVelocity(), GRID, 0.05, STREAM, bodies=(body,), diffusion="implicit")
     start, weights = repeat(bound(BODIES["cylinder"]), noise(GRID), 3), noise(GRID, seed=4)
 
+    values = {"place": 1.1, "angle": 0.2, "stroke": 0.3, "spin": 1.5, "inflow": 1.0, "viscosity": 0.05}
+
     def loss(value: Tensor) -> Tensor:
         drag: list[Tensor] = []
-        params: dict[str, Any] = {"x": 1.1, "angle": 0.2, "inflow": 1.0, "viscosity": 0.05}
+        names = {"inflow", "viscosity", *({"angle", "stroke", "spin"} & {of}), *({"stroke", "spin"} if of in ("stroke", "spin") else ())}
+        params: dict[str, Any] = {name: values[name] for name in names} | ({"x": values["place"]} if isinstance(body, Cylinder) else {})
         u = value if of == "state" else start
         params |= {} if of == "state" else {"x" if of == "place" else of: value}
         end = repeat(scheme.at(params, u, lambda name, load: drag.append(load.sum())), u, 4, grad=True)
         return (end * weights).sum() + torch.stack(drag).sum()
 
-    values = {"place": 1.1, "angle": 0.2, "inflow": 1.0, "viscosity": 0.05}
     first = start.clone() if of == "state" else torch.tensor(values[of], dtype=torch.float64)
     assert torch.autograd.gradcheck(loss, (first.requires_grad_(),), eps=1e-6, atol=1e-5, rtol=1e-4, fast_mode=True)
 
@@ -349,6 +355,13 @@ def test_loads_tell_the_torque_of_a_body_at_rest() -> None:
     assert loads.force is not None and loads.torque is not None and loads.torque.shape == (2, 2)
     torch.testing.assert_close(told["force"], loads.force, rtol=2e-3, atol=2e-3)
     torch.testing.assert_close(told["torque"], loads.torque, rtol=2e-3, atol=2e-3)
+
+
+def test_a_moving_body_asks_for_a_gradient_only_where_somebody_else_does() -> None:
+    body = Cylinder((lambda t, p: 1.2 + p["stroke"] * torch.sin(t), 1.5), radius=0.35)
+    u = noise(GRID)
+    for stroke, wanted in ((0.2, False), (torch.tensor(0.2, dtype=torch.float64, requires_grad=True), True)):
+        assert around((body,)).at({"stroke": stroke, "viscosity": 0.05}, u)(u).requires_grad is wanted
 
 
 @pytest.mark.parametrize("moving", [False, True])

@@ -52,6 +52,32 @@ def test_its_gradient_is_the_direct_ones(sides: str) -> None:
     assert (grads[2] - grads[0]).abs().max() < 1e-8 * grads[0].abs().max()
 
 
+def test_a_cut_pressure_steps_alike_and_has_no_gradient_of_its_own() -> None:
+    """Of one Euler step u* - grad phi with phi cut the gradient is that of u*."""
+    direct, cut = (flow("periodic", order=1, pressure=p) for p in (None, Krylov("cg", tolerance=1e-12, gradient="cut")))
+    weights, found = noise(GRID, seed=4), []
+    for stepper in (direct, cut):
+        u = start().requires_grad_()
+        end = stepper.at({}, u.detach())(u)
+        found.append((end.detach(), *torch.autograd.grad((end * weights).sum(), u)))
+    assert (found[1][0] - found[0][0]).abs().max() < 1e-10
+    u = start().requires_grad_()
+    momentum = direct.momentum({}, u.detach())
+    moved = [own + direct.dt * rate for own, rate in zip(u.unbind(1), momentum.rate(list(u.unbind(1)), momentum.at(0.0)))]
+    (expected,) = torch.autograd.grad((torch.stack(moved, 1) * weights).sum(), u)
+    torch.testing.assert_close(found[1][1], expected, rtol=0, atol=1e-12)
+    assert (found[0][1] - expected).abs().max() > 0.1 * expected.abs().max()
+
+
+def test_a_solve_that_does_not_converge_warns_unless_that_is_meant(recwarn: pytest.WarningsRecorder) -> None:
+    few = Krylov("cg", tolerance=1e-5, iterations=3)
+    for quiet in (replace(few, on_failure="observe"), replace(few, tolerance=0.0), replace(few, iterations=500)):
+        flow("walls", pressure=quiet).at({}, start())(start())
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"cg leaves residuals above the tolerance: sample 0 at .* after 3"):
+        flow("walls", pressure=few).at({}, start())(start())
+
+
 def test_few_iterations_leave_divergence_and_say_so() -> None:
     stepper, told = flow("walls", order=1, pressure=Krylov("cg", tolerance=1e-10, iterations=3)), dict[str, Tensor]()
     u = start()

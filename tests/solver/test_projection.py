@@ -234,7 +234,12 @@ def _series(modes: Tensor, x: Tensor, y: Tensor) -> Tensor:
             {},
             "a side's velocity is a function that reads 'gust', got",
         ),
-        ({"boundaries": ((Inflow((lambda p, t, q: torch.ones(3), 0.0)), Outflow()), Wall())}, {}, r"gives \(3,\), expected what broadcasts to \(1, "),
+        ({"boundaries": ((Inflow((lambda p, t, q: torch.ones(3), 0.0)), Outflow()), Wall())}, {}, r"by its function has the shape \(3,\)"),
+        (
+            {"boundaries": ((Inflow(("inflow", 0.0)), Outflow()), Wall())},
+            {"inflow": torch.ones(5)},
+            r"'inflow' has the shape \(5,\)",
+        ),
     ],
 )
 def test_bad_input_is_named(options: dict[str, Any], params: dict[str, Any], message: str) -> None:

@@ -81,7 +81,7 @@ def test_a_flow_that_speeds_up_is_seen_on_its_way(recwarn: pytest.WarningsRecord
     u = torch.zeros(1, 2, 32, 16)
     repeat(past_a_cylinder(0.06).at({}, u), u, 40)
     assert not recwarn
-    with pytest.warns(UserWarning, match=r"the Courant number after step 1 is 2\.\d+, .* take substeps x 2") as told:
+    with pytest.warns(UserWarning, match=r"the Courant number before step 1 is 2\.\d+, .* take substeps x 2") as told:
         repeat(past_a_cylinder(0.1).at({}, u), u, 20)  # the inflow of .8 cells a step is below the limit, the flow around the body is not
     assert len(told) == 1
 

@@ -166,6 +166,15 @@ def test_a_test_of_many_frames_is_estimated_on_a_line_through_two_short_ones(mon
     assert estimate._testing(bench, bench.setting.coarse) == 4
 
 
+def test_a_validation_is_estimated_on_a_line_through_two_short_ones(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(estimate.Validation, "score", lambda self, stepper: now.__setitem__(0, now[0] + 3 + 0.5 * self.horizon))
+    assert estimate._validating(estimate.Validation(None, 100), None) == 53
+    assert estimate._validating(estimate.Validation(None, 8), None) == 7
+    assert estimate._validating(None, None) == 0
+
+
 @pytest.mark.parametrize(
     "change,text",
     [

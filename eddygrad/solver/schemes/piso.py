@@ -14,7 +14,7 @@ from eddygrad.solver.staggered.faces import Components, Faces
 from eddygrad.solver.staggered.momentum import Momentum, times
 from eddygrad.solver.step import Observer
 
-_SOLVER = Krylov("bicgstab", tolerance=1e-6, iterations=50, on_failure="warn")
+_SOLVER = Krylov("bicgstab", tolerance=1e-6, iterations=50)
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,13 @@ def warn_of_diffusion(name: str, viscosity: Tensor | float, stiffness: Tensor | 
         )
 
 
-def warn_of_courant(name: str, u: Tensor, h: float, grid: Grid, limit: float, steps: int) -> bool:
+def warn_of_courant(name: str, u: Tensor, h: float, grid: Grid, limit: float, k: int) -> bool:
     """Warn, and say so, where the greatest speeds of u (.., D, *grid) travel h sum_d |u_d| / h_d > `limit` cells in a substep, or are not finite."""
     fastest = u.detach().abs().amax([d for d in range(u.ndim) if d != u.ndim - grid.ndim - 1])[: grid.ndim]
     number = h * float((fastest.double() * torch.tensor([1 / s for s in grid.spacing], dtype=torch.float64, device=u.device)).sum())
     if number <= limit:
         return False
-    when = f"after step {steps}" if steps else "at first"
+    when = f"before step {k}" if k else "at first"
     if math.isfinite(number):
         said = f"the Courant number {when} is {number:.3g}, transport alone is stable up to {limit:g}; take substeps x {int(number / limit) + 1}"
         said += ", or more where a body speeds the flow up"

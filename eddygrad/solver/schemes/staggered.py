@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ from eddygrad.solver.staggered.momentum import Momentum
 from eddygrad.solver.staggered.sides import PERIODIC, Outflow, Periodic, Prescribed, Side, Sides, all_steady, periods, points_of, sides_of
 from eddygrad.solver.step import Observer, Params, Step, merge_seeds
 
+_WARNED: WeakSet[StaggeredScheme] = WeakSet()  # a training binds a scheme anew at every update, and is warned once
 _PROGRAMS = 64  # grids, batches, schemes that one process may compile
 
 
@@ -183,11 +185,11 @@ def _covered_for_good(bodies: tuple[Body, ...], grid: Grid, sides: Sides, d: int
 
 
 class StaggeredStep(abc.ABC):
-    """A bound step of `substeps` substeps; holds no state."""
+    """A bound step of `substeps` substeps; holds no state but how often it was called, for its warning."""
 
     def __init__(self, scheme: StaggeredScheme, momentum: Momentum, observe: Observer | None) -> None:
         self.scheme, self.momentum, self.observe = scheme, momentum, observe
-        self._steps, self._warned = 0, scheme.courant_limit == math.inf
+        self._calls = 0
         warn_of_diffusion(
             type(scheme).__name__, momentum.local.viscosity, momentum.local.stiffness, scheme.substep, scheme.grid, scheme.diffusion_limit
         )
@@ -223,7 +225,7 @@ class StaggeredStep(abc.ABC):
         return self._of_seeds[seeds]
 
     def _stepped(self, u: Tensor, k: int) -> Tensor:
-        self._watch(u)
+        self._watch(u, k)
         scheme, t = self.scheme, self.momentum.start + k * self.scheme.dt
         state = list(u.reshape(-1, *u.shape[-scheme.grid.ndim - 1 :]).unbind(1))
         taken: list[Tensor] = []
@@ -237,14 +239,16 @@ class StaggeredStep(abc.ABC):
             self.observe("torque", load[..., 2])
         return torch.stack(state, 1).reshape(u.shape)
 
-    def _watch(self, u: Tensor) -> None:
-        """Warn, once, of a state that moves too fast for the scheme: after 0, 1, 3, 7, ... steps, which costs nothing beside the steps."""
-        if self._warned or torch.compiler.is_compiling() or is_functorch_wrapped_tensor(u):
+    def _watch(self, u: Tensor, k: int) -> None:
+        """Warn, once for a scheme, of a state that moves too fast for it: at calls 1, 2, 4, 8, ..., which costs nothing beside the steps."""
+        scheme = self.scheme
+        if scheme.courant_limit == math.inf or torch.compiler.is_compiling() or is_functorch_wrapped_tensor(u):
             return
-        if self._steps & (self._steps + 1) == 0:
-            scheme = self.scheme
-            self._warned = warn_of_courant(type(scheme).__name__, u, scheme.substep, scheme.grid, scheme.courant_limit, self._steps)
-        self._steps += 1
+        self._calls += 1
+        if self._calls & (self._calls - 1) or scheme in _WARNED:
+            return
+        if warn_of_courant(type(scheme).__name__, u, scheme.substep, scheme.grid, scheme.courant_limit, k):
+            _WARNED.add(scheme)
 
     @abc.abstractmethod
     def substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:

@@ -255,6 +255,7 @@ def _moving(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> tup
     if not callable(coordinate):
         value = _at(coordinate, t, params)
         return value, torch.zeros_like(value)
+    wanted = torch.is_grad_enabled() and _at(coordinate, t, params).requires_grad
     # Hooks of its own: the derivative is taken at once, and within a checkpoint that would start the recomputation.
     with torch.inference_mode(False), torch.enable_grad(), saved_tensors_hooks(lambda x: x, lambda x: x):
         time = t if t.requires_grad else t.detach().clone().requires_grad_()
@@ -262,4 +263,4 @@ def _moving(coordinate: Coordinate, t: Tensor, params: Mapping[str, Any]) -> tup
         (rate,) = torch.autograd.grad(value, time, create_graph=True, allow_unused=True) if value.requires_grad else (None,)
     rate = torch.zeros_like(value) if rate is None else rate
     _check_rate(float(value.detach()), float(rate.detach()), lambda later: float(_at(coordinate, t.detach() + later, params).detach()))
-    return (value, rate) if torch.is_grad_enabled() else (value.detach(), rate.detach())
+    return (value, rate) if wanted else (value.detach(), rate.detach())

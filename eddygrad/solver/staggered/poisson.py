@@ -15,7 +15,8 @@ class Poisson:
     """div grad p = y on the cells of a box, by a `Krylov` method from p = 0; stands where a `Separable` stands.
 
     Symmetric, and negative but for the constant, which is left out where no side knows the pressure. The gradient is that of the method's own choice:
-    one more solve with its own tolerance, or through the iterations.
+    one more solve with its own tolerance, or through the iterations. It has no preconditioner: the direct solver, which is exact between all sides
+    and with bodies, would be the one to take, and is the default in its place; iterations serve to study them (`Refinement`).
 
     Args: observe: told "pressure_iterations", "pressure_residual" and "pressure_converged" per sample (B,) of every solve.
     """

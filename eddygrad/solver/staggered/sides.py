@@ -169,9 +169,13 @@ def evaluate(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params
         v = v.squeeze(1)
     batch = v.shape[:1] if v.ndim == ndim + 1 else (1,)
     fits = v.ndim <= ndim + 1 and all(have in (1, want) for have, want in zip(reversed(v.shape), reversed((*batch, *shape))))
-    if callable(value) and not fits:
-        raise ValueError(f"boundaries: a side's velocity function gives {tuple(v.shape)}, expected what broadcasts to {tuple(shape)}, its points")
+    if not fits:
+        raise ValueError(f"boundaries: a side's velocity {_told(value)} has the shape {tuple(v.shape)}, expected one for {tuple(shape)} points")
     return v.expand(*batch, *shape)
+
+
+def _told(value: Value) -> str:
+    return "by its function" if callable(value) else repr(value)
 
 
 def asked(what: str, params: Params, value: Callable[[], Any]) -> Any:
