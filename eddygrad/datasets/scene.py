@@ -26,7 +26,8 @@ _KINDS = {"periodic": Periodic, "free-slip": FreeSlip, "outflow": Outflow, "wall
 def described(stepper: Stepper, grid: Grid, faces: bool, params: Params, times: Sequence[float] = (0.0,)) -> dict[str, Any] | None:
     """Sides and bodies of a stepper as JSON values; None for one that has no sides, on a periodic spectral grid say.
 
-        {"faces": whether velocities are kept on faces, "sides": [[low, high], ...], "bodies": [{"centre", "radius"} or {"corners"}, ...],
+        {"faces": whether velocities are kept on faces, "sides": [[low, high], ...],
+         "bodies": [{"centre", "radius"} or {"corners"}, with "hollow" where the fluid is within, ...],
          "moving": [{"radius" or "corners" about its centre, "poses": [[x, y, angle], ...] at the times of the frames}, ...]}
     A velocity at a side is a number, the name of a parameter, or what its function says at the faces of the kept grid when the first sample's flow
     begins. Bodies stand and move as in the first sample.
@@ -64,29 +65,32 @@ def _value(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params: 
 
 def _shape(body: Body, grid: Grid) -> dict[str, Any]:
     """A body in its own frame."""
+    hollow = {"hollow": True} if body.hollow else {}
     if isinstance(body, Cylinder):
-        return {"radius": body.radius}
-    return {"corners": [list(corner) for corner in body.corners] if isinstance(body, Polygon) else body.outline(min(grid.spacing) / 4).tolist()}
+        return {"radius": body.radius, **hollow}
+    corners = [list(corner) for corner in body.corners] if isinstance(body, Polygon) else body.outline(min(grid.spacing) / 4).tolist()
+    return {"corners": corners, **hollow}
 
 
 def _posed(shape: Mapping[str, Any], pose: Sequence[float]) -> dict[str, Any]:
     """The outline of a shape whose centre and angle are (x, y, angle)."""
     x, y, angle = pose
+    rest = {name: shape[name] for name in ("radius", "hollow") if name in shape}
     if "radius" in shape:
-        return {"centre": [x, y], "radius": shape["radius"]}
+        return {"centre": [x, y], **rest}
     c, s = math.cos(angle), math.sin(angle)
-    return {"corners": [[x + c * a - s * b, y + s * a + c * b] for a, b in shape["corners"]]}
+    return {"corners": [[x + c * a - s * b, y + s * a + c * b] for a, b in shape["corners"]], **rest}
 
 
 def _drawn(outline: dict[str, Any], grid: Grid, sides: Sides) -> list[dict[str, Any]]:
-    """An outline and its images a period away, as far as they reach into the box."""
+    """An outline and its images a period away, as far as they reach into the box; of a hollow body the one in the box."""
     name = "centre" if "centre" in outline else "corners"
     corners = torch.tensor(outline[name], dtype=torch.float64).reshape(-1, 2)
     radius, middle = outline.get("radius", 0.0), corners.mean(0)
     shifts = []
     for x, length, period in zip(middle.tolist(), grid.lengths, periods(grid, sides)):
         home = 0.0 if period is None else -period * (x // length)
-        shifts.append([home] if period is None else [home, home - length, home + length])
+        shifts.append([home] if period is None or "hollow" in outline else [home, home - length, home + length])
     images = []
     for shift in product(*shifts):
         moved = corners + torch.tensor(shift, dtype=torch.float64)

@@ -19,7 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Circle, Polygon
+from matplotlib.patches import Circle, Patch, PathPatch, Polygon
+from matplotlib.path import Path as Curve
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -171,14 +172,13 @@ class _Around:
 
     def drawn(self, axes: Axes, lengths: Sequence[float], k: int) -> list[Artist]:
         """Bodies and streamlines at the k-th time."""
-        return [*self._shapes(axes, k), *self._lines(axes, lengths, k)]
+        return [*self._shapes(axes, lengths, k), *self._lines(axes, lengths, k)]
 
-    def _shapes(self, axes: Axes, k: int) -> list[Artist]:
+    def _shapes(self, axes: Axes, lengths: Sequence[float], k: int) -> list[Artist]:
         """Bodies at the k-th time."""
         look: Any = {"facecolor": _SOLID, "edgecolor": INK, "linewidth": 0.8, "zorder": 3}
         found = self.bodies[k] if self.bodies else ()
-        shapes = [Circle(b["centre"], b["radius"], **look) if "radius" in b else Polygon(b["corners"], closed=True, **look) for b in found]
-        return [axes.add_patch(shape) for shape in shapes]
+        return [axes.add_patch(_solid(body, lengths, look)) for body in found]
 
     def _lines(self, axes: Axes, lengths: Sequence[float], k: int) -> list[Artist]:
         """Streamlines at the k-th time."""
@@ -187,6 +187,16 @@ class _Around:
         psi = self.stream[k]
         x, y = (np.linspace(0, length, n) for length, n in zip(lengths, psi.shape))
         return [axes.contour(x, y, psi.T, levels=self.levels, colors=INK, linewidths=0.5, alpha=0.55, linestyles="solid", zorder=2)]
+
+
+def _solid(body: Outline, lengths: Sequence[float], look: Mapping[str, Any]) -> Patch:
+    """What a body fills; of a hollow one what is around its outline."""
+    if not body.get("hollow"):
+        return Circle(body["centre"], body["radius"], **look) if "radius" in body else Polygon(body["corners"], closed=True, **look)
+    within = Curve.circle(body["centre"], body["radius"]) if "radius" in body else Curve([*body["corners"], body["corners"][0]], closed=True)
+    (a, b), m = lengths, max(lengths)  # clockwise, the outline being anticlockwise: what lies within both winds to zero
+    around = Curve([(-m, -m), (-m, b + m), (a + m, b + m), (a + m, -m), (-m, -m)], closed=True)
+    return PathPatch(Curve.make_compound_path(around, within), **look)
 
 
 def check_animation(path: Path) -> None:

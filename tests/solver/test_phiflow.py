@@ -230,7 +230,7 @@ def test_central_transport_agrees_with_phiflows_to_second_order() -> None:
 
 
 def test_a_step_of_semi_lagrangian_transport_and_projection_is_phiflows_under_refinement() -> None:
-    """The scheme of the wake that is timed beside PhiFlow's. Paths and interpolation differ between the two: a step's gap goes with h^2, dt = h / 4."""
+    """The scheme of the wake that is timed beside PhiFlow's. Paths and interpolation differ: a step's gap goes with h^2, dt = h / 4."""
 
     def start(d: int, x: Tensor, y: Tensor, t: float) -> Tensor:
         return 0.5 + torch.sin(x) * torch.cos(y) if d == 0 else -torch.cos(x) * torch.sin(y) + 0.4 * torch.sin(x + 0.2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -26,10 +26,12 @@ class Body(abc.ABC):
 
     Args: centre: (x, y) [m]. angle: anticlockwise [rad]. Numbers, parameters by name, or functions of (t, params) for a body that moves; what they
           depend on has a gradient. One pose serves the whole batch.
+          hollow: the fluid is within the outline, as in a vessel; beyond it stands solid, where the flow means nothing though it is stepped.
     """
 
     centre: tuple[Coordinate, Coordinate]
     angle: Coordinate = 0.0
+    hollow: bool = field(default=False, kw_only=True)
 
     @abc.abstractmethod
     def outline(self, spacing: float) -> Tensor:
@@ -37,7 +39,7 @@ class Body(abc.ABC):
 
     @abc.abstractmethod
     def covers(self, x: Tensor, y: Tensor) -> Tensor:
-        """Whether points of the body's own frame lie inside."""
+        """Whether points of the body's own frame lie within the outline."""
 
     @property
     @abc.abstractmethod
@@ -71,14 +73,14 @@ class Body(abc.ABC):
         return [float(_at(c, time, params).detach()) for c in (*self.centre, self.angle)]
 
     def inside(self, points: tuple[Tensor, ...], t: Tensor | float, params: Mapping[str, Any], periods: Periods = (None, None)) -> Tensor:
-        """Which of the points (coordinates that broadcast) the body covers at time t, itself or by an image a period away."""
+        """Which of the points (coordinates that broadcast) the body or its image a period away covers at time t; a hollow one covers the others."""
         time = _time(t)
         x, y, angle = (_at(c, time, params).detach().to(points[0].device) for c in (*self.centre, self.angle))
         c, s = torch.cos(angle), torch.sin(angle)
         inside = torch.zeros((), dtype=torch.bool, device=points[0].device)
         for dx, dy in product(*(_images(p - own, period) for p, own, period in zip(points, (x, y), periods))):
             inside = inside | self.covers(c * dx + s * dy, c * dy - s * dx)
-        return inside
+        return ~inside if self.hollow else inside
 
 
 @dataclass(frozen=True)
