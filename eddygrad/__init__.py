@@ -20,23 +20,28 @@ from eddygrad._version import __version__
 if TYPE_CHECKING:
     from eddygrad import nets, presets
     from eddygrad.correctors.compose import Corrected, correct, predict, transition
-    from eddygrad.correctors.features import Features, domain_size
+    from eddygrad.correctors.features import Features, Geometry, domain_size
     from eddygrad.datasets import recipes
     from eddygrad.datasets.dataset import Dataset, Split, open
+    from eddygrad.datasets.forces import WithForces
     from eddygrad.datasets.generate import generate
     from eddygrad.datasets.manifest import validate
+    from eddygrad.datasets.stored import Downsampled
     from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity, ActiveTurbulenceVorticity
     from eddygrad.solver.equations.burgers import Burgers
     from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
     from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity, NavierStokesVorticity
     from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
     from eddygrad.solver.grid import Grid
+    from eddygrad.solver.krylov import Krylov
     from eddygrad.solver.rollout import Window, always, every, first, never, repeat, trajectory, unroll
     from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
     from eddygrad.solver.schemes.etdrk import ETDRK
     from eddygrad.solver.schemes.imex import CrankNicolsonRK
     from eddygrad.solver.schemes.integrating_factor import IntegratingFactorRK4
+    from eddygrad.solver.schemes.piso import PISO
     from eddygrad.solver.schemes.projection import Projection
+    from eddygrad.solver.schemes.splitting import Splitting
     from eddygrad.solver.sensitivity import gradient_growth
     from eddygrad.solver.staggered.bodies import Cylinder, Polygon, aerofoil, rectangle
     from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall
@@ -47,11 +52,12 @@ if TYPE_CHECKING:
     from eddygrad.studies.space_time import space_time
     from eddygrad.studies.tested import Tested
     from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
+    from eddygrad.training.refinement import Refinement
 
 # Name -> where it lives; a module stands for itself. Kept beside the imports above by a test.
 _HOME = {
     **dict.fromkeys(("Corrected", "correct", "predict", "transition"), "correctors.compose"),
-    **dict.fromkeys(("Features", "domain_size"), "correctors.features"),
+    **dict.fromkeys(("Features", "Geometry", "domain_size"), "correctors.features"),
     **dict.fromkeys(("Dataset", "Split", "open"), "datasets.dataset"),
     **dict.fromkeys(("Window", "always", "every", "first", "never", "repeat", "trajectory", "unroll"), "solver.rollout"),
     **dict.fromkeys(("Step", "Stepper", "wrap"), "solver.step"),
@@ -66,13 +72,19 @@ _HOME = {
     "AdaptiveSubsteps": "solver.schemes.adaptive",
     "Burgers": "solver.equations.burgers",
     "CrankNicolsonRK": "solver.schemes.imex",
+    "Downsampled": "datasets.stored",
     "ETDRK": "solver.schemes.etdrk",
     "Grid": "solver.grid",
     "IntegratingFactorRK4": "solver.schemes.integrating_factor",
+    "Krylov": "solver.krylov",
     "KuramotoSivashinsky": "solver.equations.kuramoto_sivashinsky",
+    "PISO": "solver.schemes.piso",
     "Projection": "solver.schemes.projection",
+    "Refinement": "training.refinement",
     "SmagorinskyVelocity": "solver.equations.smagorinsky",
+    "Splitting": "solver.schemes.splitting",
     "Tested": "studies.tested",
+    "WithForces": "datasets.forces",
     "generate": "datasets.generate",
     "gradient_growth": "solver.sensitivity",
     "space_time": "studies.space_time",
@@ -98,6 +110,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "ETDRK",
+    "PISO",
     "ActiveTurbulenceVelocity",
     "ActiveTurbulenceVorticity",
     "AdaptiveSubsteps",
@@ -106,12 +119,15 @@ __all__ = [
     "CrankNicolsonRK",
     "Cylinder",
     "Dataset",
+    "Downsampled",
     "Evaluation",
     "Features",
     "FreeSlip",
+    "Geometry",
     "Grid",
     "Inflow",
     "IntegratingFactorRK4",
+    "Krylov",
     "KuramotoSivashinsky",
     "NavierStokesVelocity",
     "NavierStokesVorticity",
@@ -121,8 +137,10 @@ __all__ = [
     "Polygon",
     "Projection",
     "Recipe",
+    "Refinement",
     "SmagorinskyVelocity",
     "Split",
+    "Splitting",
     "Step",
     "Stepper",
     "Study",
@@ -132,6 +150,7 @@ __all__ = [
     "Unrolling",
     "Wall",
     "Window",
+    "WithForces",
     "__version__",
     "aerofoil",
     "always",
