@@ -1,0 +1,207 @@
+"""Partial derivatives of a network by truncated Taylor polynomials: all that are asked for in one pass, shared by all that need them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+Index = tuple[int, ...]  # how often by each input
+Derivatives = Callable[[Tensor, int], list[Tensor]]  # z, n -> f(z), f'(z), .. the n-th derivative
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """Which coefficients of a polynomial in the inputs are kept: with an index all that lie below it, the constant first.
+
+    y = sum_a y_a h^a,   y_a = d^a y / a!
+    """
+
+    indices: tuple[Index, ...]
+
+    @staticmethod
+    def below(wanted: Iterable[Index]) -> Truncation:
+        """The smallest that holds these. Raises ValueError for none, or indices of several lengths."""
+        wanted = set(wanted)
+        if len({len(index) for index in wanted}) != 1:
+            raise ValueError(f"taylor: expected indices of one length, one number per input, got {sorted(wanted)}")
+        return _below(frozenset(wanted))
+
+    @property
+    def order(self) -> int:
+        return max(sum(index) for index in self.indices)
+
+    @property
+    def pairs(self) -> list[list[tuple[int, int]]]:
+        """For every index a the places of b and c with b + c = a, both but the constant."""
+        return _pairs(self)
+
+
+@lru_cache(maxsize=64)
+def _below(wanted: frozenset[Index]) -> Truncation:
+    found = {index for top in wanted for index in product(*(range(n + 1) for n in top))}
+    return Truncation(tuple(sorted(found, key=lambda index: (sum(index), tuple(-n for n in index)))))
+
+
+@lru_cache(maxsize=64)
+def _pairs(kept: Truncation) -> list[list[tuple[int, int]]]:
+    place = {index: i for i, index in enumerate(kept.indices)}
+    table = []
+    for index in kept.indices:
+        inner = (b for b in product(*(range(n + 1) for n in index)) if any(b) and b != index)
+        table.append([(place[b], place[tuple(n - m for n, m in zip(index, b))]) for b in inner])
+    return table
+
+
+def factorial(index: Index) -> int:
+    """a! = prod_i a_i!: what turns a coefficient into a derivative."""
+    return math.prod(math.factorial(n) for n in index)
+
+
+class Composition(torch.autograd.Function):
+    """f of a polynomial, coefficient by coefficient.
+
+        z = z_0 + d,   P_k = d^k / k! = d P_{k-1} / k,   y_a = sum_{k <= |a|} f^(k)(z_0) P_k,a                             Faa di Bruno
+        dL/dz_b = sum_{a >= b} dL/dy_a [f'(z)]_{a-b}
+    so the backward pass needs the polynomial of f'(z) alone, which the forward pass makes beside y.
+
+    z (A, M, W) holds the coefficients of `kept` in its order; those that are no member of `nonzero` are zero and never read.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, kept: Truncation, derivatives: Derivatives, nonzero: tuple[int, ...]) -> Tensor:
+        order, pairs = kept.order, kept.pairs
+        f = derivatives(z[0], order + 1)
+        wanted = ctx.needs_input_grad[0]
+        y = torch.empty_like(z)
+        slope = torch.empty_like(z) if wanted else None
+        y[0] = f[0]
+        if slope is not None:
+            slope[0] = f[1]
+        powers: list[dict[int, Tensor]] = [{}, {a: z[a] for a in nonzero if a}]
+        for k in range(2, order + 1):
+            powers.append(_times(powers[1], powers[k - 1], kept, pairs, k))
+        for a, index in enumerate(kept.indices[1:], 1):
+            _summed(y[a], f[1:], powers, a, sum(index))
+            if slope is not None:
+                _summed(slope[a], f[2:], powers, a, sum(index))
+        if slope is not None:
+            ctx.kept, ctx.nonzero = kept, nonzero
+            ctx.save_for_backward(slope)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (slope,) = ctx.saved_tensors
+        out = torch.zeros_like(grad) if len(ctx.nonzero) < len(grad) else torch.empty_like(grad)
+        for b in ctx.nonzero:
+            torch.mul(grad[b], slope[0], out=out[b])
+        for a, pairs in enumerate(ctx.kept.pairs):
+            if a:
+                out[0].addcmul_(grad[a], slope[a])
+            for b, c in pairs:
+                if b in ctx.nonzero:
+                    out[b].addcmul_(grad[a], slope[c])
+        return out, None, None, None
+
+
+def _times(d: dict[int, Tensor], power: dict[int, Tensor], kept: Truncation, pairs: list[list[tuple[int, int]]], k: int) -> dict[int, Tensor]:
+    """d P_{k-1} / k, whose coefficients begin at order k."""
+    out: dict[int, Tensor] = {}
+    for a, index in enumerate(kept.indices):
+        if sum(index) < k:
+            continue
+        total: Tensor | None = None
+        for b, c in pairs[a]:
+            if b in d and c in power:
+                total = torch.mul(d[b], power[c]) if total is None else total.addcmul_(d[b], power[c])
+        if total is not None:
+            out[a] = total.div_(k)
+    return out
+
+
+def _summed(out: Tensor, f: Sequence[Tensor], powers: Sequence[dict[int, Tensor]], a: int, order: int) -> None:
+    """sum_k f_k P_k,a from k = 1 on, written into `out`."""
+    first = True
+    for k in range(1, order + 1):
+        if a in powers[k]:
+            if first:
+                torch.mul(f[k - 1], powers[k][a], out=out)
+            else:
+                out.addcmul_(f[k - 1], powers[k][a])
+            first = False
+    if first:
+        out.zero_()
+
+
+def _sine(z: Tensor, n: int) -> list[Tensor]:
+    s, c = torch.sin(z), torch.cos(z)
+    turn = [s, c, -s, -c]
+    return [turn[k % 4] for k in range(n + 1)]
+
+
+def _tanh(z: Tensor, n: int) -> list[Tensor]:
+    """Of t' = 1 - t^2 the k-th derivative is a polynomial in t."""
+    t = torch.tanh(z)
+    return [t, *(_polynomial(t, _tanh_polynomial(k)) for k in range(1, n + 1))]
+
+
+def _sigmoid(z: Tensor, n: int) -> list[Tensor]:
+    s = torch.sigmoid(z)
+    return [s, *(_polynomial(s, _sigmoid_polynomial(k)) for k in range(1, n + 1))]
+
+
+def _silu(z: Tensor, n: int) -> list[Tensor]:
+    """(z s)^(k) = z s^(k) + k s^(k-1)."""
+    s = _sigmoid(z, n)
+    return [z * s[0], *(torch.addcmul(k * s[k - 1], z, s[k]) for k in range(1, n + 1))]
+
+
+def _gelu(z: Tensor, n: int) -> list[Tensor]:
+    """z Phi(z) with Phi^(k) = (-1)^(k-1) He_{k-1}(z) phi(z)."""
+    phi = torch.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+    hermite = [torch.ones_like(z), z]
+    for k in range(1, n):
+        hermite.append(z * hermite[k] - k * hermite[k - 1])
+    cdf = [0.5 * (1 + torch.erf(z / math.sqrt(2))), *((-1) ** (k - 1) * hermite[k - 1] * phi for k in range(1, n + 1))]
+    return [z * cdf[0], *(torch.addcmul(k * cdf[k - 1], z, cdf[k]) for k in range(1, n + 1))]
+
+
+ACTIVATIONS: dict[str, Derivatives] = {"sine": _sine, "tanh": _tanh, "silu": _silu, "gelu": _gelu}
+
+
+@lru_cache(maxsize=32)
+def _tanh_polynomial(k: int) -> tuple[int, ...]:
+    """Coefficients of the k-th derivative by powers of t: p_{k+1} = p_k' (1 - t^2)."""
+    return (0, 1) if k == 0 else _next(_tanh_polynomial(k - 1), (1, 0, -1))
+
+
+@lru_cache(maxsize=32)
+def _sigmoid_polynomial(k: int) -> tuple[int, ...]:
+    """p_{k+1} = p_k' (s - s^2)."""
+    return (0, 1) if k == 0 else _next(_sigmoid_polynomial(k - 1), (0, 1, -1))
+
+
+def _next(p: tuple[int, ...], slope: tuple[int, ...]) -> tuple[int, ...]:
+    derivative = [i * c for i, c in enumerate(p)][1:]
+    out = [0] * (len(derivative) + len(slope) - 1)
+    for i, a in enumerate(derivative):
+        for j, b in enumerate(slope):
+            out[i + j] += a * b
+    return tuple(out)
+
+
+def _polynomial(t: Tensor, coefficients: tuple[int, ...]) -> Tensor:
+    """Horner's way."""
+    total = torch.full_like(t, float(coefficients[-1]))
+    for c in reversed(coefficients[:-1]):
+        total = total.mul_(t).add_(float(c)) if c else total.mul_(t)
+    return total
