@@ -1,0 +1,125 @@
+"""Partial derivatives by their names: "u_xxt" of a network's output u, "w_x" of a field made of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.correctors.taylor import Index
+
+Sum = Sequence[tuple[float, str]]  # factors and names, e.g. ((1, "v_x"), (-1, "u_y"))
+VORTICITY: Mapping[str, Sum] = {"w": ((1.0, "v_x"), (-1.0, "u_y"))}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a network's inputs and outputs are called.
+
+    Args:   inputs: one letter each, ("x", "y", "t"). outputs: ("u", "v", "p"). derived: further fields as sums of partials of the outputs.
+    Raises: ValueError for a name that stands twice, inputs longer than a letter, or a name with "_".
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    derived: Mapping[str, Sum] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        every = (*self.inputs, *self.outputs, *self.derived)
+        if len(set(every)) != len(every) or any(len(name) != 1 for name in self.inputs) or any("_" in name for name in every):
+            raise ValueError(f"names: expected inputs of one letter and fields without '_', no name twice, got {every}")
+
+    def terms(self, name: str) -> list[tuple[float, str, Index]]:
+        """A partial as a sum of factor, output and index. Raises ValueError for a field or an input that is not there."""
+        base, _, by = name.partition("_")
+        known = (*self.outputs, *self.derived)
+        if base not in known or any(letter not in self.inputs for letter in by):
+            raise ValueError(
+                f"partials: {name!r} is none of {', '.join(known)} or their derivatives by {', '.join(self.inputs)}, such as {known[0]}_x"
+            )
+        if base in self.outputs:
+            return [(1.0, base, tuple(by.count(letter) for letter in self.inputs))]
+        found = []
+        for factor, inner in self.derived[base]:
+            inner_base, _, inner_by = inner.partition("_")
+            found += [(factor * f, output, index) for f, output, index in self.terms(f"{inner_base}_{inner_by}{by}")]
+        return found
+
+
+class Partials(Mapping[str, Tensor]):
+    """Partials at points, d["u_xx"] or d.u_xx, and the coordinates themselves, d.x. Only those that were asked for are there."""
+
+    def __init__(self, values: Mapping[str, Tensor]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._values:
+            raise KeyError(f"partials: {name!r} was not asked for, only {', '.join(self._values)}; name it in `needs`")
+        return self._values[name]
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def partials(network: CoordinateNetwork, points: Tensor, names: Names, needs: Iterable[str]) -> Partials:
+    """The partials that an equation `needs`, in one pass of Taylor polynomials.
+
+    Args:    points: (N, inputs), or (S, N, inputs). needs: names such as "u", "v_xy", "w_xxxx"; coordinates are always there.
+    Returns: each (N,), of a stack (S, N).
+    Raises:  ValueError for a name that the network has not, or another number of inputs or outputs than `names`.
+    """
+    if (network.inputs, network.outputs) != (len(names.inputs), len(names.outputs)):
+        got = f"{network.inputs} inputs and {network.outputs} outputs"
+        raise ValueError(f"partials: a network of {names.inputs} to {names.outputs} expected, got {got}")
+    terms = {name: names.terms(name) for name in dict.fromkeys(needs)}
+    found = network.partials(points, {index: None for sums in terms.values() for _, _, index in sums}) if terms else {}
+    values = {name: points[..., i] for i, name in enumerate(names.inputs)}
+    for name, sums in terms.items():
+        parts = [found[index][..., names.outputs.index(output)] for _, output, index in sums]
+        total = parts[0] if sums[0][0] == 1 else sums[0][0] * parts[0]
+        for (factor, _, _), part in zip(sums[1:], parts[1:]):
+            total = torch.add(total, part, alpha=factor)
+        values[name] = total
+    return Partials(values)
+
+
+class _Asked(dict[str, Tensor]):
+    """Answers everything with a number and remembers what was asked."""
+
+    def __init__(self, inputs: Sequence[str]) -> None:
+        super().__init__()
+        self.inputs = inputs
+
+    def __missing__(self, name: str) -> Tensor:
+        self[name] = torch.full((2,), 0.5, dtype=torch.float64)
+        return self[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name]
+
+
+def needed(residual: Callable[[Any], Any], names: Names) -> tuple[str, ...]:
+    """Which partials a function asks for, found by asking it once with numbers in their place.
+
+    Raises: ValueError for one that `names` does not have.
+    """
+    asked = _Asked(names.inputs)
+    residual(asked)
+    found = tuple(name for name in asked if name not in names.inputs)
+    for name in found:
+        names.terms(name)
+    return found

@@ -1,0 +1,69 @@
+"""Partials by name: what they are of, what a residual asks for, and that residuals of exact solutions vanish."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVorticity
+from eddygrad.training.objectives.partials import VORTICITY, Names, needed, partials
+
+PLANE = Names(("x", "y", "t"), ("u", "v"), VORTICITY)
+
+
+def network(outputs: int = 2, inputs: int = 3) -> CoordinateNetwork:
+    return CoordinateNetwork(inputs, 9, 2, outputs, "sine").double()
+
+
+def points(inputs: int = 3) -> torch.Tensor:
+    return torch.rand(6, inputs, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_name_is_an_output_and_what_it_is_differentiated_by() -> None:
+    assert PLANE.terms("v_xxt") == [(1.0, "v", (2, 0, 1))] and PLANE.terms("u") == [(1.0, "u", (0, 0, 0))]
+    assert PLANE.terms("w_yy") == [(1.0, "v", (1, 2, 0)), (-1.0, "u", (0, 3, 0))]
+    net, x = network(), points()
+    d = partials(net, x, PLANE, ["u", "v_xxt", "w_yy"])
+    direct = net.partials(x, [(2, 0, 1), (1, 2, 0), (0, 3, 0)])
+    assert torch.equal(d.v_xxt, direct[2, 0, 1][:, 1]) and torch.equal(d.x, x[:, 0])
+    assert torch.equal(d["w_yy"], direct[1, 2, 0][:, 1] - direct[0, 3, 0][:, 0])
+
+
+def test_what_a_residual_asks_for_is_found() -> None:
+    assert needed(lambda d: d.u_xx + d.u_yy - torch.sin(d.x) * d["v"], PLANE) == ("u_xx", "u_yy", "v")
+    with pytest.raises(ValueError, match="'q_x' is none of u, v, w or their derivatives by x, y, t"):
+        needed(lambda d: d.q_x, PLANE)
+
+
+def test_an_equations_residual_reads_a_network() -> None:
+    """Of the vorticity form, by hand from the network's own partials."""
+    equation, net, x = ActiveTurbulenceVorticity(), network(), points()
+    d = partials(net, x, PLANE, equation.needs)
+    p = net.partials(x, [(0, 0, 0), (1, 0, 0), (0, 1, 0), (2, 0, 0), (1, 1, 0), (0, 2, 0), (1, 0, 1), (0, 1, 1)])
+    u, v = p[0, 0, 0].unbind(-1)
+    w = p[1, 0, 0][:, 1] - p[0, 1, 0][:, 0]
+    w_x, w_y = p[2, 0, 0][:, 1] - p[1, 1, 0][:, 0], p[1, 1, 0][:, 1] - p[0, 2, 0][:, 0]
+    m_x, m_y = (2 * (u * p[i][:, 0] + v * p[i][:, 1]) for i in ((1, 0, 0), (0, 1, 0)))
+    without = d["w_t"] + 3.5 * (u * w_x + v * w_y) - w + 0.5 * ((u**2 + v**2) * w + v * m_x - u * m_y)
+    lap, bi = d.w_xx + d.w_yy, d.w_xxxx + 2 * d.w_xxyy + d.w_yyyy
+    torch.testing.assert_close(equation.residual(d), without + 0.045 * lap + 0.045**3 * bi)
+    torch.testing.assert_close(d.w_t, p[1, 0, 1][:, 1] - p[0, 1, 1][:, 0])
+
+
+def test_stacks_have_a_row_per_seed() -> None:
+    stack = CoordinateNetwork(3, 9, 2, 2, "sine", seeds=(0, 1)).double()
+    d = partials(stack, points(), PLANE, ["w_x"])
+    assert d.w_x.shape == (2, 6) and torch.allclose(d.w_x[0], partials(network(), points(), PLANE, ["w_x"]).w_x, rtol=0, atol=1e-6)
+
+
+def test_wrong_names_are_told() -> None:
+    d = partials(network(), points(), PLANE, ["u"])
+    with pytest.raises(KeyError, match="'u_x' was not asked for, only x, y, t, u; name it in `needs`"):
+        d["u_x"]
+    with pytest.raises(ValueError, match="'u_z' is none of"):
+        partials(network(), points(), PLANE, ["u_z"])
+    with pytest.raises(ValueError, match="got 3 inputs and 1 outputs"):
+        partials(network(1), points(), PLANE, ["u"])
+    with pytest.raises(ValueError, match="no name twice"):
+        Names(("x", "x"), ("u",))
