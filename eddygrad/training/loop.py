@@ -111,6 +111,8 @@ class Loop:
         self.optimizer = self.stack.optimizer(training.optimizer, training.lr)
         self.guard = training.guard.start(self.stack.count)
         self.weighting: Any = deepcopy(training.weighting)
+        apart = {id(p) for p in getattr(module, "coefficients", list)()}  # of an equation: no part of what a weighting looks at
+        self.counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart]
         self.terms: dict[str, dict[str, Any]] = {}  # losses and weights of the last update, where there are several
         self.start = {
             "dtype": str(self.stack.buffer.dtype).removeprefix("torch."),
@@ -152,7 +154,7 @@ class Loop:
         weighting = self.weighting
         if getattr(weighting, "wants_gradients", True):
             grads = gradients(losses, self.stack.params)
-            weights = weighting(losses, grads)
+            weights = weighting(losses, grads, self.counted)
             combine = getattr(weighting, "combine", None)
             grad = self.stack.combine(grads, weights) if combine is None else combine(self.stack.weighted(grads, weights))
         else:

@@ -1,0 +1,177 @@
+"""Physics-informed losses: mean squares of residuals at points, by name, some of them for a part of the training only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.solver.randomness import generator
+from eddygrad.training.objectives.partials import Names, Partials, partials
+
+Coefficients = Mapping[str, Tensor]
+Residual = Callable[[Partials, Coefficients], Tensor]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Where losses are taken, and what is known there.
+
+    Args:   x: (N, inputs). known: name -> (N,), a field that was measured or is prescribed; a residual reads it as d["known_u"]. parts: how many
+            points each side of the box has, in their order, where a loss is a sum of means over sides.
+    Raises: ValueError for numbers that do not fit.
+    """
+
+    x: Tensor
+    known: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 2 or not len(self.x):
+            raise ValueError(f"points: expected (N, inputs), got {tuple(self.x.shape)}")
+        wrong = [name for name, value in self.known.items() if value.shape != (len(self.x),)]
+        if wrong:
+            raise ValueError(f"points: {wrong[0]!r} has {tuple(self.known[wrong[0]].shape)} values, expected ({len(self.x)},), one a point")
+        if self.parts and sum(self.parts) != len(self.x):
+            raise ValueError(f"points: parts of {sum(self.parts)} points do not make {len(self.x)}")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def at(self, chosen: Tensor) -> Points:
+        """Some of them, by number."""
+        return Points(self.x[chosen], {name: value[chosen] for name, value in self.known.items()})
+
+
+@dataclass(frozen=True)
+class Term:
+    """A named loss: the mean over points of r^2, summed over the components of r and, where its points have `parts`, over these.
+
+    Args: at: name of its points. residual: (partials, coefficients) -> (.., N), with components (C, .., N). needs: the partials that it reads.
+          begins, ends: updates between which it is there.
+    """
+
+    at: str
+    residual: Residual
+    needs: tuple[str, ...]
+    begins: int = 0
+    ends: int | None = None
+
+    def there(self, step: int) -> bool:
+        return self.begins <= step and (self.ends is None or step < self.ends)
+
+
+class Problem(nn.Module):
+    """A coordinate network that is trained to fulfil equations, and their unknown coefficients.
+
+        L_k = mean_i r_k(x_i)^2,   r_k from partials of the network at x_i, all in one pass for each set of points
+
+        problem = Problem(network, Names(("x", "y"), ("u",)), {"pde": Term("interior", lambda d, p: d.u_xx + d.u_yy - f(d.x, d.y), ("u_xx", "u_yy"))})
+        fit(problem, problem.losses, Batches({"interior": Points(x)}), Training(steps, weighting=InverseDirichlet("pde")))
+    Coefficients do not count for weightings that look at gradients (`coefficients`).
+
+    Args:   network: see `CoordinateNetwork`. names: of its inputs and outputs. terms: by name. unknown: coefficients with their first values; those
+            of `positive` stay so, being learned by their logarithm.
+    Raises: ValueError for no terms, names that the network has not, or a positive coefficient whose first value is not.
+    """
+
+    def __init__(
+        self,
+        network: CoordinateNetwork,
+        names: Names,
+        terms: Mapping[str, Term],
+        unknown: Mapping[str, float] | None = None,
+        positive: Iterable[str] = (),
+    ) -> None:
+        super().__init__()
+        unknown, self.positive = dict(unknown or {}), frozenset(positive)
+        if not terms:
+            raise ValueError("problem: expected one term at least, got none")
+        for name in self.positive:
+            if not unknown.get(name, 0.0) > 0:
+                raise ValueError(f"problem: the positive coefficient {name!r} begins at {unknown.get(name)}; give a value above 0")
+        for term in terms.values():
+            for need in term.needs:
+                names.terms(need)
+        self.network, self.names, self.terms = network, names, dict(terms)
+        like = next(network.parameters())
+        first = {name: torch.full((len(network.seeds),), value, dtype=torch.float64) for name, value in unknown.items()}
+        self.unknown = nn.ParameterDict({n: nn.Parameter((v.log() if n in self.positive else v).to(like)) for n, v in first.items()})
+
+    @property
+    def seeds(self) -> tuple[int, ...] | None:
+        return self.network.seeds if self.network.stacked else None
+
+    def coefficients(self) -> list[nn.Parameter]:
+        """Parameters that are no weights of the network."""
+        return list(self.unknown.values())
+
+    def values(self) -> dict[str, Tensor]:
+        """The coefficients now, (S,)."""
+        return {name: value.exp() if name in self.positive else value for name, value in self.unknown.items()}
+
+    def losses(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
+        """Name -> loss, () or (S,), of the terms that are there at this update.
+
+        Raises: ValueError for points that a term names and the batch lacks, or an update at which no term is there.
+        """
+        step, sets = batch
+        there = {name: term for name, term in self.terms.items() if term.there(step)}
+        if not there:
+            raise ValueError(f"problem: no term is there at update {step}; look at `begins` and `ends`")
+        missing = [term.at for term in there.values() if term.at not in sets]
+        if missing:
+            raise ValueError(f"problem: expected points {missing[0]!r}, the batch has {', '.join(sets)}")
+        column = {name: value.unsqueeze(-1) if self.network.stacked else value[0] for name, value in self.values().items()}
+        read = {}
+        for at in dict.fromkeys(term.at for term in there.values()):
+            needs = [need for term in there.values() if term.at == at for need in term.needs]
+            found = partials(self.network, sets[at].x, self.names, needs)
+            read[at] = Partials({**found, **{f"known_{name}": value for name, value in sets[at].known.items()}})
+        return {name: self._mean(term.residual(read[term.at], column), sets[term.at], name) for name, term in there.items()}
+
+    def _mean(self, residual: Tensor, points: Points, name: str) -> Tensor:
+        lead = 1 if self.network.stacked else 0
+        if residual.ndim not in (lead + 1, lead + 2) or residual.shape[-1] != len(points):
+            raise ValueError(
+                f"problem: the residual of {name!r} has the shape {tuple(residual.shape)}, expected a value for each of {len(points)} points"
+            )
+        square = residual.square()
+        square = square.sum(0) if square.ndim == lead + 2 else square
+        means = [part.mean(-1) for part in square.split(points.parts, -1)] if points.parts else [square.mean(-1)]
+        return torch.stack(means).sum(0) if len(means) > 1 else means[0]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """`batch_at` of a problem: every set of points whole, or so many of it that every epoch goes once through all.
+
+    Args:   sets: by name. sizes: points at an update; of those not named all, in their order. seed: of the shuffles.
+    Raises: ValueError for a size beyond its set's, or of a set with parts.
+    """
+
+    sets: Mapping[str, Points]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, size in self.sizes.items():
+            if name not in self.sets or not 1 <= size <= len(self.sets[name]) or self.sets[name].parts:
+                have = len(self.sets[name]) if name in self.sets else 0
+                raise ValueError(f"batches: {size} points of {name!r}, which has {have}; a set with parts is taken whole")
+
+    def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
+        """The points of update `step`, a function of (seed, step) alone."""
+        return step, {name: self._drawn(name, points, step) for name, points in self.sets.items()}
+
+    def _drawn(self, name: str, points: Points, step: int) -> Points:
+        size: Any = self.sizes.get(name)
+        if size is None or size == len(points):
+            return points
+        epoch, place = divmod(step, len(points) // size)
+        order = torch.randperm(len(points), generator=generator(self.seed, f"points/{name}", epoch))
+        return points.at(order[place * size : (place + 1) * size].to(points.x.device))
