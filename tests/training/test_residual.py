@@ -96,7 +96,7 @@ def test_a_stack_is_its_networks_side_by_side() -> None:
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: Points(torch.zeros(3)), r"expected \(N, inputs\), got \(3,\)"),
+        (lambda: Points(torch.zeros(3)), r"expected \(\[seeds,\] N, inputs\), got \(3,\)"),
         (lambda: Points(grid(3), {"u": torch.zeros(2)}), r"'u' has \(2,\) values, expected \(3,\)"),
         (lambda: Points(grid(3), parts=(1, 1)), "parts of 2 points do not make 3"),
         (lambda: Batches(known(), {"all": 50}), "50 points of 'all', which has 21"),

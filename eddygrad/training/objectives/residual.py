@@ -21,8 +21,9 @@ Residual = Callable[[Partials, Coefficients], Tensor]
 class Points:
     """Where losses are taken, and what is known there.
 
-    Args:   x: (N, inputs). known: name -> (N,), a field that was measured or is prescribed; a residual reads it as d["known_u"]. parts: how many
-            points each side of the box has, in their order, where a loss is a sum of means over sides.
+    Args:   x: (N, inputs), or (S, N, inputs) where each seed has its own. known: name -> (N,) or (S, N), a field that was measured or is prescribed;
+            a residual reads it as d["known_u"]. parts: how many points each side of the box has, in their order, where a loss is a sum of means over
+            sides.
     Raises: ValueError for numbers that do not fit.
     """
 
@@ -31,20 +32,20 @@ class Points:
     parts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.x.ndim != 2 or not len(self.x):
-            raise ValueError(f"points: expected (N, inputs), got {tuple(self.x.shape)}")
-        wrong = [name for name, value in self.known.items() if value.shape != (len(self.x),)]
+        if self.x.ndim not in (2, 3) or not len(self):
+            raise ValueError(f"points: expected ([seeds,] N, inputs), got {tuple(self.x.shape)}")
+        wrong = [name for name, value in self.known.items() if value.shape not in (self.x.shape[:-1], self.x.shape[-2:-1])]
         if wrong:
-            raise ValueError(f"points: {wrong[0]!r} has {tuple(self.known[wrong[0]].shape)} values, expected ({len(self.x)},), one a point")
-        if self.parts and sum(self.parts) != len(self.x):
-            raise ValueError(f"points: parts of {sum(self.parts)} points do not make {len(self.x)}")
+            raise ValueError(f"points: {wrong[0]!r} has {tuple(self.known[wrong[0]].shape)} values, expected ({len(self)},), one a point")
+        if self.parts and sum(self.parts) != len(self):
+            raise ValueError(f"points: parts of {sum(self.parts)} points do not make {len(self)}")
 
     def __len__(self) -> int:
-        return len(self.x)
+        return int(self.x.shape[-2]) if self.x.ndim > 1 else 0
 
     def at(self, chosen: Tensor) -> Points:
         """Some of them, by number."""
-        return Points(self.x[chosen], {name: value[chosen] for name, value in self.known.items()})
+        return Points(self.x[..., chosen, :], {name: value[..., chosen] for name, value in self.known.items()})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,25 @@
+"""A physics-informed problem ready to be trained, and how wrong its network is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from eddygrad.training.objectives.residual import Batches, Problem
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a setting of the field comes to.
+
+    Args: problem, batches: what is trained, on what. errors: name -> error per seed (S,) of the network as it is; "error" is the endpoint.
+          reference: the term whose weight is held at one. optimal: weights that are optimal for the known solution, by term, if they are known.
+    """
+
+    problem: Problem
+    batches: Batches
+    errors: Callable[[Problem], Mapping[str, Tensor]]
+    reference: str
+    optimal: Mapping[str, float] | None = None

@@ -1,0 +1,69 @@
+"""A Poisson equation whose solution oscillates: the standard trial of loss weights, the stiffer the higher its wavenumber.
+
+Maddu, Sturm, Mueller, Sbalzarini 2021 (arXiv 2107.00940), sec. 3.1 and their code: network, points and sums of means as there, but that each layer
+has a draw of its own, where the original gives all layers of one shape the same weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.solver.randomness import generator
+from eddygrad.studies.problems.case import Case
+from eddygrad.training.objectives.partials import Names
+from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+
+NODES, INTERIOR = 100, 2500
+NAMES = Names(("x", "y"), ("u",))
+
+
+def poisson(
+    k: int = 6, seeds: int | Sequence[int] = 0, dtype: torch.dtype = torch.float32, interior: int = INTERIOR, width: int = 50, depth: int = 5
+) -> Case:
+    """u_xx + u_yy = -2 w^2 cos(w x) sin(w y) on the unit square with u given on its sides, w = k pi; u = cos(w x) sin(w y).
+
+    Interior points are drawn without replacement from the inner nodes of 100 x 100, other ones for each seed, and kept; the boundary has all 100
+    nodes of each side, its loss is the sum of four means. Terms "pde" and "boundary"; the error is |u - exact| / |exact| on all nodes.
+
+    Args:   k: half waves along a side. seeds: see `CoordinateNetwork`. interior: points. width, depth: of the tanh network.
+    Raises: ValueError for k below one or more points than there are nodes.
+    """
+    if k < 1 or not 1 <= interior <= (NODES - 2) ** 2:
+        raise ValueError(f"poisson: expected k of at least 1 and 1 to {(NODES - 2) ** 2} interior points, got {k} and {interior}")
+    w = k * math.pi
+    line = torch.linspace(0, 1, NODES, dtype=torch.float64)
+    nodes = torch.cartesian_prod(line, line)
+    inner = torch.cartesian_prod(line[1:-1], line[1:-1])
+    each = (seeds,) if isinstance(seeds, int) else tuple(seeds)
+    drawn = torch.stack([inner[torch.randperm(len(inner), generator=generator(seed, "poisson points"))[:interior]] for seed in each])
+    drawn = drawn[0] if isinstance(seeds, int) else drawn
+    ends, fixed = torch.zeros_like(line), torch.ones_like(line)
+    sides = [torch.stack(side, 1) for side in ((line, ends), (line, fixed), (ends, line), (fixed, line))]
+    rim = torch.cat(sides)
+
+    def exact(x: Tensor) -> Tensor:
+        return torch.cos(w * x[..., 0]) * torch.sin(w * x[..., 1])
+
+    everywhere = torch.cat([drawn.reshape(-1, 2), rim])
+    network = CoordinateNetwork(2, width, depth, 1, "tanh", seeds, mean=everywhere.mean(0).tolist(), std=everywhere.std(0).tolist()).to(dtype)
+    terms = {
+        "pde": Term("interior", lambda d, p: d.u_xx + d.u_yy - d["known_f"], ("u_xx", "u_yy")),
+        "boundary": Term("boundary", lambda d, p: d.u - d["known_u"], ("u",)),
+    }
+    sets = {
+        "interior": Points(drawn.to(dtype), {"f": (-2 * w**2 * exact(drawn)).to(dtype)}),
+        "boundary": Points(rim.to(dtype), {"u": exact(rim).to(dtype)}, (NODES,) * 4),
+    }
+    truth = exact(nodes)
+
+    @torch.no_grad()
+    def errors(problem: Problem) -> Mapping[str, Tensor]:
+        found = problem.network(nodes.to(dtype))[..., 0].double()
+        return {"error": (torch.linalg.vector_norm(found - truth, dim=-1) / torch.linalg.vector_norm(truth)).reshape(-1)}
+
+    return Case(Problem(network, NAMES, terms), Batches(sets), errors, "pde", {"pde": 1 / (1 + w**4), "boundary": w**4 / (1 + w**4)})
