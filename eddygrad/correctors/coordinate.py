@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from eddygrad.correctors.taylor import ACTIVATIONS, Composition, Index, Truncation, factorial
 from eddygrad.solver.randomness import generator
 
+_CACHED_BYTES = 1 << 21  # of all coefficients of a layer
 _GAIN = {"tanh": 5 / 3}  # of Xavier's normal draw; 1 for the others
 
 
@@ -122,6 +123,13 @@ class CoordinateNetwork(nn.Module):
         if any(len(index) != self.inputs for index in wanted):
             raise ValueError(f"CoordinateNetwork: expected indices of {self.inputs} numbers, got {wanted}")
         kept = Truncation.below(wanted)
+        rows = max(1, _CACHED_BYTES // (len(kept.indices) * max(self.width, self.inputs) * x.element_size() * len(self.seeds)))
+        if x.device.type == "cpu" and x.shape[-2] > rows:  # point by point the same: as many at once as stay in the cache
+            parts = [self._partials(part, wanted, kept) for part in x.split(rows, -2)]
+            return {index: torch.cat([part[index] for part in parts], -2) for index in wanted}
+        return self._partials(x, wanted, kept)
+
+    def _partials(self, x: Tensor, wanted: list[Index], kept: Truncation) -> dict[Index, Tensor]:
         h, nonzero = self._entered(x, kept)
         derivatives = ACTIVATIONS[self.activation]
         for weight, bias in list(zip(self.weights, self.biases))[:-1]:

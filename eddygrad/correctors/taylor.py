@@ -149,14 +149,40 @@ def _sine(z: Tensor, n: int) -> list[Tensor]:
 
 
 def _tanh(z: Tensor, n: int) -> list[Tensor]:
-    """Of t' = 1 - t^2 the k-th derivative is a polynomial in t."""
+    """r = 1 - t^2 = t',  r' = -2 t r."""
     t = torch.tanh(z)
-    return [t, *(_polynomial(t, _tanh_polynomial(k)) for k in range(1, n + 1))]
+    return [t, *_by_parity(t, torch.addcmul(torch.ones_like(t), t, t, value=-1), (-2, 1, 1), n)]
 
 
 def _sigmoid(z: Tensor, n: int) -> list[Tensor]:
+    """r = s (1 - s) = s',  o = 1 - 2 s:  r' = o r,  o' = -2 r,  o^2 = 1 - 4 r."""
     s = torch.sigmoid(z)
-    return [s, *(_polynomial(s, _sigmoid_polynomial(k)) for k in range(1, n + 1))]
+    return [s, *_by_parity(1 - 2 * s, torch.addcmul(s, s, s, value=-1), (1, -2, 4), n)]
+
+
+def _by_parity(o: Tensor, r: Tensor, rules: tuple[int, int, int], n: int) -> list[Tensor]:
+    """Derivatives 1 to n of a function whose first is r, where r' = c o r, o' = d r, o^2 = 1 - e r: q(r) if odd, o q(r) if even."""
+    found = [r]
+    for k in range(2, n + 1):
+        q = _polynomial(r, _parity(k, rules))
+        found.append(q if k % 2 else q.mul_(o))
+    return found
+
+
+@lru_cache(maxsize=64)
+def _parity(k: int, rules: tuple[int, int, int]) -> tuple[int, ...]:
+    """q_k by powers of r:  q_{2m} = c r q',   q_{2m+1} = d r q + (1 - e r) c r q'."""
+    if k == 1:
+        return (0, 1)
+    (c, d, e), q = rules, _parity(k - 1, rules)
+    moved = [c * i * a for i, a in enumerate(q)]  # c r q'
+    if k % 2 == 0:
+        return tuple(moved)
+    out = [0] * (len(q) + 1)
+    for i, (a, m) in enumerate(zip(q, moved)):
+        out[i] += m
+        out[i + 1] += d * a - e * m
+    return tuple(out)
 
 
 def _silu(z: Tensor, n: int) -> list[Tensor]:
@@ -178,30 +204,10 @@ def _gelu(z: Tensor, n: int) -> list[Tensor]:
 ACTIVATIONS: dict[str, Derivatives] = {"sine": _sine, "tanh": _tanh, "silu": _silu, "gelu": _gelu}
 
 
-@lru_cache(maxsize=32)
-def _tanh_polynomial(k: int) -> tuple[int, ...]:
-    """Coefficients of the k-th derivative by powers of t: p_{k+1} = p_k' (1 - t^2)."""
-    return (0, 1) if k == 0 else _next(_tanh_polynomial(k - 1), (1, 0, -1))
-
-
-@lru_cache(maxsize=32)
-def _sigmoid_polynomial(k: int) -> tuple[int, ...]:
-    """p_{k+1} = p_k' (s - s^2)."""
-    return (0, 1) if k == 0 else _next(_sigmoid_polynomial(k - 1), (0, 1, -1))
-
-
-def _next(p: tuple[int, ...], slope: tuple[int, ...]) -> tuple[int, ...]:
-    derivative = [i * c for i, c in enumerate(p)][1:]
-    out = [0] * (len(derivative) + len(slope) - 1)
-    for i, a in enumerate(derivative):
-        for j, b in enumerate(slope):
-            out[i + j] += a * b
-    return tuple(out)
-
-
-def _polynomial(t: Tensor, coefficients: tuple[int, ...]) -> Tensor:
-    """Horner's way."""
-    total = torch.full_like(t, float(coefficients[-1]))
-    for c in reversed(coefficients[:-1]):
-        total = total.mul_(t).add_(float(c)) if c else total.mul_(t)
+def _polynomial(r: Tensor, coefficients: tuple[int, ...]) -> Tensor:
+    """Horner's way; the constant is zero for all of them."""
+    *rest, last = coefficients[1:]
+    total = r * float(last)
+    for c in reversed(rest):
+        total = total.add_(float(c)).mul_(r) if c else total.mul_(r)
     return total
