@@ -243,7 +243,8 @@ def _panels(
         if scales:
             reach = width if below else height * down if long else height
             where = {"location": "bottom", "fraction": 0.2 / height, "shrink": 0.8} if below else {"fraction": 0.3 / (width * across)}
-            bar = figure.colorbar(images[-1], ax=line, label=rows[i], extend="both", extendfrac=0.04, pad=0.02, aspect=reach / _BAR, **where)
+            label = rows[i].replace(", ", "\n", 1) if below else rows[i]  # a panel below which it stands may be narrow
+            bar = figure.colorbar(images[-1], ax=line, label=label, extend="both", extendfrac=0.04, pad=0.02, aspect=reach / _BAR, **where)
             bar.outline.set_visible(False)
     for axes in grid[:, 0]:
         axes.set_ylabel("y")
