@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.correctors.encoder_decoder import EncoderDecoder
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.correctors.stacked import Stacked, stack
 
-__all__ = ["EncoderDecoder", "ResNet", "Stacked", "stack"]
+__all__ = ["CoordinateNetwork", "EncoderDecoder", "ResNet", "Stacked", "stack"]
