@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -30,9 +31,9 @@ class ByLosses(Weighting):
         self._last = dict(zip(terms.names, terms.losses.unbind(1)))
         return hat
 
+    @abc.abstractmethod
     def balanced(self, terms: Terms, first: Tensor, last: Tensor) -> Tensor:
         """lam_hat (S, K) from losses now, at first and at the last look."""
-        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "first": dict(self._first), "last": dict(self._last)}
