@@ -113,7 +113,7 @@ class Loop:
         self.weighting: Any = deepcopy(training.weighting)
         apart = {id(p) for p in getattr(module, "coefficients", list)()}  # of an equation: no part of what a weighting looks at
         self.counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart]
-        self.terms: dict[str, dict[str, Any]] = {}  # losses and weights of the last update, where there are several
+        self.terms: dict[str, dict[str, Tensor]] = {}  # losses and weights of the last update, where there are several
         self.start = {
             "dtype": str(self.stack.buffer.dtype).removeprefix("torch."),
             "device": self.stack.buffer.device.type,
@@ -165,7 +165,7 @@ class Loop:
         if grad is None:
             grad = self.stack.combine(gradients({"total": total}, self.stack.params), {"total": 1.0})
         if len(losses) > 1:
-            self.terms = {name: {"loss": loss.tolist(), "weight": torch.as_tensor(weights[name]).tolist()} for name, loss in losses.items()}
+            self.terms = {name: {"loss": loss.detach(), "weight": torch.as_tensor(weights[name])} for name, loss in losses.items()}
         return total.detach(), grad
 
     def _culprit(self, window: Any) -> int | None:
@@ -302,7 +302,8 @@ def _stretch(loop: Loop, log: MetricsLog | None, shown: Bar) -> None:
     loop.seconds += time.perf_counter() - start
     shown.update(loop.step - begin)
     last = loop.over
-    record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist(), **({"terms": loop.terms} if loop.terms else {})}
+    terms = {name: {of: value.tolist() for of, value in pair.items()} for name, pair in loop.terms.items()}
+    record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist(), **({"terms": terms} if terms else {})}
     if plan.validate is not None and (last or loop.step % plan.validate_every == 0):
         iterations = {} if plan.refinement is None else {"iterations": plan.refinement.iterations}  # those of the error that follows
         record.update(validation=loop.validate(), **iterations)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +40,16 @@ class SeedStack:
         sizes = [p.numel() // self.count for p in self.params]
         return [part.view(p.shape) for p, part in zip(self.params, buffer.split(sizes, 1))]
 
+    def combine(self, grads: Mapping[str, Sequence[Tensor | None]], weights: Mapping[str, float | Tensor]) -> Tensor:
+        """sum_k w_k g_k as (S, P); weights are numbers or (S,)."""
+        first, *rest = self._weighted(grads, weights)
+        return sum(rest, start=first)
+
     def weighted(self, grads: Mapping[str, Sequence[Tensor | None]], weights: Mapping[str, float | Tensor]) -> Tensor:
-        """w_k g_k as (S, K, P); weights are numbers or (S,)."""
-        rows = []
+        """w_k g_k as (S, K, P); weights as for `combine`."""
+        return torch.stack(list(self._weighted(grads, weights)), 1)
+
+    def _weighted(self, grads: Mapping[str, Sequence[Tensor | None]], weights: Mapping[str, float | Tensor]) -> Iterator[Tensor]:
         for name, parts in grads.items():
             flat = torch.cat([(torch.zeros_like(p) if g is None else g).reshape(self.count, -1) for p, g in zip(self.params, parts)], 1)
             weight = weights[name]
@@ -50,13 +57,7 @@ class SeedStack:
                 flat = flat * weight.reshape(-1, 1)
             elif weight != 1:
                 flat = flat * weight
-            rows.append(flat)
-        return torch.stack(rows, 1)
-
-    def combine(self, grads: Mapping[str, Sequence[Tensor | None]], weights: Mapping[str, float | Tensor]) -> Tensor:
-        """sum_k w_k g_k as (S, P); weights are numbers or (S,)."""
-        rows = self.weighted(grads, weights)
-        return rows[:, 0] if rows.shape[1] == 1 else rows.sum(1)
+            yield flat
 
     def optimizer(self, make: Callable[..., torch.optim.Optimizer], lr: float) -> torch.optim.Optimizer:
         """One parameter group per seed."""
