@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "train a network that corrects or replaces a solver",
     "evaluate": "score a trained network, or baselines alone, on test data",
     "compare": "compare unrolling modalities (ONE, NOG, WIG), with estimate, table and report",
+    "pinn": "solve problems with physics-informed networks, and compare loss weightings",
     "report": "write the report of a comparison or of an evaluated network",
     "validate": "check the physics of this installation, or a data set or study on disk",
     "info": "versions, device, recipes, presets, and where things are",

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
-from eddygrad.progress import bar
 from eddygrad.solver.step import Stepper
 from eddygrad.studies import report, results
 from eddygrad.studies.bench import Bench, baseline_names
@@ -28,7 +23,8 @@ from eddygrad.studies.estimate import Estimate, Estimates, estimate
 from eddygrad.studies.evaluate import evaluate
 from eddygrad.studies.experiment import Validation, fit
 from eddygrad.studies.records import BASELINE, environment, slug, write_pictures, write_run
-from eddygrad.studies.workers import leave_with_parent, set_up_process
+from eddygrad.studies.workers import set_up_process
+from eddygrad.studies.working_folder import claim, hide_work, locked, side_by_side
 from eddygrad.training import metrics
 from eddygrad.training.checkpoint import write_atomically
 from eddygrad.training.schedule import schedule
@@ -72,28 +68,15 @@ class Study:
         if pending:
             self.bench(progress)  # data are made once, before several processes ask for them
         wanted = [run for run in self.configuration.planned if run.tunes and any(p.pair == run.pair for p in pending)]
-        self._each(_tune, [run for run in wanted if _tuned(self.folder, run) is None], jobs, threads, progress)
-        self._each(_run, pending, jobs, threads, progress)
+        title = self.configuration.name
+        side_by_side(_tune, self.folder, [run for run in wanted if _tuned(self.folder, run) is None], title, jobs, threads, progress)
+        side_by_side(_run, self.folder, pending, title, jobs, threads, progress)
         return self
-
-    def _each(self, work: Callable[..., None], runs: Sequence[Planned], jobs: int, threads: int, progress: bool) -> None:
-        together = min(jobs, len(runs))
-        if jobs == 1:
-            for run in runs:
-                work(self.folder, run, threads, 1, progress)
-        elif runs:
-            # Processes start clean: a fork would inherit torch's thread pool.
-            with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
-                futures = [pool.submit(work, self.folder, run, threads, together, False) for run in runs]
-                with bar(self.configuration.name, len(runs), unit="run", show=progress) as shown:
-                    for future in futures:
-                        future.result()
-                        shown.update()
 
     def bench(self, progress: bool = False) -> Bench:
         """Data and solvers; who comes second waits until the data are made."""
-        write_atomically(self.folder / "work" / ".gitignore", b"*\n")
-        with _locked(self.data, wait=True):
+        hide_work(self.folder)
+        with locked(self.data, wait=True):
             return Bench(self.configuration, folder=self.data, progress=progress).make()
 
     def table(self) -> str:
@@ -109,21 +92,9 @@ class Study:
 
     def claim(self) -> None:
         """Write `study.json`, or check that the folder holds this study. Raises ValueError if it holds another."""
-        described = describe(self.configuration)
-        path = self.folder / "study.json"
-        if path.exists():
-            found = json.loads(path.read_text())
-            defaults = describe(Configuration())  # a field that an older version did not know has its default
-            known = {k: defaults[k] for k in Configuration.__dataclass_fields__} | found
-            different = [k for k in described if known.get(k) != described[k]]
-            if different:
-                k = different[0]
-                raise ValueError(
-                    f"compare: {path} was made with {k}={known.get(k)!r}, got {described[k]!r}; choose another folder or delete it with all its runs"
-                )
-            return
-        write_atomically(path, (json.dumps(described, indent=1) + "\n").encode())
-        write_atomically(self.folder / "work" / ".gitignore", b"*\n")
+        # A field that an older version did not know has its default.
+        defaults = {k: v for k, v in describe(Configuration()).items() if k in Configuration.__dataclass_fields__}
+        claim(self.folder, describe(self.configuration), defaults)
 
     def _baselines(self, threads: int, progress: bool) -> None:
         paths = {name: self.folder / "runs" / f"baseline-{slug(name)}.json" for name in baseline_names(self.configuration)}
@@ -153,7 +124,7 @@ def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool
     set_up_process(threads)
     c, study = run.configuration, Study(run.configuration, folder)
     work = folder / "work" / run.name
-    with _locked(work):
+    with locked(work):
         if study.path(run).exists():
             return
         bench = study.bench()
@@ -197,7 +168,7 @@ def _tune(folder: Path, run: Planned, threads: int, together: int, progress: boo
     """Short runs of other seeds, one per candidate: the median final validation error of each. Nothing of the test data is seen."""
     set_up_process(threads)
     c, seeds, rows, work = run.configuration, range(1000, 1000 + run.configuration.tune_seeds), [], folder / "work" / "tune" / run.pair
-    with _locked(work):
+    with locked(work):
         bench = Study(c, folder).bench()
         for lr, name in c.candidates:
             plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
@@ -208,18 +179,6 @@ def _tune(folder: Path, run: Planned, threads: int, together: int, progress: boo
         write_atomically(_tuning_path(folder, run), (json.dumps({"of": _decisive(c), "candidates": rows}) + "\n").encode())
         for lr, name in c.candidates:
             shutil.rmtree(work / f"{name}-{lr:g}", ignore_errors=True)
-
-
-@contextmanager
-def _locked(folder: Path, wait: bool = False) -> Iterator[None]:
-    """One process per run: the lock goes with the process, however it ends. The second waits, or is refused."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            raise ValueError(f"compare: another process works on {folder}; wait for it, or stop it") from None
-        yield
 
 
 def compare(folder: str | Path | None = None, preset: str | None = None, **options: Any) -> Study:

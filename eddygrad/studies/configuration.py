@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -12,6 +11,7 @@ from typing import Any
 
 from eddygrad.studies.experiment import Recipe
 from eddygrad.studies.networks import check_network, network_slug
+from eddygrad.studies.preset import names, read
 from eddygrad.studies.settings import setting
 from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.objectives.unrolled import Unrolling
@@ -209,11 +209,9 @@ def command(config: Mapping[str, Any], folder: Path) -> str | None:
 
 def preset_names() -> list[str]:
     """Comparisons that come with the package."""
-    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+    return names(PRESETS)
 
 
 def preset(name: str) -> dict[str, Any]:
     """Fields of a comparison that comes with the package. Raises ValueError for another name."""
-    if name not in preset_names():
-        raise ValueError(f"preset: expected one of {preset_names()}, got {name!r}; or write your own file and pass it as --config")
-    return tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8"))
+    return read(PRESETS, name)

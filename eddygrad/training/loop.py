@@ -21,15 +21,11 @@ from eddygrad.solver.rollout import BatchAt, Window
 from eddygrad.training.checkpoint import MetricsLog, digest, load_state, save_state, save_weights
 from eddygrad.training.gradients import gradients
 from eddygrad.training.guard import Guard
+from eddygrad.training.optimizers import adam
 from eddygrad.training.refinement import Refinement, refine_pressure
 from eddygrad.training.schedule import Constant, Plateau, Schedule, set_rates
 from eddygrad.training.stack import SeedStack
 from eddygrad.training.weighting import Uniform
-
-
-def adam(groups: Any) -> torch.optim.Optimizer:
-    """Adam with torch's defaults, its update fused."""
-    return torch.optim.Adam(groups, fused=True)
 
 
 @dataclass
@@ -45,7 +41,8 @@ class Training:
         restarts:      updates before which the optimiser begins anew, the weights kept (curriculum).
         weighting:     named losses -> named weights, see `training.weighting`; a run works with a copy.
         guard:         clipping, outlier skipping, freezing per seed.
-        validate:      stepper -> error per seed (S,), asked every `validate_every` updates and at the end.
+        validate:      module -> error per seed (S,), asked every `validate_every` updates and at the end; or several by name, of which schedules and
+                       refinement watch the first.
         refinement:    of an iterative solver, told of every validation's median over the seeds that have one; `refine` (module, iterations) sets
                        what it decides.
         log_every:     updates between lines of metrics.jsonl.
@@ -60,7 +57,7 @@ class Training:
     restarts: Collection[int] = ()
     weighting: Callable[..., Mapping[str, float | Tensor]] = field(default_factory=Uniform)
     guard: Guard = field(default_factory=Guard)
-    validate: Callable[[nn.Module], Tensor] | None = None
+    validate: Callable[[Any], Tensor | Mapping[str, Tensor]] | None = None
     refinement: Refinement | None = None
     refine: Callable[[Any, int], None] = refine_pressure
     validate_every: int = 1000
@@ -182,15 +179,18 @@ class Loop:
         return None
 
     @torch.no_grad()
-    def validate(self) -> list[float]:
+    def validate(self) -> dict[str, list[float]]:
+        """Errors per seed by name, the one that counts first."""
         assert self.training.validate is not None
-        errors = self.training.validate(self.module).reshape(-1)
+        found = self.training.validate(self.module)
+        named = found if isinstance(found, Mapping) else {"validation": found}
+        errors = next(iter(named.values())).reshape(-1)
         if isinstance(self.training.schedule, Plateau):
             self.training.schedule.observe(errors)
         finite = [error for error in errors.tolist() if math.isfinite(error)]
         if self.training.refinement is not None and self.training.refinement.observe(statistics.median(finite) if finite else math.nan):
             self._refine()
-        return errors.tolist()
+        return {name: value.reshape(-1).tolist() for name, value in named.items()}
 
     def _refine(self) -> None:
         if self.training.refinement is not None:
@@ -306,7 +306,8 @@ def _stretch(loop: Loop, log: MetricsLog | None, shown: Bar) -> None:
     record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist(), **({"terms": terms} if terms else {})}
     if plan.validate is not None and (last or loop.step % plan.validate_every == 0):
         iterations = {} if plan.refinement is None else {"iterations": plan.refinement.iterations}  # those of the error that follows
-        record.update(validation=loop.validate(), **iterations)
+        errors = loop.validate()
+        record.update(validation=next(iter(errors.values())), **({"errors": errors} if len(errors) > 1 else {}), **iterations)
         loop.curve.append(record)
         shown.set_postfix(validation=f"{statistics.median(record['validation']):.3g}", refresh=False)
     if log is not None and (last or "validation" in record or loop.step % plan.log_every == 0):

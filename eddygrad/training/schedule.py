@@ -49,6 +49,17 @@ class Cosine:
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(1.0, x))) / 2
 
 
+@dataclass(frozen=True)
+class Drops:
+    """factor = rate^n after n of the moments `at`, which are shares of the run, e.g. (1 / 3, 2 / 3)."""
+
+    at: tuple[float, ...] = (0.5, 0.75)
+    rate: float = 0.1
+
+    def factor(self, step: int, steps: int) -> float:
+        return self.rate ** sum(step >= round(share * steps) for share in self.at)
+
+
 @dataclass
 class Plateau:
     """Per seed: where the validation error has not fallen by `threshold` (relative) for `patience` validations, the factor is multiplied by `rate`.
@@ -85,7 +96,7 @@ class Plateau:
         return self.seed_factor(index) < self.stop
 
 
-SCHEDULES: dict[str, Any] = {"constant": Constant, "exponential": Exponential, "cosine": Cosine, "plateau": Plateau}
+SCHEDULES: dict[str, Any] = {"constant": Constant, "exponential": Exponential, "cosine": Cosine, "drops": Drops, "plateau": Plateau}
 
 
 def schedule(name: str) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from eddygrad.training.optimizers import by_tensor
+
 
 class SeedStack:
     """The parameters of a module as a buffer (S, P), one row per seed; the module's own parameters become views of it.
@@ -15,8 +17,8 @@ class SeedStack:
     own group, with its own learning rate and step count: a row without a gradient is left alone, so entry s of a stack does what a single run would.
 
     A row is flat: an optimiser sees one vector of P numbers per seed. Optimisers that treat every number by itself (SGD, Adam, AdamW, RMSprop,
-    Adagrad) do exactly what they would do with the network's own tensors; those that look at a tensor's shape or norm (Muon, Shampoo, Adafactor,
-    LARS, LAMB) would take the whole network for one vector and are not meant here.
+    Adagrad) do exactly what they would do with the network's own tensors; those that look at a tensor's shape (`optimizers.BY_TENSOR`) are given the
+    tensors of each seed by themselves, as views of its row.
 
     Args:   module: what is trained. seeds: number of seeds, or None for a module without a seed axis.
     Raises: ValueError if nothing is to be trained, or a parameter does not lead with the seed axis.
@@ -24,7 +26,7 @@ class SeedStack:
 
     def __init__(self, module: nn.Module, seeds: int | None = None) -> None:
         self.params = [p for p in module.parameters() if p.requires_grad]
-        self.count = 1 if seeds is None else seeds
+        self.count, self.stacked = 1 if seeds is None else seeds, seeds is not None
         if not self.params:
             raise ValueError("fit: the stepper has no trainable parameters; pass a Corrected stepper or set requires_grad")
         for p in self.params if seeds is not None else ():
@@ -34,7 +36,7 @@ class SeedStack:
             self.buffer = torch.cat([p.reshape(self.count, -1) for p in self.params], 1).contiguous()
             for p, part in zip(self.params, self._split(self.buffer)):
                 p.data = part
-        self.rows = [nn.Parameter(row) for row in self.buffer.unbind(0)]
+        self.pieces = [[nn.Parameter(row)] for row in self.buffer.unbind(0)]  # what the optimiser sees of each seed
 
     def _split(self, buffer: Tensor) -> list[Tensor]:
         sizes = [p.numel() // self.count for p in self.params]
@@ -61,10 +63,20 @@ class SeedStack:
 
     def optimizer(self, make: Callable[..., torch.optim.Optimizer], lr: float) -> torch.optim.Optimizer:
         """One parameter group per seed."""
-        return make([{"params": [row], "lr": lr} for row in self.rows])
+        if by_tensor(make):
+            self.pieces = [[nn.Parameter(part) for part in self._shaped(row)] for row in self.buffer.unbind(0)]
+        return make([{"params": row, "lr": lr} for row in self.pieces])
+
+    def _shaped(self, row: Tensor) -> list[Tensor]:
+        """A seed's row (P,) as its tensors, without axes of one entry."""
+        sizes = [p.numel() // self.count for p in self.params]
+        shapes = [p.shape[1:] if self.stacked else p.shape for p in self.params]
+        return [part.view([n for n in shape if n > 1] or [1]) for part, shape in zip(row.split(sizes), shapes)]
 
     @torch.no_grad()
     def assign(self, grad: Tensor, active: Sequence[bool]) -> None:
         """Give the active rows their gradient, the others none: an optimiser passes over them, state and step count included."""
-        for row, g, on in zip(self.rows, grad.unbind(0), active):
-            row.grad = g if on else None
+        for row, g, on in zip(self.pieces, grad.unbind(0), active):
+            parts = [g] if len(row) == 1 else g.split([p.numel() for p in row])
+            for p, part in zip(row, parts):
+                p.grad = part.view_as(p) if on else None

@@ -113,13 +113,13 @@ def test_a_folder_of_another_configuration_is_refused(finished, field, value):
 
 
 def test_two_processes_on_one_run_are_refused(tmp_path):
-    with compare._locked(tmp_path / "run"):
-        with pytest.raises(ValueError, match="another process works on") as caught, compare._locked(tmp_path / "run"):
+    with compare.locked(tmp_path / "run"):
+        with pytest.raises(ValueError, match="another process works on") as caught, compare.locked(tmp_path / "run"):
             pass
         assert "\n" not in str(caught.value)
-        with compare._locked(tmp_path / "other"):
+        with compare.locked(tmp_path / "other"):
             pass
-    with compare._locked(tmp_path / "run"):
+    with compare.locked(tmp_path / "run"):
         pass
 
 

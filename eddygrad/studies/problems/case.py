@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -14,12 +14,18 @@ from eddygrad.training.objectives.residual import Batches, Problem
 class Case:
     """What a setting of the field comes to.
 
-    Args: problem, batches: what is trained, on what. errors: name -> error per seed (S,) of the network as it is; "error" is the endpoint.
+    Args: problem, batches: what is trained, on what. errors: name -> error per seed (S,) of the network as it is; the first is the endpoint.
           reference: the term whose weight is held at one. optimal: weights that are optimal for the known solution, by term, if they are known.
+          steps, drops: updates, and shares of them after which the learning rate is a tenth. every: updates between looks at gradients.
+          published: weighting -> the endpoint's published value.
     """
 
     problem: Problem
     batches: Batches
     errors: Callable[[Problem], Mapping[str, Tensor]]
     reference: str
+    steps: int
+    drops: tuple[float, ...] = (1 / 3, 2 / 3)
+    every: int = 5
     optimal: Mapping[str, float] | None = None
+    published: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,46 @@
+"""`eddygrad pinn`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from eddygrad.commands.command import Command, Outcome, Say, set_up_process
+from eddygrad.studies.pinn.plan import Plan
+from eddygrad.studies.pinn.plan import preset as preset_fields
+
+
+@dataclass(kw_only=True)
+class Pinn(Command):
+    """Solve problems with physics-informed networks and compare loss weightings: many seeds, ratios with intervals, a report.
+
+    Finished runs are kept in --folder: killed at any moment, the same command does what is missing.
+
+    example: eddygrad pinn --problem poisson:k=4 --weighting uniform inverse-dirichlet --seeds 5 --steps 3000
+    """
+
+    preset: str | None = None
+    """A plan that comes with the package (see eddygrad info); other options override it."""
+    folder: Path | None = None
+    """Folder of the results; by default runs/NAME."""
+    jobs: int = 1
+    """Runs side by side."""
+    plan: Annotated[Plan, tyro.conf.OmitArgPrefixes] = field(default_factory=Plan)
+    """What is compared, fixed before it starts."""
+
+    @staticmethod
+    def preset_values(name: str) -> dict[str, Any]:
+        return preset_fields(name)
+
+    def run(self, say: Say) -> Outcome:
+        from eddygrad.studies.pinn.study import Study
+
+        if self.jobs < 1:
+            raise ValueError(f"pinn: jobs must be at least one, got {self.jobs}")
+        count = set_up_process(self.threads, self.plan.device)
+        study = Study(self.plan, self.folder or Path("runs") / self.plan.name)
+        study.run(self.jobs, count, progress=not self.json)
+        return Outcome({"folder": str(study.folder)})

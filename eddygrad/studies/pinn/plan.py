@@ -1,0 +1,130 @@
+"""A comparison of loss weightings, fixed before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eddygrad.studies.preset import names, read
+from eddygrad.studies.problems import Case, problem
+from eddygrad.studies.records import slug
+from eddygrad.studies.spelled import Spelled
+from eddygrad.training import optimizers
+from eddygrad.training.weighting.named import weighting
+
+PRESETS = Path(__file__).parent / "presets"
+_SEVERAL = ("problem", "weighting", "optimizer")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison: every problem is trained with every weighting and every optimiser, its seeds stacked. `study.json` keeps it.
+
+    Raises: ValueError, one line, for a value out of range.
+    """
+
+    name: str = "pinn"
+    """Name of the study."""
+    problem: tuple[str, ...] = ("poisson:k=6",)
+    """Problems as NAME or NAME:OPTION=VALUE,...: see eddygrad info."""
+    weighting: tuple[str, ...] = ("uniform", "inverse-dirichlet")
+    """Weightings as NAME or NAME:OPTION=VALUE,...: see eddygrad info."""
+    optimizer: tuple[str, ...] = ("adam",)
+    """Optimisers as NAME or NAME:lr=1e-3,...: adam, rmsprop, adagrad, soap."""
+    seeds: int = 5
+    """Number of seeds."""
+    first_seed: int = 1
+    """The first of them; the others follow it."""
+    seeds_per_run: int | None = None
+    """Seeds trained in one run; by default all."""
+    steps: int | None = None
+    """Updates; by default the problem's own."""
+    every: int | None = None
+    """Updates between looks of a weighting at gradients; by default the problem's own."""
+    validate_every: int | None = None
+    """Updates between errors; by default a 400th of the updates."""
+    checkpoint_every: int = 500
+    """Updates between checkpoints."""
+    dtype: str = "float32"
+    """Floating point type of the runs: float32 or float64."""
+    device: str = "cpu"
+    """Device of the runs, e.g. cpu or cuda."""
+
+    def __post_init__(self) -> None:
+        for field in _SEVERAL:
+            value = getattr(self, field)
+            object.__setattr__(self, field, (value,) if isinstance(value, str) else tuple(value))
+            if not getattr(self, field):
+                raise ValueError(f"pinn: {field}: expected at least one, got none")
+        for field in ("seeds", "seeds_per_run", "steps", "every", "validate_every", "checkpoint_every"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ValueError(f"pinn: {field} must be at least one, got {value}")
+        if self.first_seed < 0:
+            raise ValueError(f"pinn: first_seed must not be negative, got {self.first_seed}")
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"pinn: dtype must be 'float32' or 'float64', got {self.dtype!r}")
+        for text in self.problem:  # a wrong option shows before anything runs
+            case = self.case(text, (self.first_seed,))
+            for other in self.weighting:
+                self.weighting_of(other, case)
+        for text in self.optimizer:
+            optimizers.named(*_parts(text, "optimizer"))
+
+    def case(self, text: str, seeds: tuple[int, ...]) -> Case:
+        """A problem with its network's seeds, on the device."""
+        return problem(*_parts(text, "problem"), seeds, getattr(torch, self.dtype))
+
+    def weighting_of(self, text: str, case: Case) -> Any:
+        """A new weighting as this problem wants it."""
+        name, options = _parts(text, "weighting")
+        return weighting(name, options, reference=case.reference, every=self.every or case.every, optimal=case.optimal)
+
+    @property
+    def planned(self) -> list[Planned]:
+        """The runs."""
+        size = self.seeds_per_run or self.seeds
+        all_seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
+        parts = [all_seeds[a : a + size] for a in range(0, self.seeds, size)]
+        return [Planned(self, *setting) for setting in product(self.problem, self.weighting, self.optimizer, parts)]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of a plan: one problem, weighting and optimiser, some seeds."""
+
+    plan: Plan
+    problem: str
+    weighting: str
+    optimizer: str
+    seeds: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        part = "" if self.plan.seeds_per_run is None else f"-s{self.seeds[0]}-{self.seeds[-1]}"
+        return slug(f"{self.problem}-{self.weighting}-{self.optimizer}") + part
+
+
+def _parts(text: str, what: str) -> tuple[str, dict[str, Any]]:
+    spelled = Spelled.parse(text, what)
+    return spelled.name, spelled.options
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """As JSON."""
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
+    return {"kind": "pinn", **values}
+
+
+def preset_names() -> list[str]:
+    """Plans that come with the package."""
+    return names(PRESETS)
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The fields of a plan that comes with the package. Raises ValueError for another name."""
+    return read(PRESETS, name)

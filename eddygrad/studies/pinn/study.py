@@ -1,0 +1,68 @@
+"""Compare loss weightings from one plan; a list of runs that resumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eddygrad.studies.pinn.plan import Plan, Planned, describe, preset
+from eddygrad.studies.pinn.trained import train
+from eddygrad.studies.records import write_record
+from eddygrad.studies.workers import set_up_process
+from eddygrad.studies.working_folder import claim, locked, side_by_side
+
+
+class Study:
+    """A plan and the folder of its results: `study.json`, `runs/RUN.json`, and `work/` with checkpoints and weights."""
+
+    def __init__(self, plan: Plan, folder: str | Path) -> None:
+        self.plan, self.folder = plan, Path(folder)
+
+    def path(self, run: Planned) -> Path:
+        return self.folder / "runs" / f"{run.name}.json"
+
+    def pending(self) -> list[Planned]:
+        return [run for run in self.plan.planned if not self.path(run).exists()]
+
+    def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True) -> Study:
+        """Do the missing runs; killed at any moment, a second call goes on.
+
+        Args:   jobs: processes side by side, each with `threads` threads (default: torch's number of threads, shared out).
+        Raises: ValueError if the folder holds a study of another plan.
+        """
+        claim(self.folder, describe(self.plan), describe(Plan()))
+        threads = threads or max(1, torch.get_num_threads() // jobs)
+        side_by_side(_run, self.folder, self.pending(), self.plan.name, jobs, threads, progress)
+        return self
+
+
+def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
+    """Train the seeds of a run and write RUN.json."""
+    set_up_process(threads)
+    study, work = Study(run.plan, folder), folder / "work" / run.name
+    with locked(work):
+        if not study.path(run).exists():
+            trained = train(run, work, threads=threads, progress=progress)
+            record = trained.as_json()
+            record["environment"]["side_by_side"] = together
+            write_record(study.path(run), record)
+
+
+def compare(folder: str | Path | None = None, preset_name: str | None = None, **options: Any) -> Study:
+    """A comparison of loss weightings.
+
+        study = eg.pinn.compare(problem="poisson:k=4", weighting=["uniform", "inverse-dirichlet"], seeds=5)
+        study.run(); print(study.table()); study.report()
+    Args:
+        folder:      of the results, default runs/NAME. preset_name: a plan that comes with the package; `options` override it.
+        options:     fields of `Plan`.
+    Raises: ValueError for an unknown preset or option, or a value out of range.
+    """
+    known = Plan.__dataclass_fields__
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"pinn: unknown options {unknown}; expected some of {sorted(known)}")
+    plan = Plan(**{**(preset(preset_name) if preset_name else {}), **options})
+    return Study(plan, folder or Path("runs") / plan.name)

@@ -1,0 +1,116 @@
+"""One problem trained with one weighting, and what is written down of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eddygrad.studies.pinn.plan import Planned
+from eddygrad.studies.problems import Case
+from eddygrad.studies.records import environment
+from eddygrad.studies.spelled import Spelled
+from eddygrad.training import optimizers
+from eddygrad.training.loop import Fit, Training, fit
+from eddygrad.training.schedule import Drops
+
+SCHEMA = "eddygrad-pinn/1"
+_POINTS = 400  # of a curve
+
+
+@dataclass
+class Trained:
+    """A problem as its network solves it now, with the story of the training."""
+
+    case: Case
+    fit: Fit
+    training: Training
+    planned: Planned
+    threads: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The run's JSON. A curve's entries are lists over seeds, one per point; None stands for what is not finite."""
+        planned, curve, network = self.planned, self.fit.curve, self.case.problem.network
+        return {
+            "schema": SCHEMA,
+            "name": planned.name,
+            "problem": planned.problem,
+            "weighting": planned.weighting,
+            "optimizer": planned.optimizer,
+            "seeds": list(planned.seeds),
+            "published": self.case.published.get(planned.weighting),
+            "reference": self.case.reference,
+            "made": {"weighting": repr(self.training.weighting), "network": repr_of(network), "parameters": network.parameter_count()},
+            "training": {
+                "updates": self.fit.steps,
+                "learning_rate": self.training.lr,
+                "schedule": repr(self.training.schedule),
+                "seconds": self.fit.seconds,
+                "seconds_per_update": self.fit.seconds / max(1, self.fit.steps),
+                "threads": self.threads,
+                "diverged": self.fit.diverged,
+            },
+            "curve": {
+                "step": [record["step"] for record in curve],
+                "errors": _turned([record.get("errors", {self.endpoint: record["validation"]}) for record in curve]),
+                "losses": _turned([{k: v["loss"] for k, v in record.get("terms", {}).items()} for record in curve]),
+                "weights": _turned([{k: v["weight"] for k, v in record.get("terms", {}).items()} for record in curve]),
+            },
+            "errors": {name: _finite(value.tolist()) for name, value in self.case.errors(self.case.problem).items()},
+            "environment": environment(),
+        }
+
+    @property
+    def endpoint(self) -> str:
+        """The error that counts."""
+        return next(iter(self.case.errors(self.case.problem)))
+
+
+def repr_of(network: Any) -> str:
+    """[3, 100 x 7, 2] sine"""
+    return f"[{network.inputs}, {network.width} x {network.depth}, {network.outputs}] {network.activation}"
+
+
+def prepare(planned: Planned) -> tuple[Case, Training]:
+    """Problem and training of a run."""
+    plan = planned.plan
+    case = plan.case(planned.problem, planned.seeds)
+    steps = plan.steps or case.steps
+    spelled = Spelled.parse(planned.optimizer, "optimizer")
+    make, rate = optimizers.named(spelled.name, spelled.options)
+    every = plan.validate_every or max(1, math.ceil(steps / _POINTS))
+    training = Training(
+        steps=steps,
+        lr=rate,
+        schedule=Drops(case.drops),
+        optimizer=make,
+        weighting=plan.weighting_of(planned.weighting, case),
+        validate=case.errors,
+        validate_every=every,
+        log_every=every,
+        checkpoint_every=plan.checkpoint_every,
+    )
+    return case, training
+
+
+def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, progress: bool = False) -> Trained:
+    """Train a run's seeds; a killed run goes on in `folder`. Raises what `training.loop.fit` does."""
+    case, training = prepare(planned)
+    described = {"run": planned.name, "steps": training.steps, "weighting": repr(training.weighting), "dtype": planned.plan.dtype}
+    batch_at: Any = case.batches
+    done = fit(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
+    return Trained(case, done, training, planned, threads)
+
+
+def _turned(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Records by name; None where a record lacks it."""
+    every = dict.fromkeys(name for record in records for name in record)
+    return {name: [_finite(record[name]) if name in record else None for record in records] for name in every}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return value if math.isfinite(value) else None

@@ -1,0 +1,72 @@
+"""A study's folder while its runs are made: whose it is, one process per run, runs side by side."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+from eddygrad.progress import bar
+from eddygrad.studies.workers import leave_with_parent
+from eddygrad.training.checkpoint import write_atomically
+
+Run = TypeVar("Run")
+
+
+def claim(folder: Path, described: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Write `study.json`, or check that it says the same; a field that it lacks has its default.
+
+    Raises: ValueError if the folder holds another study.
+    """
+    path = folder / "study.json"
+    if path.exists():
+        known = {**defaults, **json.loads(path.read_text())}
+        different = [k for k in described if known.get(k) != described[k]]
+        if different:
+            k = different[0]
+            raise ValueError(
+                f"study: {path} was made with {k}={known.get(k)!r}, got {described[k]!r}; choose another folder or delete it with all its runs"
+            )
+        return
+    write_atomically(path, (json.dumps(described, indent=1) + "\n").encode())
+    hide_work(folder)
+
+
+def hide_work(folder: Path) -> None:
+    """Checkpoints and data are nothing for git."""
+    write_atomically(folder / "work" / ".gitignore", b"*\n")
+
+
+def side_by_side(
+    work: Callable[..., None], folder: Path, runs: Sequence[Run], title: str, jobs: int = 1, threads: int = 1, progress: bool = True
+) -> None:
+    """work(folder, run, threads, number of runs at a time, progress) of every run, `jobs` processes at a time."""
+    if jobs == 1:
+        for run in runs:
+            work(folder, run, threads, 1, progress)
+    elif runs:
+        # Processes start clean: a fork would inherit torch's thread pool.
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
+            futures = [pool.submit(work, folder, run, threads, min(jobs, len(runs)), False) for run in runs]
+            with bar(title, len(runs), unit="run", show=progress) as shown:
+                for future in futures:
+                    future.result()
+                    shown.update()
+
+
+@contextmanager
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
+    """One process per run: the lock goes with the process, however it ends. The second waits, or is refused."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            raise ValueError(f"study: another process works on {folder}; wait for it, or stop it") from None
+        yield

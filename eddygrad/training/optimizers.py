@@ -1,0 +1,67 @@
+"""Optimisers by name, each a function of parameter groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+
+def adam(groups: Any, **options: Any) -> torch.optim.Optimizer:
+    """Adam with torch's defaults, its update fused."""
+    return torch.optim.Adam(groups, fused=True, **options)
+
+
+def soap(groups: Any, **options: Any) -> torch.optim.Optimizer:
+    """Adam in the eigenbasis of Shampoo's preconditioner, which every matrix of weights has for itself        Vyas et al. 2024 (arXiv 2409.11321)
+
+    That of the package pytorch-optimizer. Raises ValueError if it is not installed.
+    """
+    try:
+        from pytorch_optimizer import SOAP
+    except ImportError:
+        raise ValueError('optimizer: soap needs the package pytorch-optimizer; pip install "eddygrad[optimizers]"') from None
+    return SOAP(groups, **{"weight_decay": 0.0, "betas": (0.95, 0.95), "precondition_frequency": 10, **options})
+
+
+OPTIMIZERS: Mapping[str, tuple[Callable[..., torch.optim.Optimizer], float]] = {  # and the rate at which each usually begins
+    "adam": (adam, 1e-3),
+    "rmsprop": (torch.optim.RMSprop, 1e-3),
+    "adagrad": (torch.optim.Adagrad, 1e-2),
+    "soap": (soap, 3e-3),
+}
+BY_TENSOR = frozenset({soap})  # these look at the shape of a tensor
+
+
+def named(name: str, options: Mapping[str, Any] | None = None) -> tuple[Callable[[Any], torch.optim.Optimizer], float]:
+    """An optimiser as `Training` takes it, and its learning rate. Raises ValueError for an unknown name."""
+    if name not in OPTIMIZERS:
+        raise ValueError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {name!r}")
+    make, usual = OPTIMIZERS[name]
+    given = dict(options or {})
+    rate = float(given.pop("lr", usual))
+    if not given:
+        return make, rate
+    made = Made(make, given)
+    made(_trial())  # an option that it has not shows here
+    return made, rate
+
+
+class Made:
+    """An optimiser with options."""
+
+    def __init__(self, make: Callable[..., torch.optim.Optimizer], options: Mapping[str, Any]) -> None:
+        self.make, self.options = make, dict(options)
+
+    def __call__(self, groups: Any) -> torch.optim.Optimizer:
+        return self.make(groups, **self.options)
+
+
+def by_tensor(make: Callable[..., Any]) -> bool:
+    """Does it see each tensor of the network by itself, where others see one long vector?"""
+    return (make.make if isinstance(make, Made) else make) in BY_TENSOR
+
+
+def _trial() -> list[dict[str, Any]]:
+    return [{"params": [torch.nn.Parameter(torch.zeros(2, 2))], "lr": 1e-3}]

@@ -1,0 +1,63 @@
+"""Weightings by the names that the literature gives them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from eddygrad.training.weighting.by_gradients import MGDA, GradientNorm, InverseDirichlet, MaxAverage, NeuralTangentKernel
+from eddygrad.training.weighting.by_losses import ReLoBRaLo, SoftAdapt
+from eddygrad.training.weighting.fixed import Fixed
+from eddygrad.training.weighting.learned import GradNorm, Homoscedastic, ResNorm
+from eddygrad.training.weighting.uniform import Uniform
+from eddygrad.training.weighting.weighting import Weighting
+
+NAMES: Mapping[str, Callable[..., Any]] = {
+    "uniform": Uniform,
+    "inverse-dirichlet": InverseDirichlet,
+    "max-average": MaxAverage,
+    "mgda": MGDA,
+    "epsilon-optimal": Fixed,
+    "gradient-norm": GradientNorm,
+    "ntk": NeuralTangentKernel,
+    "gradnorm": GradNorm,
+    "softadapt": SoftAdapt,
+    "relobralo": ReLoBRaLo,
+    "resnorm": ResNorm,
+    "homoscedastic": Homoscedastic,
+}
+
+
+def weighting(
+    name: str, options: Mapping[str, Any] | None = None, *, reference: str | None = None, every: int = 1, optimal: Mapping[str, float] | None = None
+) -> Any:
+    """A weighting by name, as a problem wants it.
+
+    Args:   options: of its class. reference: the term whose weight is held at one, for those that have a reference. every: updates between looks at
+            gradients. optimal: the weights of "epsilon-optimal".
+    Raises: ValueError for an unknown name or option, and where optimal weights are not known.
+    """
+    if name not in NAMES:
+        raise ValueError(f"weighting: expected one of {', '.join(NAMES)}, got {name!r}")
+    kind, given = NAMES[name], dict(options or {})
+    if name == "epsilon-optimal":
+        if optimal is None:
+            raise ValueError("weighting: epsilon-optimal needs a problem whose solution is known; take inverse-dirichlet")
+        given = {"weights": optimal, **given}
+    known = _options(kind)
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ValueError(f"weighting: {name} has no option {unknown[0]!r}; expected some of {', '.join(sorted(known)) or 'none'}")
+    if "reference" in known and reference is not None:
+        given.setdefault("reference", reference)
+    if isinstance(kind, type) and issubclass(kind, Weighting) and kind.looks_at != "losses":
+        given.setdefault("every", every)
+    return kind(**given)
+
+
+def _options(kind: Callable[..., Any]) -> set[str]:
+    """What a class and those it is made of take by name."""
+    bases = kind.__mro__ if isinstance(kind, type) else (kind,)
+    made = [inspect.signature(base.__init__).parameters.values() for base in bases if "__init__" in vars(base) and base is not object]
+    return {p.name for parameters in made for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {"self"}
