@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from eddygrad.correctors.taylor import ACTIVATIONS, Composition, Index, Truncation, factorial
+from eddygrad.correctors.taylor import ACTIVATIONS, Composition, Kept, Truncation, members, order_of, scale
 from eddygrad.solver.randomness import generator
 
 _CACHED_BYTES = 1 << 21  # of all coefficients of a layer
@@ -111,16 +112,17 @@ class CoordinateNetwork(nn.Module):
         none = (0,) * self.inputs
         return self.partials(x, [none])[none]
 
-    def partials(self, x: Tensor, wanted: Iterable[Index]) -> dict[Index, Tensor]:
+    def partials(self, x: Tensor, wanted: Iterable[Kept]) -> dict[Kept, Tensor]:
         """d^a y at the points for every index a that is wanted, e.g. (2, 0, 1) for y_xxt; all in one pass, sharing what they have in common.
 
-        Differentiable once by the parameters, not by the points.
+        A combination such as ((1.0, (2, 0)), (1.0, (0, 2))), y_xx + y_yy, costs less than its members. Differentiable
+        once by the parameters, not by the points.
         Returns: index -> (N, outputs), of a stack (S, N, outputs).
         """
         wanted = list(dict.fromkeys(wanted))
         if x.ndim not in (2, 3) or x.shape[-1] != self.inputs or (x.ndim == 3 and len(x) != len(self.seeds)):
             raise ValueError(f"CoordinateNetwork: expected points ([{len(self.seeds)} seeds,] N, {self.inputs}), got {tuple(x.shape)}")
-        if any(len(index) != self.inputs for index in wanted):
+        if any(len(member) != self.inputs for index in wanted for _, member in members(index)):
             raise ValueError(f"CoordinateNetwork: expected indices of {self.inputs} numbers, got {wanted}")
         kept = Truncation.below(wanted)
         rows = max(1, _CACHED_BYTES // (len(kept.indices) * max(self.width, self.inputs) * x.element_size() * len(self.seeds)))
@@ -129,15 +131,14 @@ class CoordinateNetwork(nn.Module):
             return {index: torch.cat([part[index] for part in parts], -2) for index in wanted}
         return self._partials(x, wanted, kept)
 
-    def _partials(self, x: Tensor, wanted: list[Index], kept: Truncation) -> dict[Index, Tensor]:
+    def _partials(self, x: Tensor, wanted: list[Kept], kept: Truncation) -> dict[Kept, Tensor]:
         h, nonzero = self._entered(x, kept)
         derivatives = ACTIVATIONS[self.activation]
         for weight, bias in list(zip(self.weights, self.biases))[:-1]:
-            z = _affine(h, weight, bias, nonzero)
+            z = _Affine.apply(h, weight, bias, len(nonzero), True)
             h, nonzero = self._composed(z, kept, derivatives, nonzero)
-        places = [kept.indices.index(index) for index in wanted]
-        y = _affine(h[places], self.weights[-1], self.biases[-1], tuple(range(len(places))), constant=places.index(0) if 0 in places else None)
-        return {index: (part if self.stacked else part[0]) * factorial(index) for index, part in zip(wanted, y)}
+        y = _Affine.apply(h, self.weights[-1], self.biases[-1], len(h), True)
+        return {index: (y[a] if self.stacked else y[a, 0]) * scale(index) for index, a in ((i, kept.indices.index(i)) for i in wanted)}
 
     def _entered(self, x: Tensor, kept: Truncation) -> tuple[Tensor, tuple[int, ...]]:
         """Polynomials of the standardised coordinates, (A, S, N, inputs), and which of their coefficients are not zero; then of the features."""
@@ -146,10 +147,10 @@ class CoordinateNetwork(nn.Module):
         h = h0.new_zeros(len(kept.indices), *h0.shape)
         h[0] = h0
         for a, index in enumerate(kept.indices):
-            if sum(index) == 1:
-                axis = index.index(1)
+            if order_of(index) == 1:
+                axis = members(index)[0][1].index(1)
                 h[a, ..., axis] = 1 / self.std[axis]
-        nonzero = tuple(a for a, index in enumerate(kept.indices) if sum(index) <= 1)
+        nonzero = tuple(a for a, index in enumerate(kept.indices) if order_of(index) <= 1)
         if self.features is None:
             return h, nonzero
         z = 2 * math.pi * torch.matmul(h, self.features)
@@ -173,19 +174,42 @@ class CoordinateNetwork(nn.Module):
         return f"CoordinateNetwork({self.extra_repr()})"
 
 
-def _affine(h: Tensor, weight: Tensor, bias: Tensor, nonzero: tuple[int, ...], constant: int | None = 0) -> Tensor:
-    """h W of every coefficient (A, S, N, in), plus b for the constant one; coefficients that are zero stay so."""
-    count = len(h)
-    own = h if len(nonzero) == count else h[list(nonzero)]
-    y = (own.flatten(0, 2) @ weight[0]).unflatten(0, own.shape[:3]) if len(weight) == 1 else torch.matmul(own, weight)
-    if len(nonzero) < count:
-        y = (
-            torch.cat([y, y.new_zeros(count - len(nonzero), *y.shape[1:])])
-            if nonzero == tuple(range(len(nonzero)))
-            else y.new_zeros(count, *y.shape[1:]).index_copy(0, torch.tensor(nonzero, device=y.device), y)
-        )
-    if constant is None:
+class _Affine(torch.autograd.Function):
+    """h W of the coefficients that are not zero, (A, S, N, in), plus b for the constant one; what comes of the others is never read.
+
+    dL/dh = g W^T,   dL/dW = sum_a h_a^T g_a,   dL/db = sum of g_0
+    """
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, count: int, constant: bool) -> Tensor:
+        y = h.new_empty(*h.shape[:-1], weight.shape[2])
+        if len(weight) == 1:
+            torch.mm(h[:count].flatten(0, 2), weight[0], out=y[:count].flatten(0, 2))
+        else:
+            torch.matmul(h[:count], weight, out=y[:count])
+        if constant:
+            y[0].add_(bias)
+        ctx.count, ctx.constant = count, constant
+        ctx.save_for_backward(h, weight)
         return y
-    shift = y.new_zeros(count, 1, 1, 1)
-    shift[constant] = 1
-    return torch.addcmul(y, shift, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        h, weight = ctx.saved_tensors
+        count = ctx.count
+        g, h = grad[:count], h[:count]
+        if len(weight) == 1:
+            g, h = g.flatten(0, 2), h.flatten(0, 2)
+            slope = (h.mT @ g)[None]
+        else:
+            slope = torch.matmul(h.mT, g).sum(0)
+        dh = None
+        if ctx.needs_input_grad[0]:
+            dh = grad.new_empty(*grad.shape[:-1], weight.shape[1])
+            if len(weight) == 1:
+                torch.mm(g, weight[0].mT, out=dh[:count].flatten(0, 2))
+            else:
+                torch.matmul(g, weight.mT, out=dh[:count])
+            dh[count:] = 0
+        return dh, slope, grad[0].sum(1, keepdim=True) if ctx.constant else None, None, None

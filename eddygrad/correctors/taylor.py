@@ -14,6 +14,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 Index = tuple[int, ...]  # how often by each input
+Combination = tuple[tuple[float, Index], ...]  # sum_m c_m d^{a_m}, indices of one order: the Laplacian is ((1, (2, 0)), (1, (0, 2)))
+Kept = Index | Combination
+Pair = tuple[int, int, float]
 Derivatives = Callable[[Tensor, int], list[Tensor]]  # z, n -> f(z), f'(z), .. the n-th derivative
 
 
@@ -21,48 +24,76 @@ Derivatives = Callable[[Tensor, int], list[Tensor]]  # z, n -> f(z), f'(z), .. t
 class Truncation:
     """Which coefficients of a polynomial in the inputs are kept: with an index all that lie below it, the constant first.
 
-    y = sum_a y_a h^a,   y_a = d^a y / a!
+        y = sum_a y_a h^a,   y_a = d^a y / a!
+    A combination is kept as sum_m f_m y_{a_m}, f_m = c_m a_m! / (c_1 a_1!), with what lies strictly below its members, which themselves are not
+    needed: no kept coefficient depends on them. So a Laplacian costs one coefficient whatever the number of inputs.
     """
 
-    indices: tuple[Index, ...]
+    indices: tuple[Kept, ...]
 
     @staticmethod
-    def below(wanted: Iterable[Index]) -> Truncation:
+    def below(wanted: Iterable[Kept]) -> Truncation:
         """The smallest that holds these. Raises ValueError for none, or indices of several lengths."""
         wanted = set(wanted)
-        if len({len(index) for index in wanted}) != 1:
-            raise ValueError(f"taylor: expected indices of one length, one number per input, got {sorted(wanted)}")
+        if len({len(members(index)[0][1]) for index in wanted}) != 1:
+            raise ValueError(f"taylor: expected indices of one length, one number per input, got {sorted(map(str, wanted))}")
         return _below(frozenset(wanted))
 
     @property
     def order(self) -> int:
-        return max(sum(index) for index in self.indices)
+        return max(order_of(index) for index in self.indices)
 
     @property
-    def pairs(self) -> list[list[tuple[int, int]]]:
-        """For every index a the places of b and c with b + c = a, both but the constant."""
+    def pairs(self) -> list[list[Pair]]:
+        """For every coefficient a the places of b and c and a factor: of all b + c = a, or = a member of a, both but the constant."""
         return _pairs(self)
 
 
-@lru_cache(maxsize=64)
-def _below(wanted: frozenset[Index]) -> Truncation:
-    found = {index for top in wanted for index in product(*(range(n + 1) for n in top))}
-    return Truncation(tuple(sorted(found, key=lambda index: (sum(index), tuple(-n for n in index)))))
+def members(index: Kept) -> Combination:
+    """An index as a combination of one."""
+    return index if isinstance(index[0], tuple) else ((1.0, index),)
+
+
+def order_of(index: Kept) -> int:
+    return sum(members(index)[0][1])
 
 
 @lru_cache(maxsize=64)
-def _pairs(kept: Truncation) -> list[list[tuple[int, int]]]:
+def _below(wanted: frozenset[Kept]) -> Truncation:
+    plain = {index for top in wanted if not isinstance(top[0], tuple) for index in _box(top)}
+    sums = [top for top in wanted if isinstance(top[0], tuple)]
+    plain |= {index for top in sums for _, member in members(top) for index in _box(member) if index != member}
+    plain = plain or {tuple(0 for _ in members(next(iter(wanted)))[0][1])}
+    return Truncation((*sorted(plain, key=lambda index: (sum(index), tuple(-n for n in index))), *sorted(sums)))
+
+
+def _box(top: Any) -> Iterable[Index]:
+    return product(*(range(n + 1) for n in top))
+
+
+@lru_cache(maxsize=64)
+def _pairs(kept: Truncation) -> list[list[Pair]]:
     place = {index: i for i, index in enumerate(kept.indices)}
     table = []
     for index in kept.indices:
-        inner = (b for b in product(*(range(n + 1) for n in index)) if any(b) and b != index)
-        table.append([(place[b], place[tuple(n - m for n, m in zip(index, b))]) for b in inner])
+        own = []
+        for factor, member in members(index):
+            relative = factor * factorial(member) / scale(index) if isinstance(index[0], tuple) else 1.0
+            inner = (b for b in _box(member) if any(b) and b != member)
+            own += [(place[b], place[tuple(n - m for n, m in zip(member, b))], relative) for b in inner]
+        table.append(own)
     return table
 
 
 def factorial(index: Index) -> int:
-    """a! = prod_i a_i!: what turns a coefficient into a derivative."""
+    """a! = prod_i a_i!"""
     return math.prod(math.factorial(n) for n in index)
+
+
+def scale(index: Kept) -> float:
+    """What turns a coefficient into a derivative: a!, of a combination c_1 a_1!."""
+    factor, member = members(index)[0]
+    return factor * factorial(member)
 
 
 class Composition(torch.autograd.Function):
@@ -89,9 +120,9 @@ class Composition(torch.autograd.Function):
         for k in range(2, order + 1):
             powers.append(_times(powers[1], powers[k - 1], kept, pairs, k))
         for a, index in enumerate(kept.indices[1:], 1):
-            _summed(y[a], f[1:], powers, a, sum(index))
+            _summed(y[a], f[1:], powers, a, order_of(index))
             if slope is not None:
-                _summed(slope[a], f[2:], powers, a, sum(index))
+                _summed(slope[a], f[2:], powers, a, order_of(index))
         if slope is not None:
             ctx.kept, ctx.nonzero = kept, nonzero
             ctx.save_for_backward(slope)
@@ -107,22 +138,27 @@ class Composition(torch.autograd.Function):
         for a, pairs in enumerate(ctx.kept.pairs):
             if a:
                 out[0].addcmul_(grad[a], slope[a])
-            for b, c in pairs:
+            for b, c, factor in pairs:
                 if b in ctx.nonzero:
-                    out[b].addcmul_(grad[a], slope[c])
+                    out[b].addcmul_(grad[a], slope[c], value=factor)
         return out, None, None, None
 
 
-def _times(d: dict[int, Tensor], power: dict[int, Tensor], kept: Truncation, pairs: list[list[tuple[int, int]]], k: int) -> dict[int, Tensor]:
+def _times(d: dict[int, Tensor], power: dict[int, Tensor], kept: Truncation, pairs: list[list[Pair]], k: int) -> dict[int, Tensor]:
     """d P_{k-1} / k, whose coefficients begin at order k."""
     out: dict[int, Tensor] = {}
     for a, index in enumerate(kept.indices):
-        if sum(index) < k:
+        if order_of(index) < k:
             continue
         total: Tensor | None = None
-        for b, c in pairs[a]:
-            if b in d and c in power:
-                total = torch.mul(d[b], power[c]) if total is None else total.addcmul_(d[b], power[c])
+        for b, c, factor in pairs[a]:
+            if b not in d or c not in power:
+                continue
+            if total is None:
+                total = torch.mul(d[b], power[c])
+                total = total if factor == 1 else total.mul_(factor)
+            else:
+                total.addcmul_(d[b], power[c], value=factor)
         if total is not None:
             out[a] = total.div_(k)
     return out

@@ -59,7 +59,7 @@ def poisson(
     everywhere = torch.cat([drawn.reshape(-1, 2), rim])
     network = CoordinateNetwork(2, width, depth, 1, "tanh", seeds, mean=everywhere.mean(0).tolist(), std=everywhere.std(0).tolist()).to(dtype)
     terms = {
-        "pde": Term("interior", lambda d, p: d.u_xx + d.u_yy - d["known_f"], ("u_xx", "u_yy")),
+        "pde": Term("interior", lambda d, p: d.u_lap - d["known_f"], ("u_lap",)),
         "boundary": Term("boundary", lambda d, p: d.u - d["known_u"], ("u",)),
     }
     sets = {

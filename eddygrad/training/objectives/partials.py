@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.correctors.coordinate import CoordinateNetwork
-from eddygrad.correctors.taylor import Index
+from eddygrad.correctors.taylor import Combination, Index, Kept, Truncation
 
 Sum = Sequence[tuple[float, str]]  # factors and names, e.g. ((1, "v_x"), (-1, "u_y"))
 VORTICITY: Mapping[str, Sum] = {"w": ((1.0, "v_x"), (-1.0, "u_y"))}
@@ -19,6 +19,9 @@ VORTICITY: Mapping[str, Sum] = {"w": ((1.0, "v_x"), (-1.0, "u_y"))}
 @dataclass(frozen=True)
 class Names:
     """What a network's inputs and outputs are called.
+
+    A partial is a field and, behind "_", the inputs by which it is differentiated: "u_xxt". "lap" in their place is the Laplacian over those of x, y
+    and z that there are, "w_laplap" its square.
 
     Args:   inputs: one letter each, ("x", "y", "t"). outputs: ("u", "v", "p"). derived: further fields as sums of partials of the outputs.
     Raises: ValueError for a name that stands twice, inputs longer than a letter, or a name with "_".
@@ -37,6 +40,11 @@ class Names:
         """A partial as a sum of factor, output and index. Raises ValueError for a field or an input that is not there."""
         base, _, by = name.partition("_")
         known = (*self.outputs, *self.derived)
+        if by.startswith("lap"):
+            space = [letter for letter in "xyz" if letter in self.inputs]
+            return [term for letter in space for term in self.terms(f"{base}_{by[3:]}{letter}{letter}")]
+        if by.endswith("lap"):  # behind letters of a derived field
+            return self.terms(f"{base}_lap{by[:-3]}")
         if base not in known or any(letter not in self.inputs for letter in by):
             raise ValueError(
                 f"partials: {name!r} is none of {', '.join(known)} or their derivatives by {', '.join(self.inputs)}, such as {known[0]}_x"
@@ -83,7 +91,7 @@ def partials(network: CoordinateNetwork, points: Tensor, names: Names, needs: It
     if (network.inputs, network.outputs) != (len(names.inputs), len(names.outputs)):
         got = f"{network.inputs} inputs and {network.outputs} outputs"
         raise ValueError(f"partials: a network of {names.inputs} to {names.outputs} expected, got {got}")
-    terms = {name: names.terms(name) for name in dict.fromkeys(needs)}
+    terms = _collapsed({name: names.terms(name) for name in dict.fromkeys(needs)})
     found = network.partials(points, {index: None for sums in terms.values() for _, _, index in sums}) if terms else {}
     values = {name: points[..., i] for i, name in enumerate(names.inputs)}
     for name, sums in terms.items():
@@ -93,6 +101,31 @@ def partials(network: CoordinateNetwork, points: Tensor, names: Names, needs: It
             total = torch.add(total, part, alpha=factor)
         values[name] = total
     return Partials(values)
+
+
+def _collapsed(terms: Mapping[str, Sequence[tuple[float, str, Index]]]) -> dict[str, list[tuple[float, str, Kept]]]:
+    """The same sums, where what nothing else needs of them is one combination per output: the polynomials then have fewer coefficients."""
+    by_output: dict[str, dict[str, Combination]] = {}
+    for name, sums in terms.items():
+        own: dict[str, dict[Index, float]] = {}
+        for factor, output, index in sums:
+            own.setdefault(output, {})
+            own[output][index] = own[output].get(index, 0.0) + factor
+        by_output[name] = {output: tuple((f, index) for index, f in sorted(parts.items(), reverse=True)) for output, parts in own.items()}
+    every = {combination for own in by_output.values() for combination in own.values()}
+    alone = {c for c in every if len(c) > 1 and len({sum(index) for _, index in c}) == 1 and sum(c[0][1]) > 1}
+    while True:  # one that shares a member with what stays apart, or with what lies below others, gains nothing
+        kept = set(Truncation.below([*alone, *(index for c in every - alone for _, index in c)]).indices)
+        wrong = {c for c in alone if any(index in kept for _, index in c)}
+        if not wrong:
+            break
+        alone -= wrong
+    whole: dict[str, list[tuple[float, str, Kept]]] = {}
+    for name, outputs in by_output.items():
+        whole[name] = []
+        for output, c in outputs.items():
+            whole[name] += [(1.0, output, c)] if c in alone else [(factor, output, index) for factor, index in c]
+    return whole
 
 
 class _Asked(dict[str, Tensor]):
