@@ -10,6 +10,7 @@ from torch import Tensor
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.transforms import derivative
 
 LENGTH = 2 * math.pi * 8
 GRID = Grid((48,), LENGTH)
@@ -27,3 +28,8 @@ def smooth(batch: int = 3, grid: Grid = GRID, seed: int = 0, mean: float = 0.0, 
     m = torch.arange(1, modes + 1, dtype=torch.float64)[:, None]
     a, b = torch.randn(2, batch, modes, generator=generator, dtype=torch.float64) / modes**0.5
     return (a @ torch.cos(m * x) + b @ torch.sin(m * x) + mean)[:, None]
+
+
+def laplacian(u: Tensor, grid: Grid) -> Tensor:
+    """Spectral, by one axis after the other."""
+    return derivative(u, grid, (2, 0)) + derivative(u, grid, (0, 2))

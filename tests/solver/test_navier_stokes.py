@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from solver_cases import laplacian
 from test_spectral_schemes import SCHEMES
 from torch import Tensor
 
@@ -211,7 +212,7 @@ def test_residuals_vanish_on_the_solver() -> None:
     equation = NavierStokesVorticity(**common, mean_u=0.3)
     mid, rate = _time_derivative(ETDRK(equation, grid, dt=dt, order=4).at({}, w), w, dt)
     u = velocity(mid, grid)
-    partials = {f"w_{n}": derivative(mid, grid, o) for n, o in {"x": (1, 0), "y": (0, 1), "xx": (2, 0), "yy": (0, 2)}.items()}
+    partials = {"w_x": derivative(mid, grid, (1, 0)), "w_y": derivative(mid, grid, (0, 1)), "w_lap": laplacian(mid, grid)}
     partials |= {"w": mid, "w_t": rate, "u": u[:, :1], "v": u[:, 1:]}
     assert set(partials) == set(equation.needs)
     assert equation.residual(partials).abs().max() < 1e-8
@@ -224,7 +225,8 @@ def test_residuals_vanish_on_the_solver() -> None:
     partials = {}
     for c, name in enumerate(("u", "v")):
         partials |= {name: mid[:, c], f"{name}_t": rate[:, c]}
-        partials |= {f"{name}_{n}": derivative(mid[:, c], grid, o) for n, o in {"x": (1, 0), "y": (0, 1), "xx": (2, 0), "yy": (0, 2)}.items()}
+        partials |= {f"{name}_x": derivative(mid[:, c], grid, (1, 0)), f"{name}_y": derivative(mid[:, c], grid, (0, 1))}
+        partials |= {f"{name}_lap": laplacian(mid[:, c], grid)}
     partials |= {"p_x": derivative(p, grid, (1, 0)), "p_y": derivative(p, grid, (0, 1))}
     assert set(partials) == set(by_velocity.needs)
     assert by_velocity.residual(partials).abs().max() < 1e-8

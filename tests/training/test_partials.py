@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.correctors.taylor import Truncation
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVorticity
 from eddygrad.training.objectives.partials import VORTICITY, Names, needed, partials
 
@@ -46,9 +47,35 @@ def test_an_equations_residual_reads_a_network() -> None:
     w_x, w_y = p[2, 0, 0][:, 1] - p[1, 1, 0][:, 0], p[1, 1, 0][:, 1] - p[0, 2, 0][:, 0]
     m_x, m_y = (2 * (u * p[i][:, 0] + v * p[i][:, 1]) for i in ((1, 0, 0), (0, 1, 0)))
     without = d["w_t"] + 3.5 * (u * w_x + v * w_y) - w + 0.5 * ((u**2 + v**2) * w + v * m_x - u * m_y)
-    lap, bi = d.w_xx + d.w_yy, d.w_xxxx + 2 * d.w_xxyy + d.w_yyyy
+    apart = partials(net, x, PLANE, ["w_xx", "w_yy", "w_xxxx", "w_xxyy", "w_yyyy"])
+    lap, bi = apart.w_xx + apart.w_yy, apart.w_xxxx + 2 * apart.w_xxyy + apart.w_yyyy
     torch.testing.assert_close(equation.residual(d), without + 0.045 * lap + 0.045**3 * bi)
     torch.testing.assert_close(d.w_t, p[1, 0, 1][:, 1] - p[0, 1, 1][:, 0])
+
+
+@pytest.mark.parametrize("needs", [("u_lap",), ("w_lap", "u_lap"), ("w_laplap", "w_lap", "v"), ("v_laplap", "u_xxxx"), ("u_lap", "u_yy", "v_lapt")])
+def test_laplacians_are_the_sums_of_their_parts_and_so_are_their_gradients(needs: tuple[str, ...]) -> None:
+    net, x = network(), points()
+    losses, parts = [], {name: [PLANE.terms(name)] for name in needs}
+    whole = partials(net, x, PLANE, needs)
+    direct = net.partials(x, {index for sums in parts.values() for _, _, index in sums[0]})
+    for name in needs:
+        expected = sum(f * direct[index][:, PLANE.outputs.index(output)] for f, output, index in PLANE.terms(name))
+        assert isinstance(expected, torch.Tensor)
+        torch.testing.assert_close(whole[name], expected, rtol=1e-11, atol=1e-11)
+        losses.append((whole[name].square().sum(), expected.square().sum()))
+    totals = [torch.stack([pair[i] for pair in losses]).sum() for i in (0, 1)]
+    slopes = [torch.autograd.grad(total, list(net.parameters()), retain_graph=True, allow_unused=True) for total in totals]
+    for mine, theirs in zip(*slopes):
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_a_laplacian_alone_is_one_coefficient() -> None:
+    lap = ((1.0, (2, 0, 0)), (1.0, (0, 2, 0)))
+    assert len(Truncation.below([lap]).indices) == 4  # the constant, two slopes and itself
+    assert len(Truncation.below([lap, (2, 0, 0)]).indices) == 5
 
 
 def test_stacks_have_a_row_per_seed() -> None:

@@ -80,7 +80,7 @@ class NavierStokesVorticity(_NavierStokes):
     name: ClassVar[str] = "navier-stokes-vorticity"
     channels: ClassVar[tuple[str, ...]] = ("vorticity",)
     parameters: ClassVar[Mapping[str, str]] = {**_PARAMETERS, "mean_u": "m/s", "mean_v": "m/s", "forcing": "1/s^2"}
-    needs: ClassVar[tuple[str, ...]] = ("u", "v", "w_t", "w_x", "w_y", "w_xx", "w_yy", "w")
+    needs: ClassVar[tuple[str, ...]] = ("u", "v", "w_t", "w_x", "w_y", "w_lap", "w")
     ndim: ClassVar[int] = 2
 
     def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
@@ -125,7 +125,7 @@ class NavierStokesVorticity(_NavierStokes):
         """
         d, p = partials, {"forcing": 0.0, **self._for_residual(params, ("hyperviscosity", "forcing_amplitude"))}
         carried = (d["u"] + p["mean_u"]) * d["w_x"] + (d["v"] + p["mean_v"]) * d["w_y"]
-        return d["w_t"] + carried - p["viscosity"] * (d["w_xx"] + d["w_yy"]) + p["drag"] * d["w"] - p["forcing"]
+        return d["w_t"] + carried - p["viscosity"] * d["w_lap"] + p["drag"] * d["w"] - p["forcing"]
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class NavierStokesVelocity(_NavierStokes):
 
     name: ClassVar[str] = "navier-stokes-velocity"
     parameters: ClassVar[Mapping[str, str]] = {**_PARAMETERS, "forcing": "m/s^2"}
-    needs: ClassVar[tuple[str, ...]] = ("u", "v", "u_t", "v_t", "u_x", "u_y", "v_x", "v_y", "u_xx", "u_yy", "v_xx", "v_yy", "p_x", "p_y")
+    needs: ClassVar[tuple[str, ...]] = ("u", "v", "u_t", "v_t", "u_x", "u_y", "v_x", "v_y", "u_lap", "v_lap", "p_x", "p_y")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -230,6 +230,6 @@ class NavierStokesVelocity(_NavierStokes):
         rows = []
         for c, name in enumerate(("u", "v")):
             carried = d["u"] * d[f"{name}_x"] + d["v"] * d[f"{name}_y"]
-            damped = p["viscosity"] * (d[f"{name}_xx"] + d[f"{name}_yy"]) - p["drag"] * d[name]
+            damped = p["viscosity"] * d[f"{name}_lap"] - p["drag"] * d[name]
             rows.append(d[f"{name}_t"] + carried + d["p_x" if c == 0 else "p_y"] - damped - forcing[c])
         return torch.stack(rows)
