@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+Reduce = Callable[[Tensor], Tensor]  # a value of this process -> the mean over all
 
-def gradients(losses: Mapping[str, Tensor], params: Sequence[Tensor]) -> dict[str, tuple[Tensor | None, ...]]:
+
+def reduced(losses: Mapping[str, Tensor], reduce: Reduce | None) -> dict[str, Tensor]:
+    """The losses themselves, their values those of all processes, their gradients still this one's."""
+    return {name: loss if reduce is None else loss + (reduce(loss.detach()) - loss.detach()) for name, loss in losses.items()}
+
+
+def gradients(losses: Mapping[str, Tensor], params: Sequence[Tensor], reduce: Reduce | None = None) -> dict[str, tuple[Tensor | None, ...]]:
     """One `autograd.grad` per named loss. A stacked loss (S,) is summed first: entry s depends on the s-th network alone.
 
     Losses that one compiled function computes share a graph that is gone through once per loss: compile it with
@@ -20,5 +27,6 @@ def gradients(losses: Mapping[str, Tensor], params: Sequence[Tensor]) -> dict[st
     grads: dict[str, tuple[Tensor | None, ...]] = {}
     last = len(losses) - 1
     for i, (name, loss) in enumerate(losses.items()):
-        grads[name] = torch.autograd.grad(loss.sum(), params, retain_graph=i < last, allow_unused=True)
+        found = torch.autograd.grad(loss.sum(), params, retain_graph=i < last, allow_unused=True)
+        grads[name] = found if reduce is None else tuple(g if g is None else reduce(g) for g in found)
     return grads

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from eddygrad.progress import Bar, bar
 from eddygrad.solver.rollout import BatchAt, Window
+from eddygrad.training.balance import Balance
 from eddygrad.training.checkpoint import MetricsLog, digest, load_state, save_state, save_weights
-from eddygrad.training.gradients import gradients
+from eddygrad.training.gradients import Reduce, gradients
 from eddygrad.training.guard import Guard
-from eddygrad.training.optimizers import adam
+from eddygrad.training.optimizers import adam, searches
 from eddygrad.training.refinement import Refinement, refine_pressure
 from eddygrad.training.schedule import Constant, Plateau, Schedule, set_rates
 from eddygrad.training.stack import SeedStack
@@ -46,6 +47,8 @@ class Training:
         refinement:    of an iterative solver, told of every validation's median over the seeds that have one; `refine` (module, iterations) sets
                        what it decides.
         log_every:     updates between lines of metrics.jsonl.
+        diagnose_every: updates between diagnoses of the terms' gradients, written there too (see `diagnosis`); None for none.
+        reduce:        mean over processes of a tensor, taken of losses and gradients before anything looks at them.
         checkpoint_every: updates between checkpoints (a folder given).
     """
 
@@ -62,10 +65,12 @@ class Training:
     refine: Callable[[Any, int], None] = refine_pressure
     validate_every: int = 1000
     log_every: int = 100
+    diagnose_every: int | None = None
     checkpoint_every: int = 1000
+    reduce: Reduce | None = None
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or not self.lr > 0 or min(self.validate_every, self.log_every, self.checkpoint_every) < 1:
+        if self.steps < 1 or not self.lr > 0 or min(self.validate_every, self.log_every, self.checkpoint_every, self.diagnose_every or 1) < 1:
             raise ValueError(f"fit: steps, lr and the intervals must be positive, got steps={self.steps}, lr={self.lr}")
         if isinstance(self.schedule, Plateau) and self.validate is None:
             raise ValueError("fit: the plateau schedule watches a validation error; pass validate=, or another schedule")
@@ -109,8 +114,11 @@ class Loop:
         self.guard = training.guard.start(self.stack.count)
         self.weighting: Any = deepcopy(training.weighting)
         apart = {id(p) for p in getattr(module, "coefficients", list)()}  # of an equation: no part of what a weighting looks at
-        self.counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart]
-        self.terms: dict[str, dict[str, Tensor]] = {}  # losses and weights of the last update, where there are several
+        counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart]
+        self.balance = Balance(self.weighting, self.stack, counted, getattr(module, "probes", None), training.reduce)
+        self.companions = {
+            f"{i} {name}": part for i, who in enumerate((module, batch_at)) for name, part in getattr(who, "companions", dict)().items()
+        }
         self.start = {
             "dtype": str(self.stack.buffer.dtype).removeprefix("torch."),
             "device": self.stack.buffer.device.type,
@@ -136,34 +144,30 @@ class Loop:
         if self.step in plan.restarts:
             self.optimizer = self.stack.optimizer(plan.optimizer, plan.lr)
         window = self.batch_at(self.step, plan.horizon_at(self.step))
-        total, grad = self._weighted(self.objective(window))
+        diagnosed = plan.diagnose_every is not None and (self.step + 1) % plan.diagnose_every == 0
+        total, grad = self.balance(self.objective(window), window, diagnosed)
         active = self.guard.admit(total, grad, self.step, self.seeds, lambda: self._culprit(window))
         if isinstance(plan.schedule, Plateau):
             active = [on and not plan.schedule.stopped(i) for i, on in enumerate(active)]
         self.stack.assign(grad, active)
         set_rates(self.optimizer, plan.lr, plan.schedule, self.step, plan.steps)
-        self.optimizer.step()
+        step: Callable[..., Any] = self.optimizer.step
+        step(self._searching(window, total, active) if searches(self.optimizer) else None)
         self.step += 1
         return total.reshape(-1)
 
-    def _weighted(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """sum_k w_k L_k per seed, and its gradient (S, P): of every term by itself where the weighting looks at them, of the sum where not."""
-        weighting = self.weighting
-        if getattr(weighting, "wants_gradients", True):
-            grads = gradients(losses, self.stack.params)
-            weights = weighting(losses, grads, self.counted)
-            combine = getattr(weighting, "combine", None)
-            grad = self.stack.combine(grads, weights) if combine is None else combine(self.stack.weighted(grads, weights))
-        else:
-            weights = weighting(losses)
-            grad = None
-        total = sum(torch.as_tensor(weights[name]) * loss for name, loss in losses.items())
-        assert isinstance(total, Tensor)
-        if grad is None:
-            grad = self.stack.combine(gradients({"total": total}, self.stack.params), {"total": 1.0})
-        if len(losses) > 1:
-            self.terms = {name: {"loss": loss.detach(), "weight": torch.as_tensor(weights[name])} for name, loss in losses.items()}
-        return total.detach(), grad
+    def _searching(self, window: Any, total: Tensor, active: list[bool]) -> Callable[[], Tensor]:
+        """What an optimiser that searches along lines asks for: the loss where it is now, its gradient left in place."""
+        known: list[Tensor] = [total]  # where it begins all is known
+
+        def closure() -> Tensor:
+            if known:
+                return known.pop()
+            found, grad = self.balance.again(self.objective(window))
+            self.stack.assign(grad, active)
+            return found
+
+        return closure
 
     def _culprit(self, window: Any) -> int | None:
         """The first sample of a single run's window that alone has no finite loss or gradient."""
@@ -208,6 +212,7 @@ class Loop:
             "plateau": plan.schedule.state if isinstance(plan.schedule, Plateau) else {},
             "refinement": {} if plan.refinement is None else plan.refinement.state_dict(),
             "weighting": self.weighting.state_dict() if hasattr(self.weighting, "state_dict") else {},
+            "companions": {name: part.state_dict() for name, part in self.companions.items()},
             "guard": {name: getattr(guard, name) for name in ("skipped", "clipped", "frozen_at", "average", "seen")},
         }
 
@@ -230,6 +235,8 @@ class Loop:
             self._refine()
         if state.get("weighting"):  # an older checkpoint has none: there was but a weighting without memory
             self.weighting.load_state_dict(state["weighting"])
+        for name, part in self.companions.items():
+            part.load_state_dict(state["companions"][name])
         for name, value in state["guard"].items():
             setattr(self.guard, name, value)
 
@@ -297,20 +304,24 @@ def _stretch(loop: Loop, log: MetricsLog | None, shown: Bar) -> None:
     start, begin = time.perf_counter(), loop.step
     while True:
         loss = loop.update()
-        if loop.over or any(loop.step % every == 0 for every in (plan.log_every, plan.validate_every, plan.checkpoint_every)):
+        if loop.over or any(
+            loop.step % every == 0
+            for every in (plan.log_every, plan.validate_every, plan.checkpoint_every, plan.diagnose_every or loop.training.steps)
+        ):
             break
     loop.seconds += time.perf_counter() - start
     shown.update(loop.step - begin)
     last = loop.over
-    terms = {name: {of: value.tolist() for of, value in pair.items()} for name, pair in loop.terms.items()}
-    record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist(), **({"terms": terms} if terms else {})}
+    terms = {name: {of: value.tolist() for of, value in pair.items()} for name, pair in loop.balance.terms.items()}
+    record: dict[str, Any] = {"step": loop.step, "loss": loss.tolist(), **({"terms": terms} if terms else {}), **loop.balance.diagnosis}
+    loop.balance.diagnosis = {}
     if plan.validate is not None and (last or loop.step % plan.validate_every == 0):
         iterations = {} if plan.refinement is None else {"iterations": plan.refinement.iterations}  # those of the error that follows
         errors = loop.validate()
         record.update(validation=next(iter(errors.values())), **({"errors": errors} if len(errors) > 1 else {}), **iterations)
         loop.curve.append(record)
         shown.set_postfix(validation=f"{statistics.median(record['validation']):.3g}", refresh=False)
-    if log is not None and (last or "validation" in record or loop.step % plan.log_every == 0):
+    if log is not None and (last or "validation" in record or "stds" in record or loop.step % plan.log_every == 0):
         lost = {"diverged": loop.lost} if loop.lost else {}
         log.write(**record, lr=loop.optimizer.param_groups[0]["lr"], seconds=round(loop.seconds, 3), skipped=sum(loop.guard.skipped), **lost)
 

@@ -25,11 +25,25 @@ def soap(groups: Any, **options: Any) -> torch.optim.Optimizer:
     return SOAP(groups, **{"weight_decay": 0.0, "betas": (0.95, 0.95), "precondition_frequency": 10, **options})
 
 
+def lbfgs(groups: Any, **options: Any) -> torch.optim.Optimizer:
+    """L-BFGS with a strong Wolfe search, one line an update; for a single seed and batches that stay. Raises ValueError for several seeds."""
+    groups = list(groups)
+    if len(groups) > 1:
+        raise ValueError(f"optimizer: lbfgs searches along one line at a time, got {len(groups)} stacked seeds; train them in runs of one seed")
+    return torch.optim.LBFGS(groups, **{"max_iter": 1, "max_eval": 25, "history_size": 50, "line_search_fn": "strong_wolfe", **options})
+
+
+def searches(optimizer: torch.optim.Optimizer) -> bool:
+    """Does it ask for losses on its way?"""
+    return isinstance(optimizer, torch.optim.LBFGS)
+
+
 OPTIMIZERS: Mapping[str, tuple[Callable[..., torch.optim.Optimizer], float]] = {  # and the rate at which each usually begins
     "adam": (adam, 1e-3),
     "rmsprop": (torch.optim.RMSprop, 1e-3),
     "adagrad": (torch.optim.Adagrad, 1e-2),
     "soap": (soap, 3e-3),
+    "lbfgs": (lbfgs, 1.0),
 }
 BY_TENSOR = frozenset({soap})  # these look at the shape of a tensor
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.randomness import generator
 from eddygrad.training.objectives.partials import Names, Partials, partials
+from eddygrad.training.objectives.pointwise import PointWeights, Remembered
 
 Coefficients = Mapping[str, Tensor]
 Residual = Callable[[Partials, Coefficients], Tensor]
@@ -23,13 +24,14 @@ class Points:
 
     Args:   x: (N, inputs), or (S, N, inputs) where each seed has its own. known: name -> (N,) or (S, N), a field that was measured or is prescribed;
             a residual reads it as d["known_u"]. parts: how many points each side of the box has, in their order, where a loss is a sum of means over
-            sides.
+            sides. numbers: which of a larger set they are, (N,).
     Raises: ValueError for numbers that do not fit.
     """
 
     x: Tensor
     known: Mapping[str, Tensor] = field(default_factory=dict)
     parts: tuple[int, ...] = ()
+    numbers: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.x.ndim not in (2, 3) or not len(self):
@@ -45,7 +47,7 @@ class Points:
 
     def at(self, chosen: Tensor) -> Points:
         """Some of them, by number."""
-        return Points(self.x[..., chosen, :], {name: value[..., chosen] for name, value in self.known.items()})
+        return Points(self.x[..., chosen, :], {name: value[..., chosen] for name, value in self.known.items()}, numbers=chosen)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Term:
     """A named loss: the mean over points of r^2, summed over the components of r and, where its points have `parts`, over these.
 
     Args: at: name of its points. residual: (partials, coefficients) -> (.., N), with components (C, .., N). needs: the partials that it reads.
-          begins, ends: updates between which it is there.
+          begins, ends: updates between which it is there. pointwise: weights of the points within the mean, see `objectives.pointwise`.
     """
 
     at: str
@@ -61,6 +63,7 @@ class Term:
     needs: tuple[str, ...]
     begins: int = 0
     ends: int | None = None
+    pointwise: PointWeights | None = None
 
     def there(self, step: int) -> bool:
         return self.begins <= step and (self.ends is None or step < self.ends)
@@ -120,6 +123,18 @@ class Problem(nn.Module):
 
         Raises: ValueError for points that a term names and the batch lacks, or an update at which no term is there.
         """
+        return {name: self._mean(residual, points, self.terms[name]) for name, (residual, points) in self.residuals(batch).items()}
+
+    def probes(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
+        """v . r_k / sqrt(N) with random signs v, for the traces of the tangent kernel; () or (S,)."""
+        found = {}
+        for name, (residual, _) in self.residuals(batch).items():
+            signs = torch.randint(0, 2, residual.shape, generator=generator(0, f"probe/{name}", batch[0])).to(residual) * 2 - 1
+            found[name] = _per_seed((signs * residual).sum(-1) / residual.shape[-1] ** 0.5, self.network.stacked)
+        return found
+
+    def residuals(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, tuple[Tensor, Points]]:
+        """Name -> r and its points, of the terms that are there at this update. Raises what `losses` does."""
         step, sets = batch
         there = {name: term for name, term in self.terms.items() if term.there(step)}
         if not there:
@@ -133,18 +148,31 @@ class Problem(nn.Module):
             needs = [need for term in there.values() if term.at == at for need in term.needs]
             found = partials(self.network, sets[at].x, self.names, needs)
             read[at] = Partials({**found, **{f"known_{name}": value for name, value in sets[at].known.items()}})
-        return {name: self._mean(term.residual(read[term.at], column), sets[term.at], name) for name, term in there.items()}
+        return {name: (self._checked(term.residual(read[term.at], column), sets[term.at], name), sets[term.at]) for name, term in there.items()}
 
-    def _mean(self, residual: Tensor, points: Points, name: str) -> Tensor:
+    def companions(self) -> dict[str, Remembered]:
+        """What a checkpoint keeps beside the network: weights of points that remember."""
+        return {name: term.pointwise for name, term in self.terms.items() if isinstance(term.pointwise, Remembered)}
+
+    def _checked(self, residual: Tensor, points: Points, name: str) -> Tensor:
         lead = 1 if self.network.stacked else 0
         if residual.ndim not in (lead + 1, lead + 2) or residual.shape[-1] != len(points):
             raise ValueError(
                 f"problem: the residual of {name!r} has the shape {tuple(residual.shape)}, expected a value for each of {len(points)} points"
             )
-        square = residual.square()
-        square = square.sum(0) if square.ndim == lead + 2 else square
+        return residual
+
+    def _mean(self, residual: Tensor, points: Points, term: Term) -> Tensor:
+        square = _per_seed(residual.square(), self.network.stacked, 1)
+        if term.pointwise is not None:
+            return term.pointwise.mean(square, points.x, points.numbers)
         means = [part.mean(-1) for part in square.split(points.parts, -1)] if points.parts else [square.mean(-1)]
         return torch.stack(means).sum(0) if len(means) > 1 else means[0]
+
+
+def _per_seed(value: Tensor, stacked: bool, points: int = 0) -> Tensor:
+    """Summed over components, where it has them in front of seeds and points."""
+    return value.sum(0) if value.ndim > stacked + points else value
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""From named losses to one gradient: what a weighting looks at, the weighted sum, and a diagnosis of the terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eddygrad.training.diagnosis import diagnose
+from eddygrad.training.gradients import Reduce, gradients, reduced
+from eddygrad.training.stack import SeedStack
+
+Grads = dict[str, tuple[Tensor | None, ...]]
+
+
+class Balance:
+    """sum_k w_k L_k per seed and its gradient (S, P): of every term by itself where that is looked at, of the sum where not.
+
+    Args: weighting: losses -> weights. stack: of seeds. counted: which parameters count, no coefficient of an equation. probes: window -> what the
+          tangent kernel's traces are taken from, by term. reduce: mean over processes, taken of losses and gradients before any statistic.
+    """
+
+    def __init__(
+        self,
+        weighting: Any,
+        stack: SeedStack,
+        counted: Sequence[int],
+        probes: Callable[[Any], Mapping[str, Tensor]] | None = None,
+        reduce: Reduce | None = None,
+    ) -> None:
+        self.weighting, self.stack, self.counted, self.probes, self.reduce = weighting, stack, counted, probes, reduce
+        self.terms: dict[str, dict[str, Tensor]] = {}  # losses and weights of the last update, where there are several
+        self.diagnosis: dict[str, Any] = {}
+        self._weights: Mapping[str, Any] = {}
+
+    def __call__(self, losses: Mapping[str, Tensor], window: Any = None, diagnosed: bool = False) -> tuple[Tensor, Tensor]:
+        """One look, where it is time for one: (S,) or () and (S, P)."""
+        weighting, grads = self.weighting, None
+        probed = getattr(weighting, "looks_at", "") == "probes" and weighting.due
+        shown = self._probed(window) if probed else None
+        if getattr(weighting, "wants_gradients", True) or diagnosed:
+            grads = gradients(losses, self.stack.params, self.reduce)
+        losses = reduced(losses, self.reduce)
+        self._weights = weights = self._asked(losses, shown if probed else grads)
+        combine = getattr(weighting, "combine", None)
+        if grads is not None and combine is not None:
+            grad = combine(self.stack.weighted(grads, weights))
+        elif grads is not None:
+            grad = self.stack.combine(grads, weights)
+        total = self.total(losses)
+        if grads is None:
+            grad = self.stack.combine(gradients({"total": total}, self.stack.params, self.reduce), {"total": 1.0})
+        if len(losses) > 1:
+            self.terms = {name: {"loss": loss.detach(), "weight": torch.as_tensor(weights[name])} for name, loss in losses.items()}
+        if diagnosed and grads is not None:
+            self.diagnosis = diagnose(grads, self.counted, self.stack.count)
+        return total.detach(), grad
+
+    def again(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The same with the weights of the last look: for an optimiser that searches along a line."""
+        total = self.total(losses)
+        return total.detach(), self.stack.combine(gradients({"total": total}, self.stack.params, self.reduce), {"total": 1.0})
+
+    def total(self, losses: Mapping[str, Tensor]) -> Tensor:
+        total = sum(torch.as_tensor(self._weights[name]) * loss for name, loss in losses.items())
+        assert isinstance(total, Tensor)
+        return total
+
+    def _asked(self, losses: Mapping[str, Tensor], grads: Grads | None) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.weighting(losses) if grads is None else self.weighting(losses, grads, self.counted)
+        return found
+
+    def _probed(self, window: Any) -> Grads:
+        if self.probes is None:
+            raise ValueError(f"{type(self.weighting).__name__}: looks at residuals, which this objective does not give; take gradient-norm")
+        return gradients(self.probes(window), self.stack.params, self.reduce)

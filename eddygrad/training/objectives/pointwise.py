@@ -1,0 +1,123 @@
+"""Weights of single points within a loss: by causality, by their residuals, learned against the network."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class PointWeights(abc.ABC):
+    """Makes a weighted mean of the squares r^2 (N,) or (S, N), () or (S,). What it remembers belongs to one training."""
+
+    @abc.abstractmethod
+    def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
+        """The loss. x: points ([S,] N, inputs). numbers: which points of the whole set they are, None for all of it in its order."""
+
+
+class Causal(PointWeights):
+    """Later times count once earlier ones are fulfilled.
+
+        L = mean_i w_i L_i,   w_i = exp(-tolerance sum_{j < i} L_j),   L_i mean of r^2 over chunk i of time, w held
+        Wang, Sankaran, Perdikaris 2022 (arXiv 2203.07404)
+    Args:   axis: column of the points that is time. span: first and last time. chunks: of equal length. tolerance: epsilon there.
+    Raises: ValueError for no chunks, an empty span or a tolerance that is not positive.
+    """
+
+    def __init__(self, axis: int, span: tuple[float, float], chunks: int = 16, tolerance: float = 1.0) -> None:
+        if chunks < 1 or not span[1] > span[0] or not tolerance > 0:
+            raise ValueError(f"Causal: expected chunks, a span that goes forward and a tolerance above 0, got {chunks}, {span} and {tolerance}")
+        self.axis, self.span, self.chunks, self.tolerance = axis, span, chunks, tolerance
+
+    def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
+        means, there = self.chunk_means(square, x)
+        before = means.detach().cumsum(-1) - means.detach()
+        return (torch.exp(-self.tolerance * before) * means).sum(-1) / there.sum(-1)
+
+    def chunk_means(self, square: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """L_i ([S,] chunks), zero for a chunk without points, and which have some."""
+        place = ((x[..., self.axis] - self.span[0]) / (self.span[1] - self.span[0]) * self.chunks).long().clamp(0, self.chunks - 1)
+        place = place.expand(square.shape)
+        zero = square.new_zeros(*square.shape[:-1], self.chunks)
+        count = zero.scatter_add(-1, place, torch.ones_like(square))
+        return zero.scatter_add(-1, place, square) / count.clamp(min=1), (count > 0).to(square)
+
+
+class Remembered(PointWeights):
+    """A number per point and seed that every update moves."""
+
+    def __init__(self) -> None:
+        self._kept: Tensor | None = None
+
+    def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
+        chosen = torch.arange(square.shape[-1]) if numbers is None else numbers.cpu()
+        kept = self._grown(square, int(chosen.max()) + 1)
+        if torch.is_grad_enabled():
+            kept[..., chosen] = self.moved(kept[..., chosen], square.detach())
+        return (self.factor(kept[..., chosen]) * square).mean(-1)
+
+    @abc.abstractmethod
+    def moved(self, kept: Tensor, square: Tensor) -> Tensor:
+        """The numbers after an update at which their points had these squares."""
+
+    @abc.abstractmethod
+    def factor(self, kept: Tensor) -> Tensor:
+        """What multiplies r^2."""
+
+    def _grown(self, square: Tensor, count: int) -> Tensor:
+        have = 0 if self._kept is None else self._kept.shape[-1]
+        if have < count:
+            more = torch.ones(*square.shape[:-1], count - have, dtype=square.dtype, device=square.device)
+            self._kept = more if self._kept is None else torch.cat([self._kept, more], -1)
+        assert self._kept is not None
+        return self._kept
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self._kept is None else {"kept": self._kept.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._kept = state["kept"].clone() if "kept" in state else None
+
+
+class ResidualAttention(Remembered):
+    """w <- decay w + rate |r| / max|r|,   L = mean (w r)^2            Anagnostopoulos, Toscano, Stergiopulos, Karniadakis 2024 (arXiv 2307.00379)
+
+    Bounded by rate / (1 - decay). All weights begin at one.
+    """
+
+    def __init__(self, decay: float = 0.999, rate: float = 0.01) -> None:
+        if not (0 < decay < 1 and rate > 0):
+            raise ValueError(f"ResidualAttention: expected a decay between 0 and 1 and a rate above 0, got {decay} and {rate}")
+        super().__init__()
+        self.decay, self.rate = decay, rate
+
+    def moved(self, kept: Tensor, square: Tensor) -> Tensor:
+        size = square.sqrt()
+        largest = size.amax(-1, keepdim=True)
+        return self.decay * kept + self.rate * torch.where(largest > 0, size / largest, 0.0)
+
+    def factor(self, kept: Tensor) -> Tensor:
+        return kept.square()
+
+
+class SelfAdaptive(Remembered):
+    """w ascends where the network descends:   L = mean w^2 r^2,   w <- w + rate 2 w r^2              McClenny, Braga-Neto 2023 (arXiv 2009.04544)
+
+    The gradient of N L by w, so that the rate does not depend on the number of points; `most` bounds what has no bound by itself.
+    """
+
+    def __init__(self, rate: float = 0.01, most: float = math.inf) -> None:
+        if not (rate > 0 and most > 1):
+            raise ValueError(f"SelfAdaptive: expected a rate above 0 and a bound above 1, got {rate} and {most}")
+        super().__init__()
+        self.rate, self.most = rate, most
+
+    def moved(self, kept: Tensor, square: Tensor) -> Tensor:
+        return (kept + self.rate * 2 * kept * square).clamp(max=self.most)
+
+    def factor(self, kept: Tensor) -> Tensor:
+        return kept.square()

@@ -1,0 +1,112 @@
+"""The diagnosis of terms against numpy, and where it is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_residual import known, oscillator
+
+from eddygrad.training.diagnosis import diagnose
+from eddygrad.training.gradients import gradients
+from eddygrad.training.loop import Training, fit
+from eddygrad.training.objectives.residual import Batches
+from eddygrad.training.weighting import GradientNorm, InverseDirichlet, NeuralTangentKernel, Uniform
+
+
+def test_spreads_angles_and_histograms_are_those_of_numpy() -> None:
+    problem = oscillator(seeds=(0, 1))
+    params = list(problem.parameters())
+    apart = {id(p) for p in problem.coefficients()}
+    counted = [i for i, p in enumerate(params) if id(p) not in apart]
+    grads = gradients(problem.losses(Batches(known())(0)), params)
+    found = diagnose(grads, counted, 2)
+    for s in range(2):
+        flat = {
+            name: np.concatenate([np.zeros(params[i][s].numel()) if (g := parts[i]) is None else g[s].numpy().ravel() for i in counted])
+            for name, parts in grads.items()
+        }
+        assert found["stds"]["pde"][s] == pytest.approx(flat["pde"].std(ddof=1))
+        cosine = flat["data"] @ flat["pde"] / np.linalg.norm(flat["data"]) / np.linalg.norm(flat["pde"])
+        assert found["cosines"]["data pde"][s] == pytest.approx(cosine)
+    first = grads["pde"][counted[0]]
+    assert first is not None
+    values = first.numpy().ravel()
+    counts, _ = np.histogram(values / values.std(ddof=1), 41, (-5, 5))
+    assert found["layers"]["pde"][str(counted[0])]["counts"] == counts.tolist()
+
+
+@pytest.mark.parametrize("weighting", [Uniform, lambda: InverseDirichlet("data", every=4)])
+def test_a_diagnosis_is_written_and_changes_nothing(weighting: object, tmp_path: Path) -> None:
+    ends = []
+    for name, every in (("with", 3), ("without", None)):
+        problem = oscillator(seeds=(0, 1))
+        plan = Training(steps=7, lr=1e-2, weighting=weighting(), diagnose_every=every, log_every=7)  # type: ignore[operator]
+        fit(problem, problem.losses, Batches(known()), plan, tmp_path / name)
+        ends.append(torch.cat([p.detach().flatten() for p in problem.parameters()]))
+    torch.testing.assert_close(*ends, rtol=1e-12, atol=1e-14)  # sums of terms in another order
+    lines = [json.loads(line) for line in (tmp_path / "with" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "stds" in line] == [3, 6] and set(lines[0]["cosines"]) == {"data pde"}
+    assert all("stds" not in json.loads(line) for line in (tmp_path / "without" / "metrics.jsonl").read_text().splitlines())
+
+
+def test_probes_estimate_the_trace_of_the_tangent_kernel() -> None:
+    """E |J^T v|^2 / N = tr(J J^T) / N, over 400 draws of signs."""
+    problem, batch = oscillator(), Batches(known(7))
+    params = [p for p in problem.network.parameters()]
+    (residual, _) = problem.residuals(batch(0))["pde"]
+    rows = [torch.autograd.grad(r, params, retain_graph=True, allow_unused=True) for r in residual]
+    trace = sum(float(g.square().sum()) for row in rows for g in row if g is not None) / len(rows)
+    draws = []
+    for step in range(400):
+        grads = torch.autograd.grad(problem.probes(batch(step))["pde"], params, allow_unused=True)
+        draws.append(sum(float(g.square().sum()) for g in grads if g is not None))
+    assert np.mean(draws) == pytest.approx(trace, rel=4 * np.std(draws) / 20 / trace)  # four standard errors
+    assert np.std(draws) > 0
+
+
+def test_the_loop_gives_the_tangent_kernel_its_probes() -> None:
+    problem = oscillator(seeds=(0, 1))
+    weighting = NeuralTangentKernel(average=1.0, every=2)
+    batches = Batches(known())
+    grads = gradients(problem.probes(batches(0)), list(problem.parameters()))
+    apart = {id(p) for p in problem.coefficients()}
+    traces = {
+        name: sum(g.square().flatten(1).sum(1) for g, p in zip(parts, problem.parameters()) if g is not None and id(p) not in apart)
+        for name, parts in grads.items()
+    }
+    done = []
+    plan = Training(steps=1, lr=1e-3, weighting=weighting, validate=lambda m: done.append(1) or torch.zeros(2), validate_every=1)
+    result = fit(problem, problem.losses, batches, plan)
+    expected = (traces["data"] + traces["pde"]) / traces["pde"]
+    assert result.curve[0]["terms"]["pde"]["weight"] == pytest.approx(expected.tolist())
+
+
+def test_a_weighting_that_wants_probes_of_an_objective_without_them_is_told() -> None:
+    linear = torch.nn.Linear(2, 1)
+    with pytest.raises(ValueError, match="looks at residuals, which this objective does not give"):
+        fit(linear, lambda w: {"a": linear(w).square().mean()}, lambda s, h: torch.ones(3, 2), Training(steps=2, weighting=NeuralTangentKernel()))  # type: ignore[arg-type]
+
+
+def test_gradients_of_all_processes_are_reduced_before_any_statistic() -> None:
+    """A mean over two halves of a batch, taken by hand, is the weighting of the whole."""
+    whole, halves = oscillator(), [oscillator(), oscillator()]
+    points = known(20)["all"]
+    split = [points.at(torch.arange(0, 20, 2)), points.at(torch.arange(1, 20, 2))]
+    expected = gradients(whole.losses((0, {"all": points})), list(whole.parameters()))
+    own = [gradients(h.losses((0, {"all": part})), list(h.parameters())) for h, part in zip(halves, split)]
+    others = {name: [g for g in parts if g is not None] for name, parts in own[1].items()}
+    queue = {name: iter(parts) for name, parts in others.items()}
+    for name in ("data", "pde"):
+        mean = gradients(
+            {name: halves[0].losses((0, {"all": split[0]}))[name]}, list(halves[0].parameters()), lambda g, n=name: (g + next(queue[n])) / 2
+        )  # type: ignore[misc]
+        for a, b in zip(mean[name], expected[name]):
+            assert (a is None) == (b is None)
+            if a is not None and b is not None:
+                torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+    weights = GradientNorm(average=1.0)
+    assert weights(whole.losses((0, {"all": points})), expected)["pde"] > 0

@@ -1,0 +1,108 @@
+"""Optimisers by name: rates, options, tensors of a seed by themselves, searches along lines that go on bitwise."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_residual import known, oscillator
+
+from eddygrad.training.loop import Training, fit
+from eddygrad.training.objectives.residual import Batches
+from eddygrad.training.optimizers import OPTIMIZERS, named
+from eddygrad.training.weighting import InverseDirichlet
+
+soap = pytest.mark.skipif(find_spec("pytorch_optimizer") is None, reason="pytorch-optimizer is an extra that is not installed")
+
+
+def trained(name: str, seeds: Any, stops: list[int], folder: Path | None = None, **options: Any) -> torch.Tensor:
+    make, rate = named(name, options)
+    for steps in stops:
+        problem = oscillator(seeds=seeds)
+        plan = Training(steps=steps, lr=rate, optimizer=make, weighting=InverseDirichlet("data", every=3), checkpoint_every=4)
+        fit(problem, problem.losses, Batches(known()), plan, folder)
+    return torch.cat([p.detach().reshape(problem.network.weights[0].shape[0], -1) for p in problem.parameters()], 1)
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "adagrad"])
+def test_a_stack_does_what_its_seeds_do_alone(name: str) -> None:
+    stack = trained(name, (3, 4), [12])
+    for row, seed in zip(stack, (3, 4)):
+        torch.testing.assert_close(row, trained(name, seed, [12])[0], rtol=1e-9, atol=1e-11)
+
+
+@soap
+def test_an_optimiser_of_matrices_sees_those_of_every_seed() -> None:
+    """A stack of matrices and vectors goes where torch's own tensors go, one seed after the other. (Of networks only to the round-off that this
+    optimiser blows up: it divides by squares of gradients in directions that have none.)"""
+    make, rate = named("soap")
+    target = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def module(seeds: list[int]) -> Any:
+        made: Any = torch.nn.ParameterDict({"w": torch.zeros(len(seeds), 4, 3, dtype=torch.float64), "b": torch.ones(len(seeds), 1, 3).double()})
+        made.seeds = tuple(seeds)
+        return made
+
+    def ended(which: list[int]) -> torch.Tensor:
+        net = module(which)
+        loss = lambda window: {"fit": ((net["w"] - target[which]).square() + (net["b"] * target[which]).square()).sum((1, 2))}  # noqa: E731
+        batch: Any = lambda step, horizon: None  # noqa: E731
+        fit(net, loss, batch, Training(steps=15, lr=rate, optimizer=make))
+        return torch.cat([net["w"].detach().flatten(1), net["b"].detach().flatten(1)], 1)
+
+    w, b = torch.nn.Parameter(torch.zeros(4, 3, dtype=torch.float64)), torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+    own = make([{"params": [b, w], "lr": rate}])  # a dictionary's order
+    for _ in range(15):
+        own.zero_grad()
+        ((w - target[1]).square() + (b * target[1]).square()).sum().backward()
+        own.step()
+    assert torch.equal(ended([0, 1])[1], ended([1])[0])
+    torch.testing.assert_close(ended([1])[0], torch.cat([w.detach().flatten(), b.detach()]), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name, seeds", [("adagrad", (0, 1)), ("lbfgs", 0), pytest.param("soap", (0, 1), marks=soap)])
+def test_every_optimiser_goes_on_bitwise(name: str, seeds: Any, tmp_path: Path) -> None:
+    assert torch.equal(trained(name, seeds, [14]), trained(name, seeds, [4, 8, 14], tmp_path))
+
+
+def test_lbfgs_goes_down_a_quadratic_in_a_few_lines() -> None:
+    """Of condition 100 in 10 dimensions, where steepest descent of 25 exact lines leaves a third; about two losses a line."""
+    scale = torch.logspace(0, 2, 10, dtype=torch.float64)
+    module = torch.nn.Linear(10, 1, bias=False).double()
+    asked = []
+
+    def objective(window: Any) -> dict[str, torch.Tensor]:
+        asked.append(1)
+        return {"square": (scale * module.weight[0].square()).sum()}
+
+    make, rate = named("lbfgs")
+    batch: Any = lambda step, horizon: None  # noqa: E731
+    fit(module, objective, batch, Training(steps=25, lr=rate, optimizer=make))
+    assert float(objective(None)["square"].detach()) < 1e-10 and len(asked) < 80
+
+
+def test_weights_rest_while_a_line_is_searched() -> None:
+    """The weighting is called once an update, however often the loss is."""
+    calls = []
+
+    class Counting(InverseDirichlet):
+        def proposed(self, terms: Any) -> torch.Tensor:
+            calls.append(1)
+            return super().proposed(terms)
+
+    problem, (make, rate) = oscillator(), named("lbfgs")
+    fit(problem, problem.losses, Batches(known()), Training(steps=5, lr=rate, optimizer=make, weighting=Counting("data")))
+    assert len(calls) == 5
+
+
+def test_what_an_optimiser_cannot_do_is_said() -> None:
+    with pytest.raises(ValueError, match="got 2 stacked seeds"):
+        trained("lbfgs", (0, 1), [2])
+    with pytest.raises(ValueError, match="expected one of adam, rmsprop"):
+        named("sgdd")
+    with pytest.raises((ValueError, TypeError), match="warmth"):
+        named("adam", {"warmth": 3})
+    assert named("adam", {"lr": 0.5})[1] == 0.5 and named("adagrad")[1] == OPTIMIZERS["adagrad"][1] == 1e-2

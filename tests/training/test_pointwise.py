@@ -1,0 +1,81 @@
+"""Weights of points: closed forms, memory of the right points, runs that go on bitwise."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from test_residual import known, oscillator
+
+from eddygrad.training.loop import Training, fit
+from eddygrad.training.objectives.pointwise import Causal, PointWeights, ResidualAttention, SelfAdaptive
+from eddygrad.training.objectives.residual import Batches
+
+
+def test_causal_weights_are_the_formula() -> None:
+    t = torch.tensor([[0.1], [0.2], [1.1], [2.9], [2.5]], dtype=torch.float64)
+    square = torch.tensor([1.0, 3.0, 0.5, 4.0, 2.0], dtype=torch.float64, requires_grad=True)
+    loss = Causal(0, (0.0, 3.0), chunks=3, tolerance=0.7).mean(square, t, None)
+    means = [2.0, 0.5, 3.0]
+    weights = [1.0, math.exp(-0.7 * 2.0), math.exp(-0.7 * 2.5)]
+    assert float(loss.detach()) == pytest.approx(sum(w * m for w, m in zip(weights, means)) / 3)
+    (slope,) = torch.autograd.grad(loss, square)  # the weights themselves are held
+    assert slope.tolist() == pytest.approx([w / n / 3 for w, n in zip([weights[0]] * 2 + [weights[1]] + [weights[2]] * 2, (2, 2, 1, 2, 2))])
+
+
+def test_causal_weights_of_a_stack_are_per_seed_and_empty_chunks_are_left_out() -> None:
+    t = torch.tensor([[0.1], [2.9]], dtype=torch.float64)
+    square = torch.tensor([[1.0, 3.0], [5.0, 0.0]], dtype=torch.float64)
+    loss = Causal(0, (0.0, 3.0), chunks=3).mean(square, t, None)
+    assert loss.tolist() == pytest.approx([(1 + 3 * math.exp(-1)) / 2, 2.5])
+
+
+def test_residual_attention_moves_to_its_bound_where_the_residual_is_largest() -> None:
+    rule = ResidualAttention(decay=0.9, rate=0.05)
+    square, x = torch.tensor([4.0, 1.0], dtype=torch.float64), torch.zeros(2, 1)
+    loss = rule.mean(square, x, None)
+    w = [0.9 + 0.05, 0.9 + 0.05 * 0.5]
+    assert float(loss) == pytest.approx((w[0] ** 2 * 4 + w[1] ** 2) / 2)
+    for _ in range(300):
+        loss = rule.mean(square, x, None)
+    assert float(loss) == pytest.approx((0.5**2 * 4 + 0.25**2) / 2)
+
+
+def test_self_adaptive_weights_ascend() -> None:
+    rule = SelfAdaptive(rate=0.1, most=2.0)
+    square, x = torch.tensor([4.0, 1.0], dtype=torch.float64), torch.zeros(2, 1)
+    assert float(rule.mean(square, x, None)) == pytest.approx((1.8**2 * 4 + 1.2**2) / 2)
+    rule.mean(square, x, None)
+    assert float(rule.mean(square, x, None)) == pytest.approx((2.0**2 * 4 + (1.2**3) ** 2) / 2)  # the bound
+    with torch.no_grad():
+        before = rule.state_dict()["kept"]
+        rule.mean(square, x, None)
+        assert torch.equal(rule.state_dict()["kept"], before)
+
+
+def test_weights_belong_to_points_by_their_numbers() -> None:
+    rule, x = ResidualAttention(decay=0.5, rate=1.0), torch.zeros(2, 1)
+    rule.mean(torch.tensor([9.0, 0.0]), x, torch.tensor([3, 1]))
+    assert rule.state_dict()["kept"].tolist() == [1.0, 0.5, 1.0, 1.5]
+
+
+@pytest.mark.parametrize("rule", [ResidualAttention, SelfAdaptive])
+def test_a_run_with_weighted_points_goes_on_bitwise(rule: type[PointWeights], tmp_path: Path) -> None:
+    ends = []
+    for stops, folder in (([12], None), ([4, 12], tmp_path)):
+        for stop in stops:
+            problem = oscillator(seeds=(0, 1), pointwise=rule())
+            fit(problem, problem.losses, Batches(known(), {"all": 5}), Training(steps=stop, lr=1e-2, checkpoint_every=4), folder)
+        ends.append([p.detach().clone() for p in problem.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*ends))
+
+
+def test_wrong_options_of_points_weights_are_named() -> None:
+    with pytest.raises(ValueError, match="a span that goes forward"):
+        Causal(0, (1.0, 1.0))
+    with pytest.raises(ValueError, match="decay between 0 and 1"):
+        ResidualAttention(decay=1.0)
+    with pytest.raises(ValueError, match="rate above 0"):
+        SelfAdaptive(rate=0)
