@@ -174,4 +174,43 @@ def staggered(programs: Programs) -> list[Job]:
     return jobs
 
 
-SUITES = {"staggered": staggered, "ks-step": ks_step, "ks-train": ks_train, "ns-step": ns_step, "ns-gradient": ns_gradient}
+def pinn(programs: Programs) -> list[Job]:
+    """Physics-informed iterations, float32: an update of the Poisson problem, and the gradient of active turbulence's residual; time and memory."""
+    ours, deepxde, jobs = "poisson_update.py", "peers/poisson_deepxde.py", []
+
+    def both(case: str, role: Role, label: str, script: str, options: str) -> None:
+        """With every core and with one: everyone is judged by the better."""
+        jobs.append(programs.job(case, role, label, script, options))
+        jobs.append(programs.job(case, "variant" if role == "ours" else role, f"{label}, one thread", script, options, threads=1))
+
+    nested, kept = ("nested autograd", ours, "--way nested"), ("DeepXDE, freed memory kept", deepxde, "--freed-memory keep")
+    case = "Poisson k=6 iteration"
+    both(case, "ours", "eddygrad, uniform", ours, "")
+    both(case, "variant", "eddygrad, inverse-Dirichlet", ours, "--weighting inverse-dirichlet")
+    both(case, "peer", *nested)
+    both(case, "peer", "DeepXDE", deepxde, "")
+    both(case, "peer", *kept)
+    both(case, "peer", "DeepXDE, forward mode", deepxde, "--autodiff forward")
+    jobs.append(programs.job(case, "variant", "eddygrad, uniform, freed memory returned", ours, "--freed-memory return"))
+    jobs.append(programs.job(case, "peer", "nested autograd, freed memory returned", ours, "--way nested --freed-memory return"))
+    both(case, "limit", "limit: our products alone", "pinn_limits.py", "products poisson")
+    both(case, "limit", "limit: operations at peak rate", "pinn_limits.py", "peak poisson")
+    stacked, seeds = f"{case}, per model of 5 stacked seeds", "--seeds 5"
+    both(stacked, "ours", "eddygrad, uniform", ours, seeds)
+    both(stacked, "variant", "eddygrad, inverse-Dirichlet", ours, f"{seeds} --weighting inverse-dirichlet")
+    both(stacked, "peer", *nested)
+    both(stacked, "peer", *kept)
+    both(stacked, "limit", "limit: our products alone", "pinn_limits.py", f"products poisson {seeds}")
+    for batch in (1000, 4000):
+        case, size, ours = f"turbulence residual batch {batch}", f"--batch {batch}", "turbulence_residual.py"
+        both(case, "ours", "eddygrad", ours, size)
+        both(case, "peer", "nested autograd", ours, f"{size} --way nested --gradients 1")
+        if batch > 1000:  # the whole of it takes some 22 GB
+            both(case, "peer", "nested autograd, 1000 at a time", ours, f"{size} --way nested --gradients 1 --together 1000")
+        jobs.append(programs.job(case, "variant", "eddygrad, freed memory returned", ours, f"{size} --freed-memory return"))
+        both(case, "limit", "limit: our products alone", "pinn_limits.py", f"products residual {size}")
+        both(case, "limit", "limit: operations at peak rate", "pinn_limits.py", f"peak residual {size}")
+    return jobs
+
+
+SUITES = {"staggered": staggered, "ks-step": ks_step, "ks-train": ks_train, "ns-step": ns_step, "ns-gradient": ns_gradient, "pinn": pinn}

@@ -66,13 +66,22 @@ def _status_mb(name: str) -> float | None:
     return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(name)), None)
 
 
-def measure_memory(block: Callable[[], object], steps: int, repetitions: int = 9, max_seconds: float = 12.0) -> dict[str, Any]:
+def available_mb() -> float | None:
+    """Memory that may still be taken without swapping [MB]; None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("MemAvailable")), None)
+
+
+def measure_memory(block: Callable[[], object], steps: int, repetitions: int = 9, max_seconds: float = 12.0, least: int = 64) -> dict[str, Any]:
     """As `measure`, with `extra_mb`: the process's peak over all calls beyond what was resident before the first; None where that cannot be told.
 
-    Whatever is compiled ahead and kept must be so before, or it counts. A short block is made again until it has 64 steps: tens of milliseconds are
-    not enough to time two threads by.
+    Whatever is compiled ahead and kept must be so before, or it counts. A short block is made again until it has `least` steps: tens of milliseconds
+    are not enough to time two threads by.
     """
-    again = max(1, 64 // steps)
+    again = max(1, least // steps)
     before = _status_mb("VmRSS")
     try:
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew

@@ -1,0 +1,72 @@
+"""Which matrix products a piece of work makes: their floating point operations, and the same products alone as its limit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]  # size, stride, dtype
+_LEFT = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # where among the arguments the left factor stands
+
+
+class Products(TorchDispatchMode):
+    """Notes the factors of every matrix product made while it is entered, those of backward passes included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[tuple[Layout, Layout]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        place = _LEFT.get(func.overloadpacket.__name__)
+        if place is not None:
+            left, right = args[place], args[place + 1]
+            self.made.append((layout(left), layout(right)))
+        return func(*args, **(kwargs or {}))
+
+    @property
+    def flops(self) -> int:
+        return sum(2 * math.prod(left[0]) * right[0][-1] for left, right in self.made)
+
+
+def layout(x: Tensor) -> Layout:
+    return tuple(x.shape), tuple(x.stride()), x.dtype
+
+
+def products_of(work: Callable[[], object]) -> Products:
+    """Those of one call; an earlier one has made whatever is made once."""
+    work()
+    with Products() as found:
+        work()
+    return found
+
+
+def replay(found: Products) -> Callable[[], None]:
+    """The same products alone, in the same layouts, into given memory.
+
+    Products of one shape share their factors and their result, which so stay in the cache: the limit errs on the low side.
+    """
+    memory: dict[tuple[str, Layout], Tensor] = {}
+
+    def given(role: str, of: Layout) -> Tensor:
+        if (role, of) not in memory:
+            size, stride, dtype = of
+            length = 1 + sum((n - 1) * s for n, s in zip(size, stride))
+            memory[role, of] = torch.randn(length, dtype=dtype).as_strided(size, stride)
+        return memory[role, of]
+
+    work = []
+    for left, right in found.made:
+        size = (*left[0][:-1], right[0][-1])
+        out = given("out", (size, torch.empty(size, device="meta").stride(), left[2]))
+        work.append((torch.mm if len(size) == 2 else torch.bmm, given("left", left), given("right", right), out))
+
+    def run() -> None:
+        for product, left, right, out in work:
+            product(left, right, out=out)
+
+    return run

@@ -1,0 +1,122 @@
+"""Gradient of the mean square of active turbulence's vorticity residual by the weights of a network: ours by Taylor polynomials, or the same by
+nested autograd. Time, and peak memory beyond what was resident before. Prints one JSON line."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+import pinn_workload as given
+import torch
+from nested_autograd import PlainNetwork, turbulence_residual
+from products import products_of
+from timing import arguments, available_mb, emit, measure_memory
+from torch import Tensor
+
+from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVorticity
+from eddygrad.solver.memory import keep_freed_memory
+from eddygrad.training.objectives.partials import VORTICITY, Names
+from eddygrad.training.objectives.residual import Points, Problem, Term
+
+Gradient = Callable[[], tuple[Tensor, tuple[Tensor, ...]]]  # the loss and its gradient
+NAMES = Names(("x", "y", "t"), ("u", "v"), VORTICITY)
+NESTED_MB = 5.7  # that the graph of nested autograd takes per point, float32, measured
+
+
+def options() -> argparse.Namespace:
+    parser = arguments(__doc__)
+    parser.add_argument("--way", default="taylor", choices=["taylor", "nested"])
+    parser.add_argument("--batch", type=int, default=given.TURBULENCE_BATCHES[0], help="points")
+    parser.add_argument("--together", type=int, default=None, help="nested: points at a time, their gradients summed [all]")
+    parser.add_argument("--gradients", type=int, default=3, help="gradients per timed block")
+    parser.add_argument("--freed-memory", default="keep", choices=["keep", "return"], help="keep: as the command line does")
+    return parser.parse_args()
+
+
+def sine_network(layers: tuple[int, ...] = given.TURBULENCE_LAYERS, dtype: torch.dtype = torch.float32) -> CoordinateNetwork:
+    """[3, 100 x 7, 2], standardised as uniform points of the box would be."""
+    low, high = zip(*given.TURBULENCE_BOX)
+    mean, std = [(a + b) / 2 for a, b in zip(low, high)], [(b - a) / math.sqrt(12) for a, b in zip(low, high)]
+    return CoordinateNetwork(layers[0], layers[1], len(layers) - 2, layers[-1], "sine", mean=mean, std=std).to(dtype)
+
+
+def points_of(batch: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Uniform points (batch, 3) of the box."""
+    low, high = (torch.tensor(side, dtype=torch.float64) for side in zip(*given.TURBULENCE_BOX))
+    return (low + (high - low) * torch.rand(batch, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))).to(dtype)
+
+
+def by_taylor(network: CoordinateNetwork, points: Tensor) -> Gradient:
+    """A term of a problem, as a training has it."""
+    equation = ActiveTurbulenceVorticity()
+    problem = Problem(network, NAMES, {"vorticity": Term("interior", lambda d, p: equation.residual(d), equation.needs)})
+    batch = 0, {"interior": Points(points)}
+    weights = list(problem.parameters())
+
+    def gradient() -> tuple[Tensor, tuple[Tensor, ...]]:
+        loss = problem.losses(batch)["vorticity"]
+        return loss.detach(), torch.autograd.grad(loss, weights)
+
+    return gradient
+
+
+def by_nested_autograd(network: CoordinateNetwork, points: Tensor, together: int | None = None) -> Gradient:
+    """In plain torch; `together`: points at a time, whose gradients are summed, for whoever lacks the memory."""
+    plain = PlainNetwork.like(network)
+    weights = list(plain.parameters())
+    parts = points.split(together or len(points))
+
+    def gradient() -> tuple[Tensor, tuple[Tensor, ...]]:
+        total, sums = torch.zeros((), dtype=points.dtype), tuple(torch.zeros_like(weight) for weight in weights)
+        for part in parts:
+            loss = turbulence_residual(plain, part).square().sum() / len(points)
+            sums = tuple(a.add_(b) for a, b in zip(sums, torch.autograd.grad(loss, weights)))
+            total += loss.detach()
+        return total, sums
+
+    return gradient
+
+
+def build(
+    way: str, batch: int, layers: tuple[int, ...] = given.TURBULENCE_LAYERS, dtype: torch.dtype = torch.float32, together: int | None = None
+) -> Gradient:
+    """Raises MemoryError where the nested way would take more than there is, which could end other programs too."""
+    network, points = sine_network(layers, dtype), points_of(batch, dtype)
+    if way == "taylor":
+        return by_taylor(network, points)
+    needed, free = NESTED_MB * min(batch, together or batch), available_mb()
+    if layers == given.TURBULENCE_LAYERS and free is not None and needed > free:
+        raise MemoryError(f"turbulence_residual: {batch} points take nested autograd {needed:.0f} MB, {free:.0f} are free; try --together 1000")
+    return by_nested_autograd(network, points, together)
+
+
+def probe(gradient: Gradient) -> list[float]:
+    """Logarithms of the loss and of its gradient's norm: their differences are relative ones."""
+    loss, parts = gradient()
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part.double()) for part in parts]))
+    return [round(math.log(float(value)), 5) for value in (loss, norm)]
+
+
+def main() -> None:
+    args = options()
+    torch.set_num_threads(args.threads)
+    if args.freed_memory == "keep":
+        keep_freed_memory()
+    build(args.way, 8, (3, 4, 4, 2))()  # loads what torch imports at first use, which is not to count as memory
+    gradient = build(args.way, args.batch, together=args.together)
+
+    def block() -> None:
+        for _ in range(args.gradients):
+            gradient()
+
+    result = measure_memory(block, args.gradients, args.repetitions, args.max_seconds, least=args.gradients)
+    settings = {name: getattr(args, name) for name in ("way", "batch", "together", "threads", "freed_memory")}
+    counted = {"flops": products_of(gradient).flops, "iterations_per_second": 1 / result["seconds"], "probe": probe(gradient)}
+    size = given.parameters(given.TURBULENCE_LAYERS)
+    emit("pinn-residual", args.way, result, scheme="vorticity", **settings, **counted, parameters=size, versions=f"torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()
