@@ -42,7 +42,7 @@ class Compare(Command):
     def run(self, say: Say) -> Outcome:
         from dataclasses import asdict
 
-        from eddygrad.studies import results
+        from eddygrad.studies import report
         from eddygrad.studies.compare import Study
         from eddygrad.studies.costs import measure
 
@@ -62,7 +62,6 @@ class Compare(Command):
         if self.costs:
             measure(study, progress=not self.json)
         say(study.table())
-        path = study.report()
-        say(f"{path}; the numbers: results.json, results.csv and results-ratios.csv beside it")
-        found = results.load(study.folder)
-        return Outcome({**answer, "report": path, "runs": results.rows(found), "ratios": results.comparison_rows(results.comparisons(found))})
+        found = report.publish(study.folder)
+        say(f"{found['report']}; the numbers: results.json, results.csv and results-ratios.csv beside it")
+        return Outcome({**answer, **found})

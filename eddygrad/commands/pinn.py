@@ -36,6 +36,7 @@ class Pinn(Command):
         return preset_fields(name)
 
     def run(self, say: Say) -> Outcome:
+        from eddygrad.studies.pinn import page
         from eddygrad.studies.pinn.study import Study
 
         if self.jobs < 1:
@@ -43,4 +44,7 @@ class Pinn(Command):
         count = set_up_process(self.threads, self.plan.device)
         study = Study(self.plan, self.folder or Path("runs") / self.plan.name)
         study.run(self.jobs, count, progress=not self.json)
-        return Outcome({"folder": str(study.folder)})
+        say(study.table())
+        found = page.publish(study.folder)
+        say(f"{found['report']}; the numbers: results.json, results.csv and results-ratios.csv beside it")
+        return Outcome({"folder": str(study.folder), **found})

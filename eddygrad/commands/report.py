@@ -12,7 +12,7 @@ from eddygrad.commands.command import Command, Outcome, Say
 
 @dataclass(kw_only=True)
 class Report(Command):
-    """Write report.html, results.json and results.csv of a comparison, or of a trained folder after eddygrad evaluate.
+    """Write report.html, results.json and results.csv of a comparison of unrolling or of weightings, or of a trained folder after eddygrad evaluate.
 
     example: eddygrad report runs/demo
     """
@@ -25,13 +25,11 @@ class Report(Command):
     """Print the table too, ratios against baselines included."""
 
     def run(self, say: Say) -> Outcome:
-        from eddygrad.studies import report, results
+        from eddygrad.studies import kinds
 
-        study = results.load(self.folder)
-        path = report.write(self.folder, self.out)
-        results.to_json(study, self.folder / "results.json")
-        results.to_csv(study, self.folder / "results.csv")
+        kind = kinds.kind_of(self.folder)
+        found = kind.publish(self.folder, self.out)
         if self.table:
-            say(results.table(study, baselines=True))
-        say(str(path))
-        return Outcome({"report": path, "runs": results.rows(study), "ratios": results.comparison_rows(results.comparisons(study))})
+            say(kind.table(self.folder))
+        say(str(found["report"]))
+        return Outcome(found)

@@ -56,14 +56,15 @@ class Validate(Command):
     def _file(self, path: Path, say: Say) -> Outcome:
         from eddygrad.datasets.dataset import open
         from eddygrad.datasets.manifest import validate
-        from eddygrad.studies import results
 
         if not path.exists():
             raise ValueError(f"validate: expected a data set or a study, got {path}, which does not exist")
         if path.is_dir() and (path / "runs").is_dir():
-            study = results.load(path)
-            say(f"{path}: a study of {len(study.models)} models and {len(study.baselines)} baselines; all can be read and have met the same test")
-            return Outcome({"path": str(path), "kind": "study", "models": len(study.models), "baselines": len(study.baselines)})
+            from eddygrad.studies import kinds
+
+            told, counts = kinds.kind_of(path).checked(path)
+            say(f"{path}: {told}")
+            return Outcome({"path": str(path), "kind": "study", **counts})
         validate(path)
         data = open(path)
         say(f"{path}: {data!r}; whole, finite, checksums right")

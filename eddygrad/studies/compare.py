@@ -85,10 +85,8 @@ class Study:
 
     def report(self, path: str | Path = "report.html") -> Path:
         """Write the report, `results.json` and `results.csv`; a relative path lies in the folder of the study."""
-        found = results.load(self.folder)
-        results.to_json(found, self.folder / "results.json")
-        results.to_csv(found, self.folder / "results.csv")
-        return report.write(self.folder, path)
+        written: Path = report.publish(self.folder, path)["report"]
+        return written
 
     def claim(self) -> None:
         """Write `study.json`, or check that the folder holds this study. Raises ValueError if it holds another."""

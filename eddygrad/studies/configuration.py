@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -11,7 +10,7 @@ from typing import Any
 
 from eddygrad.studies.experiment import Recipe
 from eddygrad.studies.networks import check_network, network_slug
-from eddygrad.studies.preset import names, read
+from eddygrad.studies.preset import names, read, repeated
 from eddygrad.studies.settings import setting
 from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.objectives.unrolled import Unrolling
@@ -197,14 +196,8 @@ def command(config: Mapping[str, Any], folder: Path) -> str | None:
     if not {"name", "tasks", "unroll"} <= set(config):
         return None
     name = str(config["name"])
-    given = name in preset_names()
-    default = describe(Configuration(**preset(name)) if given else Configuration())
-    words = ["eddygrad", "compare", *(["--preset", name] if given else [])]
-    for field in Configuration.__dataclass_fields__:
-        value = config.get(field, default[field])
-        if value != default[field]:
-            words += [f"--{field.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
-    return shlex.join(words if folder == Path("runs") / name else [*words, "--folder", str(folder)])
+    default = describe(Configuration(**preset(name)) if name in preset_names() else Configuration())
+    return repeated("compare", config, {field: default[field] for field in Configuration.__dataclass_fields__}, folder, name in preset_names())
 
 
 def preset_names() -> list[str]:

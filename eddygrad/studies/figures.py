@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import ceil, isfinite
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -13,38 +13,26 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from eddygrad.studies.look import DASHES, INK, MUTED, PAPER, RULE, colour, factor, log_axis, marker, number, styled
+from eddygrad.studies.look import DASHES, INK, MUTED, PAPER, RULE, WIDTH, colour, factor, legend, log_axis, marker, number, styled, titled_panels
 from eddygrad.studies.results import Comparison, Study
 from eddygrad.studies.runs import TASKS, Run
 from eddygrad.studies.space_time import space_time, trajectories
 
 __all__ = ["cost", "error_over_time", "pareto", "ratios", "seeds", "space_time", "spectrum", "training", "trajectories"]
 
-_WIDTH = 9.0  # inches of a full-width figure
-
 
 def _panels(study: Study, height: float = 3.1, share: bool = True) -> tuple[Figure, list[tuple[Axes, tuple[Run, ...]]]]:
     """One titled panel per (group, task), two in a row."""
     cells = study.cells()
-    columns = min(2, len(cells))
-    lines = ceil(len(cells) / columns)
-    figure = Figure(figsize=(_WIDTH if columns == 2 else 6.0, height * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False, sharey=share).flat
-    panels = []
-    for axes, ((group, task), runs) in zip(grid, cells.items(), strict=False):
-        axes.set_title(f"{TASKS.get(task, task).capitalize()}  ·  {group}")
-        panels.append((axes, runs))
-    for axes in list(grid)[len(cells) :]:
-        axes.remove()
-    return figure, panels
+    figure, grid = titled_panels([f"{TASKS.get(task, task).capitalize()}  ·  {group}" for group, task in cells], height, share)
+    return figure, list(zip(grid, cells.values(), strict=True))
 
 
 def _legend(figure: Figure, runs: Sequence[Run], baselines: Sequence[Run] = (), extra: Sequence[Line2D] = ()) -> None:
     handles = [Line2D([], [], color=colour(m), marker=marker(m), ms=4.5, label=m) for m in dict.fromkeys(r.modality for r in runs)]
     handles += [Line2D([], [], color=MUTED, lw=1.4, ls=DASHES[i % len(DASHES)], label=b.name) for i, b in enumerate(baselines)]
     handles += extra
-    wide = sum(8 + len(str(h.get_label())) for h in handles) > 115
-    figure.legend(handles=handles, loc="outside upper left", ncols=ceil(len(handles) / 2) if wide else len(handles), columnspacing=1.6)
+    legend(figure, handles)
 
 
 def _band(axes: Axes, x: NDArray[Any], values: NDArray[Any], modality: str) -> None:
@@ -108,11 +96,14 @@ def seeds(study: Study) -> Figure:
 
 
 @styled
-def ratios(found: Sequence[Comparison], level: float = 0.05) -> Figure:
-    """A forest of ratios with their intervals: left of 1 the first is better, filled where significant after Holm, a tick where the paper stands."""
+def ratios(found: Sequence[Comparison], level: float = 0.05, tones: Mapping[str, str] | None = None) -> Figure:
+    """A forest of ratios with their intervals: left of 1 the first is better, filled where significant after Holm, a tick where the paper stands.
+
+    Args: tones: colours by the name of the first; by default those of its modality.
+    """
     families = list(dict.fromkeys(c.family for c in found))
     rows = len(found) + 1.1 * len(families)
-    figure = Figure(figsize=(_WIDTH, 0.7 + 0.27 * rows), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.7 + 0.27 * rows), layout="constrained")
     axes = figure.subplots()
     y, ticks = 0.0, []
     ends = [e for c in found for e in (c.ratio.ratio, c.ratio.low, c.ratio.high, c.paper or c.ratio.ratio) if isfinite(e)]
@@ -122,7 +113,7 @@ def ratios(found: Sequence[Comparison], level: float = 0.05) -> Figure:
         axes.text(-0.015, y, family, transform=axes.get_yaxis_transform(), ha="right", va="center", fontweight="bold", fontsize=8.5)
         y += 1
         for c in (c for c in found if c.family == family):
-            tone = colour(c.label.split("/")[0].replace("prediction", "").split()[0])
+            tone = tones[c.first] if tones else colour(c.label.split("/")[0].replace("prediction", "").split()[0])
             if isfinite(c.ratio.low):
                 axes.plot([c.ratio.low, c.ratio.high], [y, y], color=tone, lw=2.4, alpha=0.8)
             axes.plot(c.ratio.ratio, y, "o", ms=6.5, mfc=tone if c.p_holm < level else PAPER, mec=tone, mew=1.6, zorder=3)
@@ -170,7 +161,7 @@ def spectrum(study: Study) -> Figure | None:
 @styled
 def pareto(study: Study) -> Figure:
     """Error against inference cost: models by modality (correction filled, prediction hollow), baselines as crosses, the best trade-offs joined."""
-    figure = Figure(figsize=(_WIDTH, 4.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
     points = [(r, r.test.seconds_per_frame * 1e6, r.typical(study.metric)) for r in study.runs]
     floor = min([e for r, _, e in points if not study.exact(r)] or [1e-6]) / 6
@@ -214,7 +205,7 @@ def pareto(study: Study) -> Figure:
 def cost(study: Study) -> Figure:
     """Time per update (the whole stack of seeds) and the memory that an update keeps for its gradient, per model."""
     models = [r for r in study.models if r.training]
-    figure = Figure(figsize=(_WIDTH, 0.8 + 0.27 * (len(models) + len(study.cells()))), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.8 + 0.27 * (len(models) + len(study.cells()))), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     y, labels = 0.0, []
     for (group, task), runs in study.cells().items():

@@ -83,7 +83,7 @@ def load(folder: str | Path) -> Study:
     if not paths:
         raise ValueError(f"{folder}: expected finished runs as runs/NAME.json, got none; run the study first")
     runs = [read(path) for path in paths]
-    config = _config(folder / "study.json")
+    config = configured(folder)
     runs = together(runs)
     for what, keys in (("name", [r.name for r in runs]), ("setting", [(r.group, r.task, r.unroll) if r.kind == "model" else r.name for r in runs])):
         seen: dict[object, Run] = {}
@@ -137,7 +137,9 @@ def _check_tests(study: Study) -> None:
             )
 
 
-def _config(path: Path) -> Mapping[str, Any]:
+def configured(folder: str | Path) -> Mapping[str, Any]:
+    """The content of `study.json`, empty where there is none. Raises ValueError, one line, if it is no JSON object."""
+    path = Path(folder) / "study.json"
     if not path.exists():
         return {}
     try:

@@ -77,10 +77,11 @@ def _curve(parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array] | None:
         return None
     steps = np.unique(np.concatenate([part["step"] for part in parts]))
     names = [name for name in parts[0] if name != "step" and all(name in part for part in parts)]
-    return {"step": steps, **{name: np.concatenate([_at(steps, part["step"], part[name]) for part in parts]) for name in names}}
+    return {"step": steps, **{name: np.concatenate([placed(steps, part["step"], part[name]) for part in parts]) for name in names}}
 
 
-def _at(steps: Array, own: Array, values: Array) -> Array:
+def placed(steps: Array, own: Array, values: Array) -> Array:
+    """Values (seeds, points) at more points, NaN where they have none."""
     found = np.full((values.shape[0], steps.size), nan)
     found[:, np.searchsorted(steps, own)] = values
     return found

@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from html import escape
-from math import floor, log10
+from math import ceil, floor, log10
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, Formatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
@@ -19,6 +20,7 @@ from matplotlib.ticker import FixedLocator, Formatter, LogLocator, MaxNLocator, 
 P = ParamSpec("P")
 Drawn = TypeVar("Drawn", Figure, Figure | None)
 
+WIDTH = 9.0  # inches of a full-width figure
 INK, MUTED, RULE, PAPER = "#1b2128", "#6a737d", "#dfe3e8", "#fefefe"
 # After Tol's high-contrast triple: distinct in hue for every kind of colour blindness and in lightness on paper; markers repeat it.
 COLOURS = {"ONE": "#d99a1c", "NOG": "#2f7fc1", "WIG": "#bf3f63"}
@@ -77,6 +79,30 @@ def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
             return draw(*args, **kwargs)
 
     return inner
+
+
+def titled_panels(titles: Sequence[str], height: float = 3.1, share: bool = True, columns: int = 2) -> tuple[Figure, list[Axes]]:
+    """One titled panel each, `columns` in a row; `share`: one vertical axis for all."""
+    columns = min(columns, len(titles))
+    lines = ceil(len(titles) / columns)
+    figure = Figure(figsize=(WIDTH if columns > 1 else 6.0, height * lines), layout="constrained")
+    grid = list(figure.subplots(lines, columns, squeeze=False, sharey=share).flat)
+    for axes in grid[len(titles) :]:
+        axes.remove()
+    for axes, title in zip(grid, titles, strict=False):
+        axes.set_title(title)
+    return figure, grid[: len(titles)]
+
+
+def legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Above all panels, in as few lines as its words need."""
+    letters = [8 + len(str(handle.get_label())) for handle in handles]
+    lines, fits = 0, False
+    while not fits:
+        lines += 1
+        columns = [letters[i : i + lines] for i in range(0, len(letters), lines)]
+        fits = sum(map(max, columns)) <= 115 * figure.get_figwidth() / WIDTH or len(columns) == 1
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(columns), columnspacing=1.6)
 
 
 def colour(modality: str) -> str:

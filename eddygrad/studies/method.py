@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Mapping
 from html import escape
 from math import isfinite
-from typing import Any
 
 from eddygrad.studies import configuration
 from eddygrad.studies.finished import Study
 from eddygrad.studies.look import number
-from eddygrad.studies.page import table
+from eddygrad.studies.page import again, machines, pairs, setting, table
 
 _METHOD = (
     "The error of a model is the mean of the endpoint over all test trajectories. Models are compared at equal updates by the ratio of the "
@@ -24,29 +20,13 @@ _METHOD = (
 
 def setup(study: Study, command: str | None) -> str:
     """Method, configuration, training, environment and the command that repeats it."""
-    environments = list(dict.fromkeys(json.dumps(_machine(r.environment), sort_keys=True) for r in study.runs))
-    machine = "".join(_pairs(json.loads(e)) for e in environments)
-    config = _pairs({k: v for k, v in study.config.items() if k not in ("command", "title")}) or "<p>No study.json in the folder.</p>"
+    command = command or study.config.get("command") or configuration.command(study.config, study.folder)
+    config = pairs({k: v for k, v in study.config.items() if k not in ("command", "title")}) or "<p>No study.json in the folder.</p>"
+    made_on = machines(r.environment for r in study.runs)
     return (
         f'<section id="setup"><h2>How this was done</h2><p>{_METHOD}</p><h3>Configuration, fixed beforehand</h3>{config}'
-        f"<h3>Training</h3>{_training(study)}<h3>Environment</h3>{machine}{_again(study, command)}</section>"
+        f"<h3>Training</h3>{_training(study)}<h3>Environment</h3>{made_on}{again(command, study.folder)}</section>"
     )
-
-
-def _machine(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what belongs to a run and not to the machine."""
-    return {k: v for k, v in environment.items() if k not in ("finished", "side_by_side")}
-
-
-def _again(study: Study, command: str | None) -> str:
-    """How to make the study anew; where only its scores are known, how to draw this page from them."""
-    command = command or study.config.get("command") or configuration.command(study.config, study.folder)
-    draw = shlex.join(["eddygrad", "report", str(study.folder)])
-    if command is None or command.startswith("eddygrad report"):
-        return f"<h3>Draw this page again</h3><pre>{escape(command or draw)}</pre>"
-    note = "In an empty folder (--folder) this trains and scores everything anew; where runs are finished, it does what is missing. "
-    note += f"From the finished runs alone, {escape(draw)} draws this page again."
-    return f'<h3>Reproduce</h3><pre>{escape(command)}</pre><p class="note">{note}</p>'
 
 
 def _training(study: Study) -> str:
@@ -56,7 +36,7 @@ def _training(study: Study) -> str:
     body = []
     for run in models:
         assert run.training is not None
-        details = [_value(run.training.details.get(k, "")) for k in keys]
+        details = [setting(run.training.details.get(k, "")) for k in keys]
         minutes = f"{'≈ ' if run.training.estimated else ''}{run.training.seconds / 60:.1f}"
         peak = number(run.training.peak_resident_mb) if isfinite(run.training.peak_resident_mb) else ""
         body.append([escape(run.name), str(len(run.seeds)), *map(escape, details), str(sum(run.training.skipped)), minutes, peak])
@@ -64,26 +44,3 @@ def _training(study: Study) -> str:
     note += " ≈: time of an update, measured later, times the updates." if any(r.training and r.training.estimated for r in models) else ""
     note += " Peak MB: the most resident memory in an update above what was there before it." if any(row[-1] for row in body) else ""
     return f'<div class="wraps">{table(head, body)}</div><p class="note">{note}</p>'
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    if not values:
-        return ""
-    items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(_value(v))}</dd>" for k, v in values.items())
-    return f"<dl>{items}</dl>"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "; ".join(f"{k} {_value(v)}" for k, v in value.items())
-    if (
-        isinstance(value, list)
-        and value
-        and all(isinstance(v, int) for v in value)
-        and value == list(range(value[0], value[-1] + 1))
-        and len(value) > 2
-    ):
-        return f"{value[0]} to {value[-1]}"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return ", ".join(_value(v) for v in value) if isinstance(value, list) else str(value)

@@ -1,9 +1,19 @@
-"""The frame of the report's page: its style sheet for screen (light and dark) and paper, and how a table is written."""
+"""The frame of the report's page: its style sheet for screen (light and dark) and paper, and how tables, figures and lists are set."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from eddygrad.studies.look import describe, svg
+from eddygrad.studies.verdict import Verdict
 
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -71,3 +81,64 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
         else:
             lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
     return f'<div class="scroll"><table><thead>{lines[0]}</thead><tbody>{"".join(lines[1:])}</tbody></table></div>'
+
+
+def cards(verdicts: Sequence[Verdict]) -> str:
+    """One card per question."""
+    found = []
+    for v in verdicts:
+        mark = f'<span class="{"no" if v.mark.startswith(("not", "tie")) else "yes"}">{v.mark}</span>' if v.mark else ""
+        text = " ".join(escape(s) for s in v.sentences)
+        found.append(f'<article class="card"><p class="topic">{escape(v.topic)} {mark}</p><h3>{escape(v.headline)}</h3><p>{text}</p></article>')
+    return f'<div class="cards">{"".join(found)}</div>'
+
+
+def captioned(figure: Figure, prefix: str, title: str, caption: str) -> str:
+    """A figure with what is said below it; `title` is for those who do not see it."""
+    return f"<figure>{svg(figure, prefix, describe(figure, title))}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def p_value(p: float) -> str:
+    """Two digits, a dash where there is none."""
+    return "–" if not isfinite(p) else "&lt; 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def machines(environments: Iterable[Mapping[str, Any]]) -> str:
+    """Each machine on which runs were made, once: an environment without what belongs to a run."""
+    kept = [{k: v for k, v in e.items() if k not in ("finished", "side_by_side")} for e in environments]
+    return "".join(pairs(json.loads(e)) for e in dict.fromkeys(json.dumps(e, sort_keys=True) for e in kept))
+
+
+def again(command: str | None, folder: Path) -> str:
+    """How to make the study in `folder` anew; where only its scores are known, how to draw this page from them."""
+    draw = shlex.join(["eddygrad", "report", str(folder)])
+    if command is None or command.startswith("eddygrad report"):
+        return f"<h3>Draw this page again</h3><pre>{escape(command or draw)}</pre>"
+    note = "In an empty folder (--folder) this trains and scores everything anew; where runs are finished, it does what is missing. "
+    note += f"From the finished runs alone, {escape(draw)} draws this page again."
+    return f'<h3>Reproduce</h3><pre>{escape(command)}</pre><p class="note">{note}</p>'
+
+
+def pairs(values: Mapping[str, Any]) -> str:
+    """Names with what they are, one a line."""
+    if not values:
+        return ""
+    items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(setting(v))}</dd>" for k, v in values.items())
+    return f"<dl>{items}</dl>"
+
+
+def setting(value: Any) -> str:
+    """A setting as people write it: 0 to 7, 0.001, a, b."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{k} {setting(v)}" for k, v in value.items())
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(v, int) for v in value)
+        and value == list(range(value[0], value[-1] + 1))
+        and len(value) > 2
+    ):
+        return f"{value[0]} to {value[-1]}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(setting(v) for v in value) if isinstance(value, list) else str(value)

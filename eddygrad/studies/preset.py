@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,3 +19,16 @@ def read(folder: Path, name: str) -> dict[str, Any]:
     if name not in names(folder):
         raise ValueError(f"preset: expected one of {names(folder)}, got {name!r}; or write your own file and pass it as --config")
     return tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def repeated(verb: str, config: Mapping[str, Any], default: Mapping[str, Any], folder: Path, given: bool) -> str:
+    """The `eddygrad VERB ...` that makes the study of this `study.json` again: a preset, where one of its name is given, and what differs from it.
+
+    Args: default: of every field that the command takes, the preset's where there is one.
+    """
+    words = ["eddygrad", verb, *(["--preset", str(config["name"])] if given else [])]
+    for field, usual in default.items():
+        value = config.get(field, usual)
+        if value != usual:
+            words += [f"--{field.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words if folder == Path("runs") / str(config["name"]) else [*words, "--folder", str(folder)])

@@ -10,7 +10,7 @@ import numpy as np
 
 from eddygrad.studies.finished import Study
 from eddygrad.studies.runs import TASKS, Array, Run
-from eddygrad.studies.statistics import Ratio, holm, paired, unpaired
+from eddygrad.studies.statistics import Ratio, by_seed, holm, paired
 
 PAPER_PREDICTION_TO_CORRECTION = 4.5  # List et al. 2024, abstract: prediction with WIG / correction with NOG
 # Ratios of List et al. 2024 at a setting and a number of parameters; their solver for Kolmogorov flow is a PISO scheme.
@@ -51,10 +51,9 @@ def compare(first: Run, second: Run, metric: str = "rellinf", level: float = 0.9
 
 
 def _ratio(first: Run, second: Run, a: Array, b: Array, level: float) -> Ratio:
-    if set(first.seeds) == set(second.seeds):
-        order = [second.seeds.index(seed) for seed in first.seeds]
-        return paired(a, b[order], level)
-    return paired(a, b, level) if second.seeds == (None,) else unpaired(a, b, level)
+    if second.seeds == (None,):
+        return paired(a, b, level)
+    return by_seed(dict(zip(first.seeds, a)), dict(zip(second.seeds, b)), level)
 
 
 def compare_by_set(first: Run, second: Run, metric: str = "rellinf", level: float = 0.95) -> dict[str, Ratio]:
@@ -96,12 +95,13 @@ def comparisons(study: Study, level: float = 0.95) -> list[Comparison]:
         for a, b in product(runs, study.baselines):
             if not study.exact(b):
                 add("baseline", f"{group}: {TASKS.get(task, task)} against baselines", a, b, f"{a.label} / {b.name}")
-    return [corrected for family in families.values() for corrected in _holm(family)]
+    return [c for family in families.values() for c in corrected(family)]
 
 
 def _short(run: Run) -> str:
     return f"{run.modality} {run.reach}".strip()
 
 
-def _holm(family: Sequence[Comparison]) -> list[Comparison]:
+def corrected(family: Sequence[Comparison]) -> list[Comparison]:
+    """With p-values after Holm."""
     return [replace(c, p_holm=p) for c, p in zip(family, holm([c.ratio.p for c in family]), strict=True)]

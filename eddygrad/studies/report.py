@@ -10,14 +10,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from eddygrad.studies import figures, notes, planes
-from eddygrad.studies.look import colour, describe, factor, number, svg
+from eddygrad.studies import figures, notes, planes, results
+from eddygrad.studies.look import colour, factor, number
 from eddygrad.studies.method import setup
-from eddygrad.studies.page import HEAD, TAIL, table
+from eddygrad.studies.page import HEAD, TAIL, captioned, cards, p_value, table
 from eddygrad.studies.results import Comparison, Study, comparisons, fields, load, rows, write_text
 from eddygrad.studies.runs import TASKS, Run
 from eddygrad.studies.statistics import Ratio
 from eddygrad.studies.verdict import verdicts
+from eddygrad.studies.written import count
 
 
 def write(folder: str | Path, path: str | Path = "report.html", command: str | None = None) -> Path:
@@ -30,9 +31,17 @@ def write(folder: str | Path, path: str | Path = "report.html", command: str | N
     Returns: the path written.
     Raises:  ValueError, one line, if the folder holds no valid study.
     """
-    target = Path(path) if Path(path).is_absolute() else Path(folder) / path
+    target = Path(folder) / path
     write_text(target, html(load(folder), command))
     return target
+
+
+def publish(folder: str | Path, path: str | Path = "report.html") -> dict[str, Any]:
+    """Write the report, and `results.json`, `results.csv` and `results-ratios.csv` into `folder`; returns where it is and what it says."""
+    study = load(folder)
+    results.to_json(study, Path(folder) / "results.json")
+    results.to_csv(study, Path(folder) / "results.csv")
+    return {"report": write(folder, path), "runs": rows(study), "ratios": results.comparison_rows(comparisons(study))}
 
 
 def html(study: Study, command: str | None = None) -> str:
@@ -60,27 +69,18 @@ def _when(study: Study) -> list[str]:
 
 def _summary(study: Study) -> str:
     seeds = max((len(r.seeds) for r in study.models), default=0)
-    each = f"{'up to ' if len({len(r.seeds) for r in study.models}) > 1 else ''}{_count(seeds, 'seed')}{' each' if len(study.models) > 1 else ''}"
-    return f"{_count(len(study.models), 'model')} · {each} · {_count(len(study.baselines), 'baseline')} · endpoint {study.metric}"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" + ("" if n == 1 else "s")
+    each = f"{'up to ' if len({len(r.seeds) for r in study.models}) > 1 else ''}{count(seeds, 'seed')}{' each' if len(study.models) > 1 else ''}"
+    return f"{count(len(study.models), 'model')} · {each} · {count(len(study.baselines), 'baseline')} · endpoint {study.metric}"
 
 
 def _answers(study: Study, found: Sequence[Comparison]) -> str:
-    cards = []
-    for v in verdicts(study, found):
-        mark = f'<span class="{"no" if v.mark.startswith("not") else "yes"}">{v.mark}</span>' if v.mark else ""
-        text = " ".join(escape(s) for s in v.sentences)
-        cards.append(f'<article class="card"><p class="topic">{escape(v.topic)} {mark}</p><h3>{escape(v.headline)}</h3><p>{text}</p></article>')
     shown = [c for c in found if c.kind != "baseline"]
     forest = ""
     if shown:
         caption = "Ratios of errors with 95 % intervals over seeds. Filled: significant after Holm's correction. Black tick: the paper's value."
-        forest = _figure(figures.ratios(shown), "ratios", "Ratios of errors", caption)
+        forest = captioned(figures.ratios(shown), "ratios", "Ratios of errors", caption)
     question = "Which modality is best here?" if shown else "What came of it"
-    return f'<section id="answer"><h2>{question}</h2><div class="cards">{"".join(cards)}</div>{forest}</section>'
+    return f'<section id="answer"><h2>{question}</h2>{cards(verdicts(study, found))}{forest}</section>'
 
 
 def _results(study: Study) -> str:
@@ -143,15 +143,20 @@ def _ratios(found: Sequence[Comparison]) -> str:
 def _ratio(c: Comparison) -> list[str]:
     r = c.ratio
     verdict = '<span class="yes">yes</span>' if c.significant else '<span class="no">no</span>'
-    return [escape(c.label), factor(r.ratio), _interval(c), _p(c.p_holm), _p(r.p_rank), factor(r.medians), f"{c.paper:g}" if c.paper else "", verdict]
+    return [
+        escape(c.label),
+        factor(r.ratio),
+        _interval(c),
+        p_value(c.p_holm),
+        p_value(r.p_rank),
+        factor(r.medians),
+        f"{c.paper:g}" if c.paper else "",
+        verdict,
+    ]
 
 
 def _interval(c: Comparison) -> str:
     return f"{factor(c.ratio.low)} – {factor(c.ratio.high)}" if isfinite(c.ratio.low) else "–"
-
-
-def _p(p: float) -> str:
-    return "–" if not isfinite(p) else "&lt; 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
 def _baselines(study: Study, found: Sequence[Comparison]) -> str:
@@ -250,7 +255,7 @@ def _pictures(study: Study) -> list[str]:
         ("training", "Training", figures.training(study), f"Validation error: {band[0].lower()}{band[1:]} Thin: training loss, median."),
     ]
     return [
-        f'<section id="{key}"><h2>{escape(title)}</h2>{_figure(fig, key, title, caption)}</section>'
+        f'<section id="{key}"><h2>{escape(title)}</h2>{captioned(fig, key, title, caption)}</section>'
         for key, title, fig, caption in plan
         if fig is not None
     ]
@@ -266,7 +271,3 @@ def _shown(study: Study) -> list[tuple[str, Run, Any]]:
                 chosen.append((task, run, data))
                 break
     return chosen
-
-
-def _figure(figure: Figure, prefix: str, title: str, caption: str) -> str:
-    return f"<figure>{svg(figure, prefix, describe(figure, title))}<figcaption>{escape(caption)}</figcaption></figure>"

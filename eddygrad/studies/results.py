@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
@@ -17,7 +14,7 @@ from eddygrad.studies.finished import Study, fields, load
 from eddygrad.studies.ratios import Comparison, compare, comparisons
 from eddygrad.studies.runs import TASKS, Run
 from eddygrad.studies.statistics import Ratio, geometric_mean, paired
-from eddygrad.training.checkpoint import write_atomically
+from eddygrad.studies.written import aligned, finite, write_csv, write_json, write_text
 
 COSTS = (("seconds_per_update", 1e3), ("graph_memory_mb", 1.0), ("peak_resident_mb", 1.0), ("inference_seconds_per_frame", 1e6))  # ms, MB, MB, us
 
@@ -39,8 +36,8 @@ def _row(run: Run, metric: str) -> dict[str, Any]:
         "parameters": (run.network or {}).get("parameters"),
         "seeds": 0 if run.seeds == (None,) else len(run.seeds),
         "error": run.typical(metric),
-        "low": _finite(spread.low) if spread else None,
-        "high": _finite(spread.high) if spread else None,
+        "low": finite(spread.low) if spread else None,
+        "high": finite(spread.high) if spread else None,
         "median": float(np.median(error)),
         "median_state": run.typical_median(metric),
         "diverged_seeds": run.diverged_seeds,
@@ -53,12 +50,12 @@ def _row(run: Run, metric: str) -> dict[str, Any]:
         "seconds_per_update": training.seconds_per_update if training else None,
         "training_seconds": training.seconds if training else None,
         "training_seconds_estimated": training.estimated if training else None,
-        "graph_memory_mb": _finite(training.graph_memory_mb) if training else None,
-        "peak_resident_mb": _finite(training.peak_resident_mb) if training else None,
+        "graph_memory_mb": finite(training.graph_memory_mb) if training else None,
+        "peak_resident_mb": finite(training.peak_resident_mb) if training else None,
         "skipped_updates": sum(training.skipped) if training else None,
         "inference_seconds_per_frame": run.test.seconds_per_frame,
-        **{f"mean_{name}": _finite(float(np.mean(values))) for name, values in run.test.metrics.items() if name != metric},
-        **{f"median_{name}": _finite(float(np.median(values))) for name, values in run.test.metrics.items() if name != metric},
+        **{f"mean_{name}": finite(float(np.mean(values))) for name, values in run.test.metrics.items() if name != metric},
+        **{f"median_{name}": finite(float(np.median(values))) for name, values in run.test.metrics.items() if name != metric},
         "by_set": _by_set(run, metric),
     }
 
@@ -67,29 +64,25 @@ def _by_set(run: Run, metric: str) -> dict[str, dict[str, Any]]:
     """Per test set: geometric mean of the error over seeds, their median, and the mean share of the endpoint's sum over all trajectories."""
     shares = run.test.shares(metric)
     return {
-        name: {"error": geometric_mean(error), "median": float(np.median(error)), "share": _finite(float(np.mean(shares[name])))}
+        name: {"error": geometric_mean(error), "median": float(np.median(error)), "share": finite(float(np.mean(shares[name])))}
         for name, error in run.test.per_set(metric).items()
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None
 
 
 def comparison_rows(found: Sequence[Comparison]) -> list[dict[str, Any]]:
     """One flat row per comparison; None where a number does not exist."""
     flat = []
     for c in found:
-        numbers = {k: _finite(v) if isinstance(v, float) else v for k, v in asdict(c.ratio).items() if k != "sizes"}
+        numbers = {k: finite(v) if isinstance(v, float) else v for k, v in asdict(c.ratio).items() if k != "sizes"}
         flat.append(
             {
                 **{k: getattr(c, k) for k in ("kind", "family", "group", "label", "first", "second", "paper")},
                 **numbers,
-                "p_holm": _finite(c.p_holm),
+                "p_holm": finite(c.p_holm),
                 "n_first": c.ratio.sizes[0],
                 "n_second": c.ratio.sizes[1],
-                "median_state": _finite(c.median_state),
-                "by_set": {name: {k: _finite(getattr(r, k)) for k in ("ratio", "low", "high", "medians")} for name, r in c.by_set.items()},
+                "median_state": finite(c.median_state),
+                "by_set": {name: {k: finite(getattr(r, k)) for k in ("ratio", "low", "high", "medians")} for name, r in c.by_set.items()},
             }
         )
     return flat
@@ -106,7 +99,7 @@ def table(study: Study, baselines: bool = False) -> str:
         tests = f"{r['diverged_tests']}/{r['tests']}"
         cost = ["" if r[k] is None else f"{r[k] * scale:.3g}" for k, scale in COSTS]
         body.append([r["name"], f"{r['error']:.3g}", interval, f"{r['median']:.3g}", f"{r['median_state']:.3g}", diverged, tests, *cost])
-    text = f"{study.name}: {study.metric}, geometric mean over seeds (median: over seeds; median state: over test states)\n" + _align(head, body)
+    text = f"{study.name}: {study.metric}, geometric mean over seeds (median: over seeds; median state: over test states)\n" + aligned(head, body)
     for family in dict.fromkeys(c.family for c in found):
         head = ["ratio of", "ratio", "95 % interval", "medians", "median state", "p (Holm)", "", "paper"]
         lines = [
@@ -117,7 +110,7 @@ def table(study: Study, baselines: bool = False) -> str:
             for c in found
             if c.family == family
         ]
-        text += f"\n\n{family}\n" + _align(head, lines)
+        text += f"\n\n{family}\n" + aligned(head, lines)
     return text + _sets(study, found) + "\n"
 
 
@@ -133,7 +126,7 @@ def _sets(study: Study, found: Sequence[Comparison]) -> str:
     for c in (c for c in found if c.kind != "baseline"):
         label = c.label if c.kind == "task" else f"{c.label}, {c.family.rpartition(': ')[2]}"
         body.append([f"{label} ({c.group})", *(f"{c.by_set[n].ratio:.3g}" if n in c.by_set else "" for n in names)])
-    return "\n\nby test set: share of the endpoint's error, and ratios\n" + _align(["", *names], body)
+    return "\n\nby test set: share of the endpoint's error, and ratios\n" + aligned(["", *names], body)
 
 
 def _percent(share: float | None) -> str:
@@ -148,28 +141,12 @@ def _p(c: Comparison) -> list[str]:
     return [f"{c.p_holm:.2g}" if isfinite(c.p_holm) else "", "significant" if c.significant else "not significant"]
 
 
-def _align(head: list[str], body: list[list[str]]) -> str:
-    """Columns under each other; those that are empty in every row are left out."""
-    kept = [i for i in range(len(head)) if i == 0 or any(row[i] for row in body)]
-    head, body = [head[i] for i in kept], [[row[i] for i in kept] for row in body]
-    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
-    lines = [[*head], ["-" * w for w in widths], *body]
-    return "\n".join(
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in lines
-    )
-
-
 def to_csv(study: Study, path: str | Path) -> tuple[Path, Path]:
     """Write the runs to `path` and the ratios beside it as `NAME-ratios.csv`; returns both."""
     path = Path(path)
     second = path.with_name(f"{path.stem}-ratios{path.suffix}")
     for target, nested in ((path, rows(study)), (second, comparison_rows(comparisons(study)))):
-        flat = [_flat(row) for row in nested]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(dict.fromkeys(k for row in flat for k in row)), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(flat)
-        write_text(target, text.getvalue())
+        write_csv(target, [_flat(row) for row in nested])
     return path, second
 
 
@@ -188,13 +165,8 @@ def to_json(study: Study, path: str | Path) -> Path:
         "runs": rows(study),
         "ratios": comparison_rows(comparisons(study)),
     }
-    write_text(Path(path), json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_json(Path(path), content)
     return Path(path)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write whole or not at all."""
-    write_atomically(path, text.encode("utf-8"))
 
 
 __all__ = [

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite, nan
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from eddygrad.studies.entry import Array, Entry, read_entry
 from eddygrad.studies.statistics import geometric_mean
 from eddygrad.training.metrics import CLIPPED_ERROR as CLIP
 
 SCHEMA = "eddygrad-run/1"
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -168,14 +166,8 @@ def read(path: Path) -> Run:
 
     Raises: ValueError, one line with the file, the entry, what was expected and what was got.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: expected JSON, got {error}; delete the file, and the study redoes this run") from None
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        got = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
-        raise ValueError(f"{path}: expected schema {SCHEMA!r}, got {got!r}; was it written by another version?")
-    entry = _Entry(path, "", raw)
+    entry = read_entry(path, SCHEMA)
+    raw = entry.values
     kind = entry.text("kind")
     if kind not in ("model", "baseline"):
         raise ValueError(f"{path}: kind: expected 'model' or 'baseline', got {kind!r}")
@@ -192,65 +184,7 @@ def read(path: Path) -> Run:
     return Run(entry.text("name"), kind, task, unroll, raw.get("network"), raw.get("group"), seeds, training, curve, test, environment, path)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A JSON object that knows where it stands, for errors that say so."""
-
-    path: Path
-    where: str
-    values: Mapping[str, Any]
-
-    def fail(self, key: str, expected: str, got: object) -> ValueError:
-        return ValueError(f"{self.path}: {self.where}{key}: expected {expected}, got {got}")
-
-    def get(self, key: str) -> Any:
-        if key not in self.values:
-            raise self.fail(key, "an entry of that name", f"only {sorted(self.values)}")
-        return self.values[key]
-
-    def child(self, key: str) -> _Entry:
-        if not isinstance(self.get(key), dict):
-            raise self.fail(key, "an object", type(self.get(key)).__name__)
-        return _Entry(self.path, f"{self.where}{key}.", self.get(key))
-
-    def text(self, key: str) -> str:
-        if not isinstance(self.get(key), str):
-            raise self.fail(key, "a string", repr(self.get(key)))
-        return str(self.get(key))
-
-    def sequence(self, key: str) -> list[Any]:
-        if not isinstance(self.get(key), list):
-            raise self.fail(key, "a list", type(self.get(key)).__name__)
-        return list(self.get(key))
-
-    def number(self, key: str, least: float = 0.0) -> float:
-        value = self.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < least:
-            raise self.fail(key, f"a finite number of at least {least:g}", repr(value))
-        return float(value)
-
-    def optional(self, *keys: str) -> float:
-        """The number under the first of these keys that is there, else NaN."""
-        return next((self.number(key) for key in keys if self.values.get(key) is not None), nan)
-
-    def array(self, key: str, shape: tuple[int | None, ...], finite: bool = False) -> Array:
-        """Numbers of this shape (None: any); null is NaN, refused where `finite`."""
-        try:
-            value = np.array(self.get(key), dtype=np.float64)
-        except (TypeError, ValueError):
-            raise self.fail(key, f"numbers of shape {_shape(shape)}", "ragged or other entries") from None
-        if value.ndim != len(shape) or any(n is not None and n != m for n, m in zip(shape, value.shape, strict=True)):
-            raise self.fail(key, f"numbers of shape {_shape(shape)}", f"shape {value.shape}")
-        if finite and not np.isfinite(value).all():
-            raise self.fail(key, f"finite numbers (a diverged run counts as {CLIP:g})", f"{int((~np.isfinite(value)).sum())} that are not")
-        return value
-
-
-def _shape(shape: tuple[int | None, ...]) -> str:
-    return "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
-
-
-def _training(entry: _Entry, seeds: int) -> Training:
+def _training(entry: Entry, seeds: int) -> Training:
     diverged = tuple(bool(d) for d in entry.sequence("diverged"))
     skipped = tuple(int(s) for s in entry.sequence("skipped_updates"))
     if len(diverged) != seeds or len(skipped) != seeds:
@@ -261,7 +195,7 @@ def _training(entry: _Entry, seeds: int) -> Training:
     return Training(int(entry.number("updates")), seconds, per_update, graph, peak, diverged, skipped, entry.values)
 
 
-def _curve(entry: _Entry, seeds: int) -> Mapping[str, Array]:
+def _curve(entry: Entry, seeds: int) -> Mapping[str, Array]:
     """Loss and validation against the update, turned to (seeds, points); both orders are read."""
     steps = entry.array("step", (None,))
     curve = {"step": steps}
@@ -274,7 +208,7 @@ def _curve(entry: _Entry, seeds: int) -> Mapping[str, Array]:
     return curve
 
 
-def _test(entry: _Entry, seeds: int) -> Test:
+def _test(entry: Entry, seeds: int) -> Test:
     sets = tuple(_test_set(entry, i, s) for i, s in enumerate(entry.sequence("sets")))
     samples, horizon = sum(s.samples for s in sets), int(entry.number("horizon", 1))
     metrics_entry = entry.child("metrics")
@@ -296,8 +230,8 @@ def _test(entry: _Entry, seeds: int) -> Test:
     return Test(sets, horizon, entry.number("dt"), metrics, error, spectrum, cost, int(entry.number("inference_batch", 1)), diverged)
 
 
-def _test_set(entry: _Entry, index: int, raw: Any) -> TestSet:
+def _test_set(entry: Entry, index: int, raw: Any) -> TestSet:
     if not isinstance(raw, dict):
         raise entry.fail(f"sets[{index}]", "an object with name, kind, samples and params", type(raw).__name__)
-    part = _Entry(entry.path, f"{entry.where}sets[{index}].", raw)
+    part = Entry(entry.path, f"{entry.where}sets[{index}].", raw)
     return TestSet(part.text("name"), str(raw.get("kind", "")), int(part.number("samples", 1)), dict(raw.get("params") or {}))

@@ -6,10 +6,10 @@ of a diverged run is finite by definition (each e(t) is clipped at 30, see `eddy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, isnan, nan, sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +39,11 @@ class Ratio:
     sizes: tuple[int, int]
     method: Literal["paired t", "one-sample t", "Welch t"]
     level: float = 0.95
+
+    @property
+    def tie(self) -> bool:
+        """Is the gap below the spread of the seeds: does the interval contain 1, or is there none?"""
+        return not (self.low > 1 or self.high < 1)
 
 
 def geometric_mean(errors: ArrayLike) -> float:
@@ -81,6 +86,13 @@ def unpaired(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Ratio:
     low, high, p = _interval(difference, sqrt(va + vb), freedom if min(a.size, b.size) > 1 else 0, level)
     rank = float(stats.mannwhitneyu(a, b).pvalue) if min(a.size, b.size) > 1 else nan
     return Ratio(exp(difference), low, high, p, rank, _median_ratio(a, b), (a.size, b.size), "Welch t", level)
+
+
+def by_seed(first: Mapping[Any, float], second: Mapping[Any, float], level: float = 0.95) -> Ratio:
+    """Ratio of errors {seed: error}: paired where both sides have the same seeds, in whatever order, else unpaired."""
+    if set(first) == set(second):
+        return paired(list(first.values()), [second[seed] for seed in first], level)
+    return unpaired(list(first.values()), list(second.values()), level)
 
 
 def bootstrap(

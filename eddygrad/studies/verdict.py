@@ -12,6 +12,7 @@ from eddygrad.studies.look import factor, number
 from eddygrad.studies.results import Comparison, Study
 from eddygrad.studies.runs import TASKS, Run
 from eddygrad.studies.statistics import Ratio
+from eddygrad.studies.written import count, listed
 
 _ENOUGH = 4  # seeds, below which an interval is too wide to tell much: with 3 it is exp(+- 2.5 sd) on the log scale
 
@@ -38,19 +39,19 @@ def _modality(study: Study, group: str, task: str, runs: Sequence[Run], found: S
     topic = f"{TASKS.get(task, task).capitalize()}, {group}"
     best = min(runs, key=lambda r: r.typical(study.metric))
     rivals = [(r, c) for r in runs if r is not best and (c := _between(best, r, found))]
-    basis = f"{best.modality} reaches {study.metric} {number(best.typical(study.metric))}, the geometric mean over {_count(len(best.seeds), 'seed')}."
+    basis = f"{best.modality} reaches {study.metric} {number(best.typical(study.metric))}, the geometric mean over {count(len(best.seeds), 'seed')}."
     if not rivals:
         return Verdict(topic, f"Only {_name(best)} was run: nothing to compare.", "", (basis, *_sets(best, study.metric)))
     beaten = [_name(r) for r, c in rivals if c.significant]
     open_ = [r for r, c in rivals if not c.significant]
-    others = _and([_name(r) for r in open_]) if open_ else ""
+    others = listed([_name(r) for r in open_]) if open_ else ""
     if not open_:
-        mark, headline = "significant", f"{_name(best)} is best: " + _and([f"{_percent(c)} below {_name(r)}" for r, c in rivals]) + "."
+        mark, headline = "significant", f"{_name(best)} is best: " + listed([f"{_percent(c)} below {_name(r)}" for r, c in rivals]) + "."
     elif beaten:
-        mark, headline = "partly significant", f"{_name(best)} is lowest: better than {_and(beaten)}, but not shown to differ from {others}."
+        mark, headline = "partly significant", f"{_name(best)} is lowest: better than {listed(beaten)}, but not shown to differ from {others}."
     else:
         few = min(len(r.seeds) for r in runs)
-        why = f"; {_count(few, 'seed')} {'is' if few == 1 else 'are'} too few to tell" if few < _ENOUGH else ""
+        why = f"; {count(few, 'seed')} {'is' if few == 1 else 'are'} too few to tell" if few < _ENOUGH else ""
         mark, headline = "not significant", f"No significant winner: {_name(best)} is lowest, but not shown to differ from {others}{why}."
     sentences = [basis, *(_evidence(best, r, c) for r, c in rivals), *_sets(best, study.metric), *_cost(study, best, runs), *_cheapest(best, rivals)]
     return Verdict(topic, headline, mark, (*sentences, *_rest(best, runs, found), *_diverged(runs)))
@@ -86,7 +87,7 @@ def _cost(study: Study, best: Run, runs: Sequence[Run]) -> list[str]:
     memory = best.training.graph_memory_mb / base.training.graph_memory_mb if base.training.graph_memory_mb else float("nan")
     parts = [f"{factor(v)} times the {what}" for v, what in ((time, "time per update"), (memory, "graph memory")) if isfinite(v)]
     shared = f", measured while {study.side_by_side} runs shared the machine" if (study.side_by_side or 0) > 1 else ""
-    return [f"It costs {_and(parts)} of {_name(base)}, the cheapest to train{shared}."] if parts else []
+    return [f"It costs {listed(parts)} of {_name(base)}, the cheapest to train{shared}."] if parts else []
 
 
 def _cheapest(best: Run, rivals: Sequence[tuple[Run, Comparison]]) -> list[str]:
@@ -123,9 +124,9 @@ def _rest(best: Run, runs: Sequence[Run], found: Sequence[Comparison]) -> list[s
 
 def _diverged(runs: Sequence[Run]) -> list[str]:
     bad = [f"{r.diverged_seeds} of {len(r.seeds)} with {_name(r)}" for r in runs if r.diverged_seeds]
-    seeds = f"Training diverged for {_and(bad)}; these count with the clipped error." if bad else "No training diverged."
+    seeds = f"Training diverged for {listed(bad)}; these count with the clipped error." if bad else "No training diverged."
     lost = [f"{r.diverged_tests} with {_name(r)}" for r in runs if sum(r.test.diverged)]
-    return [seeds, f"Test trajectories that diverge in the long window: {_and(lost)}."] if lost else [seeds]
+    return [seeds, f"Test trajectories that diverge in the long window: {listed(lost)}."] if lost else [seeds]
 
 
 def _tasks(c: Comparison) -> Verdict:
@@ -181,7 +182,7 @@ def _solver(study: Study, found: Sequence[Comparison]) -> Verdict | None:
 def _open(r: Ratio) -> str:
     """Why a difference is not claimed."""
     seeds = min(n for n in r.sizes if n > 1) if max(r.sizes) > 1 else 1
-    few = f"but {_count(seeds, 'seed')} {'is' if seeds == 1 else 'are'} too few to tell"
+    few = f"but {count(seeds, 'seed')} {'is' if seeds == 1 else 'are'} too few to tell"
     return few if seeds < _ENOUGH else "which is not shown to differ from 1"
 
 
@@ -220,11 +221,3 @@ def _percent(c: Comparison) -> str:
 
 def _p(name: str, p: float) -> str:
     return f"{name} < 0.0001" if p < 1e-4 else f"{name} = {p:.2g}"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" + ("" if n == 1 else "s")
-
-
-def _and(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -6,13 +6,13 @@ import csv
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from math import isnan
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from outline import Outline
 
 from eddygrad.studies import figures, report, results
 from eddygrad.studies.look import factor
@@ -223,35 +223,8 @@ def test_spectra_of_old_and_new_files_share_the_mode_number(fabricate: Fabricate
     assert "NaN" not in results.to_json(study, tmp_path / "out.json").read_text()
 
 
-class _Outline(HTMLParser):
-    """Collects ids and references, and checks that tags close."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.open: list[str] = []
-        self.outside: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-        for key, value in attrs:
-            if key == "id" and value:
-                self.ids.append(value)
-            if key in ("src", "href", "xlink:href") and value and not value.startswith(("#", "data:")):
-                self.outside.append(value)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if self.open and tag not in ("meta", "br"):
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 def test_report_is_one_whole_file_that_needs_nothing_else(page: str) -> None:
-    outline = _Outline()
+    outline = Outline()
     outline.feed(page)
     assert outline.open == [] and outline.outside == []
     assert "<script" not in page and "@import" not in page

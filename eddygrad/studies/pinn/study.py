@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from eddygrad.studies.pinn import page, results
 from eddygrad.studies.pinn.plan import Plan, Planned, describe, preset
 from eddygrad.studies.pinn.trained import train
 from eddygrad.studies.records import write_record
@@ -36,6 +37,15 @@ class Study:
         threads = threads or max(1, torch.get_num_threads() // jobs)
         side_by_side(_run, self.folder, self.pending(), self.plan.name, jobs, threads, progress)
         return self
+
+    def table(self) -> str:
+        """Errors, failed seeds and ratios of the finished runs as text."""
+        return results.table(results.load(self.folder))
+
+    def report(self, path: str | Path = "report.html") -> Path:
+        """Write the report, `results.json` and `results.csv`; a relative path lies in the folder of the study."""
+        written: Path = page.publish(self.folder, path)["report"]
+        return written
 
 
 def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:

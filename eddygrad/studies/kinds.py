@@ -1,0 +1,53 @@
+"""The kinds of study that a folder can hold, by "kind" in its study.json, and what can be done with each when it is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eddygrad.studies import report, results
+from eddygrad.studies.finished import configured
+from eddygrad.studies.pinn import page
+from eddygrad.studies.pinn import results as pinn
+from eddygrad.studies.written import count
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What can be done with a folder of this kind; each raises ValueError, one line, if the folder holds no valid study.
+
+    Args: publish: writes report and results; returns where the report is, and its numbers. table: as text. checked: what is there, told and counted.
+    """
+
+    publish: Callable[[Path, Path], dict[str, Any]]
+    table: Callable[[Path], str]
+    checked: Callable[[Path], tuple[str, dict[str, int]]]
+
+
+def kind_of(folder: Path) -> Kind:
+    """The kind of study in a folder: modalities of unrolling where study.json names none. Raises ValueError for a kind that we do not know."""
+    name = configured(folder).get("kind", "unrolling")
+    if name not in KINDS:
+        raise ValueError(f"{folder}: study.json: expected a kind among {', '.join(KINDS)}, got {name!r}; was it written by another version?")
+    return KINDS[name]
+
+
+def _unrolling(folder: Path) -> tuple[str, dict[str, int]]:
+    found = results.load(folder)
+    counts = {"models": len(found.models), "baselines": len(found.baselines)}
+    return f"a study of {counts['models']} models and {counts['baselines']} baselines; all can be read and have met the same test", counts
+
+
+def _pinn(folder: Path) -> tuple[str, dict[str, int]]:
+    found = pinn.load(folder)
+    counts = {"problems": len({run.problem for run in found.runs}), "weightings": len(found.weightings), "settings": len(found.runs)}
+    told = f"{count(counts['weightings'], 'weighting')} on {count(counts['problems'], 'problem')}, {count(counts['settings'], 'setting')}"
+    return f"a study of {told}; all can be read", counts
+
+
+KINDS: Mapping[str, Kind] = {
+    "unrolling": Kind(report.publish, lambda folder: results.table(results.load(folder), baselines=True), _unrolling),
+    "pinn": Kind(page.publish, lambda folder: pinn.table(pinn.load(folder)), _pinn),
+}

@@ -1,0 +1,236 @@
+"""The folder of a comparison of loss weightings as it is read: `study.json` and the finished runs, one per setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eddygrad.studies.entry import CLIP, Array, Entry, read_entry
+from eddygrad.studies.finished import configured
+from eddygrad.studies.joined import placed
+from eddygrad.studies.pinn.trained import SCHEMA
+from eddygrad.studies.statistics import geometric_mean
+
+FAILED = 0.1
+"""A run with a larger relative error has not found the solution."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A problem, a weighting and an optimiser, with all seeds that were trained.
+
+    Args:
+        errors:    name -> (seeds,), the endpoint first. What is not finite, and every error of a seed that diverged, is `CLIP`; so is what is larger.
+        steps:     updates at which `curves` have points (points,).
+        curves:    "errors", "losses", "weights" and whatever else was written -> name -> (seeds, points), NaN where there is none.
+        seconds_per_update, seconds: of the whole stack of seeds.
+        published: the endpoint's published value. made: the weighting and the network as they were built.
+    """
+
+    problem: str
+    weighting: str
+    optimizer: str
+    seeds: tuple[int, ...]
+    published: float | None
+    reference: str
+    made: Mapping[str, Any]
+    updates: int
+    learning_rate: float
+    schedule: str
+    seconds: float
+    seconds_per_update: float
+    threads: int
+    diverged: tuple[bool, ...]
+    errors: Mapping[str, Array]
+    steps: Array
+    curves: Mapping[str, Mapping[str, Array]]
+    environment: Mapping[str, Any]
+    path: Path
+
+    @property
+    def block(self) -> tuple[str, str]:
+        """Runs of one block are compared: the same problem and optimiser."""
+        return self.problem, self.optimizer
+
+    @property
+    def endpoint(self) -> str:
+        return next(iter(self.errors))
+
+    @property
+    def error(self) -> Array:
+        """The endpoint, per seed."""
+        return self.errors[self.endpoint]
+
+    @property
+    def typical(self) -> float:
+        """Geometric mean of the endpoint over seeds."""
+        return geometric_mean(self.error)
+
+    @property
+    def failed(self) -> int:
+        """Seeds whose error is above `FAILED`, those that diverged among them."""
+        return int((self.error > FAILED).sum())
+
+
+@dataclass(frozen=True)
+class Results:
+    """A folder with its finished runs, in the order of the plan."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    runs: tuple[Run, ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.config.get("name") or self.folder.resolve().name)
+
+    @property
+    def weightings(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(run.weighting for run in self.runs))
+
+    def blocks(self) -> dict[tuple[str, str], tuple[Run, ...]]:
+        """Runs by (problem, optimiser)."""
+        found: dict[tuple[str, str], tuple[Run, ...]] = {}
+        for run in self.runs:
+            found[run.block] = (*found.get(run.block, ()), run)
+        return found
+
+    def title(self, block: tuple[str, str]) -> str:
+        """ "poisson:k=6, adam"; the optimiser goes unsaid where there is one only."""
+        return block[0] if len({optimizer for _, optimizer in self.blocks()}) == 1 else ", ".join(block)
+
+
+def load(folder: str | Path) -> Results:
+    """Read the folder of a comparison of loss weightings.
+
+    Raises: ValueError, one line, if there is no finished run, a file is not what the schema says, or runs do not belong together.
+    """
+    folder = Path(folder)
+    config = configured(folder)
+    if config.get("kind", "pinn") != "pinn":
+        raise ValueError(f"{folder}: study.json: expected kind 'pinn', got {config['kind']!r}; eddygrad report {folder} knows all kinds")
+    paths = sorted((folder / "runs").glob("*.json"))
+    if not paths:
+        raise ValueError(f"{folder}: expected finished runs as runs/NAME.json, got none; run the study first")
+    settings: dict[tuple[str, str, str], list[Run]] = {}
+    for run in map(read, paths):
+        settings.setdefault((run.problem, run.weighting, run.optimizer), []).append(run)
+    runs = [joined(sorted(parts, key=lambda r: r.seeds)) for parts in settings.values()]
+    places = {key: {text: i for i, text in enumerate(config.get(key) or ())} for key in ("problem", "weighting", "optimizer")}
+    last = max(map(len, places.values()))
+    return Results(folder, config, tuple(sorted(runs, key=lambda r: tuple(places[key].get(getattr(r, key), last) for key in places))))
+
+
+def read(path: Path) -> Run:
+    """Read RUN.json. Raises ValueError, one line with the file, the entry, what was expected and what was got."""
+    entry = read_entry(path, SCHEMA)
+    seeds = entry.sequence("seeds")
+    if not seeds or len(set(map(str, seeds))) != len(seeds) or not all(type(seed) is int for seed in seeds):
+        raise entry.fail("seeds", "distinct whole numbers", repr(seeds))
+    training = entry.child("training")
+    diverged = training.sequence("diverged")
+    if len(diverged) != len(seeds) or not all(isinstance(lost, bool) for lost in diverged):
+        raise training.fail("diverged", f"{len(seeds)} entries true or false, one per seed", repr(diverged))
+    errors, curve = entry.child("errors"), entry.child("curve")
+    if not errors.values:
+        raise entry.fail("errors", "at least one", "none")
+    steps = curve.array("step", (None,), finite=True)
+    groups = [name for name, content in curve.values.items() if isinstance(content, dict)]
+    curves = {group: _curves(curve.child(group), steps.size, len(seeds)) for group in groups}
+    if "errors" not in curves:
+        raise curve.fail("errors", "an object", f"only {groups}")
+    run = Run(
+        problem=entry.text("problem"),
+        weighting=entry.text("weighting"),
+        optimizer=entry.text("optimizer"),
+        seeds=tuple(seeds),
+        published=None if entry.get("published") is None else entry.number("published"),
+        reference=entry.text("reference"),
+        made=entry.child("made").values,
+        updates=int(training.number("updates")),
+        learning_rate=training.number("learning_rate"),
+        schedule=training.text("schedule"),
+        seconds=training.number("seconds"),
+        seconds_per_update=training.number("seconds_per_update"),
+        threads=int(training.number("threads", 1)),
+        diverged=tuple(diverged),
+        errors={name: errors.array(name, (len(seeds),)) for name in errors.values},
+        steps=steps,
+        curves=curves,
+        environment=entry.child("environment").values,
+        path=path,
+    )
+    return _counted(run)
+
+
+def _curves(entry: Entry, points: int, seeds: int) -> dict[str, Array]:
+    """Lists over points of lists over seeds as (seeds, points). A point may be None, or one number for all seeds; None is NaN."""
+    found = {}
+    for name in entry.values:
+        rows = [point if isinstance(point, list) else [point] * seeds for point in entry.sequence(name)]
+        if len(rows) != points or any(len(row) != seeds for row in rows):
+            raise entry.fail(name, f"{points} points of {seeds} seeds", f"{len(rows)} points of {sorted({len(row) for row in rows})} seeds")
+        found[name] = Entry(entry.path, entry.where, {name: rows}).array(name, (points, seeds)).T if points else np.empty((seeds, 0))
+    return found
+
+
+def _counted(run: Run) -> Run:
+    """No seed is dropped: its error is `CLIP` where it diverged or is not finite; along the curve too, wherever the errors were looked at."""
+    lost = np.array(run.diverged)
+    errors = {name: np.where(lost, CLIP, _clipped(value)) for name, value in run.errors.items()}
+    along = {name: np.where(np.isfinite(value).any(0), _clipped(value), nan) for name, value in run.curves["errors"].items()}
+    return replace(run, errors=errors, curves={**run.curves, "errors": along})
+
+
+def _clipped(value: Array) -> Array:
+    return np.nan_to_num(value, nan=CLIP, posinf=CLIP).clip(max=CLIP)
+
+
+def joined(parts: Sequence[Run]) -> Run:
+    """Runs of one setting with different seeds as one run of all of them; their costs add up, one part after the other.
+
+    Raises: ValueError, one line, for parts that share a seed or were trained differently.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    for part, other in combinations(parts, 2):
+        shared = sorted(set(part.seeds) & set(other.seeds))
+        if shared:
+            raise ValueError(f"{other.path}: expected other seeds than {part.path.name}, which has the same setting, got {shared} again; remove one")
+    for part in parts[1:]:
+        for what in ("made", "learning_rate", "schedule", "reference", "published", "endpoint"):
+            a, b = getattr(first, what), getattr(part, what)
+            if a != b:
+                raise ValueError(f"{part.path}: expected the {what} of {first.path.name}, another part of this run, {a!r}, got {b!r}; do it again")
+    steps = np.unique(np.concatenate([part.steps for part in parts]))
+    lost = np.array([diverged for part in parts for diverged in part.diverged])
+    curves = {
+        group: _stacked([{name: placed(steps, part.steps, value) for name, value in part.curves[group].items()} for part in parts])
+        for group in first.curves
+        if all(group in part.curves for part in parts)
+    }
+    for name, value in curves["errors"].items():  # a part that lost all its seeds ends early
+        curves["errors"][name] = np.where(np.isnan(value) & lost[:, None] & np.isfinite(value).any(0), CLIP, value)
+    return replace(
+        first,
+        seeds=tuple(seed for part in parts for seed in part.seeds),
+        updates=max(part.updates for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        seconds_per_update=sum(part.seconds_per_update for part in parts),
+        diverged=tuple(lost.tolist()),
+        errors=_stacked([part.errors for part in parts]),
+        steps=steps,
+        curves=curves,
+    )
+
+
+def _stacked(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """What all parts have, their seeds one after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if all(name in part for part in parts)}

@@ -1,0 +1,64 @@
+"""The last section of the report: how the weightings were compared, on what machine, and how to do it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from eddygrad.studies.page import again, machines, pairs, setting, table
+from eddygrad.studies.pinn.finished import FAILED, Results
+from eddygrad.studies.pinn.plan import Plan, preset, preset_names
+from eddygrad.studies.preset import repeated
+
+_METHOD = (
+    "Every problem is trained with every weighting and optimiser from the same seeds for the same number of updates. An error is that of the network "
+    "after the last update, relative to the known solution. Weightings are compared by the ratio of the geometric means of their errors over seeds, "
+    "paired by seed on the log scale (Welch's test where seeds differ), with 95 % t-intervals; where the interval contains 1, the gap is below the "
+    "spread of the seeds and is called a tie. p-values are corrected by Holm over all ratios of a problem and an optimiser; the best weighting is "
+    f"found with the same seeds. A run fails where its error is above {FAILED:g}. An error is clipped at 30, and so counts one that is not finite or "
+    "of a seed that diverged: none is dropped. Published values are those of the problem's own budget."
+)
+
+
+def setup(found: Results) -> str:
+    """Method, configuration, training, environment and the command that repeats it."""
+    config = pairs({k: v for k, v in found.config.items() if k != "kind" and v is not None}) or "<p>No study.json in the folder.</p>"
+    made_on = machines(r.environment for r in found.runs)
+    return (
+        f'<section id="setup"><h2>How this was done</h2><p>{_METHOD}</p><h3>Configuration, fixed beforehand</h3>{config}'
+        f"<h3>Training</h3>{_training(found)}<h3>Weightings</h3>{_weightings(found)}<h3>Environment</h3>{made_on}"
+        f"{again(command(found.config, found.folder), found.folder)}</section>"
+    )
+
+
+def _training(found: Results) -> str:
+    head = ["", "seeds", "updates", "rate", "schedule", "network", "parameters", "minutes", "threads"]
+    body: list[list[str]] = []
+    for block, runs in found.blocks().items():
+        body.append([", ".join(block)])
+        for run in runs:
+            told = [run.updates, run.learning_rate, run.schedule, run.made.get("network", ""), run.made.get("parameters", "")]
+            cells = [run.weighting, setting(list(run.seeds)), *(setting(value) for value in told), f"{run.seconds / 60:.1f}", str(run.threads)]
+            body.append([escape(cell) for cell in cells])
+    return f'<div class="wraps">{table(head, body)}</div><p class="note">Minutes are those of the whole stack of seeds.</p>'
+
+
+def _weightings(found: Results) -> str:
+    """As they were built, where a problem may have set the reference and the interval between looks at gradients."""
+    made = {run.weighting: dict[str, None]() for run in found.runs}
+    for run in found.runs:
+        made[run.weighting][str(run.made.get("weighting", ""))] = None
+    return pairs({name: " or ".join(spelled) for name, spelled in made.items()})
+
+
+def command(config: Mapping[str, Any], folder: Path) -> str | None:
+    """The `eddygrad pinn ...` that makes the study of this `study.json` again: a preset and what differs from it; None if it is no such study."""
+    if not {"name", "problem", "weighting"} <= set(config):
+        return None
+    given = config["name"] in preset_names()
+    usual = {f.name: f.default for f in fields(Plan) if f.default is not MISSING}
+    default = {**usual, **(preset(config["name"]) if given else {})}
+    return repeated("pinn", config, {k: list(v) if isinstance(v, tuple) else v for k, v in default.items()}, folder, given)

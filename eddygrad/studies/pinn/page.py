@@ -1,0 +1,162 @@
+"""The report of a comparison of loss weightings: one HTML file that needs nothing else, neither network nor script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from eddygrad.studies.look import factor, number
+from eddygrad.studies.page import HEAD, TAIL, captioned, cards, p_value, table
+from eddygrad.studies.pinn import figures, results
+from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
+from eddygrad.studies.pinn.method import setup
+from eddygrad.studies.pinn.results import Comparison, comparison_rows, comparisons, rows, spread, to_csv, to_json, verdict
+from eddygrad.studies.pinn.verdict import verdicts
+from eddygrad.studies.written import count, write_text
+
+_BAND = "Line: median over seeds; band: from the lowest to the highest seed."
+_TITLES = {
+    "weights": ("Weights", "Where a weighting holds one term's weight at one, only ratios to it tell."),
+    "losses": ("Losses", "Of each term by itself, before it is weighted."),
+    "stds": ("Spread of gradients", "Standard deviation, over the network's parameters, of the gradient of each term by itself."),
+    "cosines": ("Angles between gradients", "Cosine between the gradients of two terms; below 0 an update that helps the one harms the other."),
+}
+
+
+def write(folder: str | Path, path: str | Path = "report.html") -> Path:
+    """Write the report of the study in `folder`; a relative path lies in it. Raises ValueError, one line, if the folder holds no valid study."""
+    target = Path(folder) / path
+    write_text(target, html(load(folder)))
+    return target
+
+
+def publish(folder: str | Path, path: str | Path = "report.html") -> dict[str, Any]:
+    """Write the report, and `results.json`, `results.csv` and `results-ratios.csv` into `folder`; returns where it is and what it says."""
+    found = load(folder)
+    to_json(found, Path(folder) / "results.json")
+    to_csv(found, Path(folder) / "results.csv")
+    return {"report": write(folder, path), "runs": rows(found), "ratios": comparison_rows(comparisons(found))}
+
+
+def html(found: Results) -> str:
+    """The report as a string."""
+    compared = comparisons(found)
+    title = str(found.config.get("title") or found.name)
+    seeds = max(len(run.seeds) for run in found.runs)
+    parts = [
+        count(len({run.problem for run in found.runs}), "problem"),
+        count(len(found.weightings), "weighting"),
+        count(len({run.optimizer for run in found.runs}), "optimiser"),
+        f"{'up to ' if len({len(run.seeds) for run in found.runs}) > 1 else ''}{count(seeds, 'seed')} each",
+    ]
+    head = f'<header><p class="kicker">eddygrad study · loss weightings</p><h1>{escape(title)}</h1><p class="lead">{" · ".join(parts)}</p></header>'
+    sections = [_answer(found, compared), _results(found), _ratios(compared), _reliability(found), *_figures(found), setup(found)]
+    return HEAD.replace("TITLE", escape(title)) + head + "\n".join(s for s in sections if s) + TAIL
+
+
+def _answer(found: Results, compared: Sequence[Comparison]) -> str:
+    caption = "Ratios of errors with 95 % intervals over seeds. Filled: significant after Holm's correction. Black tick: ratio of published values."
+    forest = captioned(figures.ratios(found, compared), "forest", "Ratios of errors", caption) if compared else ""
+    return f'<section id="answer"><h2>Which weighting is best here?</h2>{cards(verdicts(found))}{forest}</section>'
+
+
+def _results(found: Results) -> str:
+    others = list(dict.fromkeys(name for run in found.runs for name in run.errors if name != run.endpoint))
+    head = ["", "error", "95 % interval", "median", "lowest", "highest", "failed", "published", "times", "ms /<br>update", *map(escape, others)]
+    body: list[list[str]] = []
+    for block, runs in found.blocks().items():
+        best, equals = results.ties(runs)
+        body.append([f"{found.title(block)}: {runs[0].endpoint}" if runs[0].endpoint != "error" else found.title(block)])
+        body += [_result(found, run, "<b>{}</b>" if run is best else "{}°" if run in equals else "{}", others) for run in runs]
+    note = "Error: geometric mean over seeds; the lowest of each block is bold, ° marks those that tie with it. Lowest, highest: seeds. "
+    note += f"Failed: seeds with an error above {FAILED:g}. Times: error over published value. Cost per update is that of the whole stack of seeds."
+    note += " Further columns: other errors, geometric mean over seeds and from the lowest to the highest." if others else ""
+    return f'<section id="results"><h2>Results</h2>{table(head, body)}<p class="note">{note}</p></section>'
+
+
+def _result(found: Results, run: Run, shown: str, others: Sequence[str]) -> list[str]:
+    row = spread(run.error)
+    numbers = {key: "" if value is None else number(value) for key, value in row.items()}
+    published = [number(run.published), factor(run.typical / run.published)] if run.published else ["", ""]
+    return [
+        _chip(found, run.weighting),
+        shown.format(numbers["error"]),
+        f"{numbers['low']} – {numbers['high']}" if numbers["low"] else "",
+        *(numbers[key] for key in ("median", "lowest", "highest")),
+        f"{run.failed} / {len(run.seeds)}",
+        *published,
+        number(1e3 * run.seconds_per_update),
+        *(_other(run, name) for name in others),
+    ]
+
+
+def _other(run: Run, name: str) -> str:
+    if name not in run.errors:
+        return ""
+    row = {key: number(value) for key, value in spread(run.errors[name]).items() if value is not None}
+    return f"{row['error']} <small>{row['lowest']} – {row['highest']}</small>"
+
+
+def _chip(found: Results, weighting: str) -> str:
+    tone = figures.tones(found.weightings)[weighting].colour
+    return f'<i class="dot" style="background:{tone}"></i>{escape(weighting)}'
+
+
+def _ratios(compared: Sequence[Comparison]) -> str:
+    if not compared:
+        return ""
+    body: list[list[str]] = []
+    for title in dict.fromkeys(c.family for c in compared):
+        body.append([title])
+        body += [_ratio(c) for c in compared if c.family == title]
+    head = ["", "ratio", "95 % interval", "p (Holm)", "p (ranks)", "medians", "published", ""]
+    note = "Below 1 the first is better. Tie: the interval contains 1, the gap is below the spread of the seeds. p (ranks): Wilcoxon or "
+    note += "Mann–Whitney, not corrected, as a companion that no single seed can dominate. Published: ratio of the published values."
+    return f'<section id="ratios"><h2>Ratios</h2>{table(head, body)}<p class="note">{note}</p></section>'
+
+
+def _ratio(c: Comparison) -> list[str]:
+    r, said = c.ratio, verdict(c)
+    interval = f"{factor(r.low)} – {factor(r.high)}" if isfinite(r.low) else "–"
+    mark = f'<span class="{"yes" if said in ("lower", "higher") else "no"}">{said}</span>'
+    published = factor(c.paper) if c.paper else ""
+    return [escape(c.label), factor(r.ratio), interval, p_value(c.p_holm), p_value(r.p_rank), factor(r.medians), published, mark]
+
+
+def _reliability(found: Results) -> str:
+    """Failed seeds of each weighting in each block, where there are several."""
+    blocks = found.blocks()
+    if len(blocks) < 2:
+        return ""
+    body = []
+    for weighting in found.weightings:
+        runs = {run.block: run for run in found.runs if run.weighting == weighting}
+        cells = [f"{runs[block].failed} / {len(runs[block].seeds)}" if block in runs else "" for block in blocks]
+        failed, seeds = sum(run.failed for run in runs.values()), sum(len(run.seeds) for run in runs.values())
+        body.append([_chip(found, weighting), *cells, f"<b>{failed} / {seeds}</b>", f"{100 * failed / seeds:.0f} %"])
+    head = ["", *(escape(found.title(block)).replace(", ", "<br>") for block in blocks), "all", "share"]
+    note = f"Seeds with an error above {FAILED:g}, those that diverged among them, of all seeds."
+    return f'<section id="failed"><h2>Failed runs</h2>{table(head, body)}<p class="note">{note}</p></section>'
+
+
+def _figures(found: Results) -> list[str]:
+    known = any(run.published for run in found.runs)
+    published = " A tick beyond the right edge: the published value, reached with the problem's own budget." if known else ""
+    marks = f"One mark per seed, one height for each seed; the bar and the number are the median. Dotted: {FAILED:g}, above which a run has failed."
+    marks += " Hollow triangle: the published value." if known else ""
+    plan = [
+        ("errors", "Error against updates", captioned(figures.errors(found), "errors", "Error against updates", _BAND + published)),
+        ("seeds", "Every seed", captioned(figures.seeds(found), "seeds", "Every seed", marks)),
+    ]
+    for group, (title, caption) in _TITLES.items():
+        drawn = []
+        for i, (block, runs) in enumerate(found.blocks().items()):
+            figure = figures.by_term(found, runs, group)
+            if figure is not None:
+                drawn.append(f"<h3>{escape(found.title(block))}</h3>" + captioned(figure, f"{group}{i}", f"{title}, {found.title(block)}", _BAND))
+        if drawn:
+            plan.append((group, title, f'<p class="note">{escape(caption)}</p>' + "".join(drawn)))
+    return [f'<section id="{key}"><h2>{escape(title)}</h2>{content}</section>' for key, title, content in plan]

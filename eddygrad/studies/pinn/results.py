@@ -1,0 +1,191 @@
+"""What came of a comparison of loss weightings, as text, CSV and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eddygrad.studies import results
+from eddygrad.studies.entry import Array
+from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
+from eddygrad.studies.ratios import Comparison, corrected
+from eddygrad.studies.statistics import Ratio, by_seed, geometric_mean, paired
+from eddygrad.studies.written import aligned, finite, write_csv, write_json
+
+FIRST = "uniform"
+"""The weighting to which all others are compared."""
+
+
+def rows(found: Results) -> list[dict[str, Any]]:
+    """One row per problem, optimiser and weighting: the endpoint with its interval over seeds, failed seeds, the published value and what it cost."""
+    return [_row(run) for run in found.runs]
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {
+        "problem": run.problem,
+        "optimizer": run.optimizer,
+        "weighting": run.weighting,
+        "endpoint": run.endpoint,
+        "seeds": list(run.seeds),
+        **spread(run.error),
+        "failed": run.failed,
+        "failed_share": run.failed / len(run.seeds),
+        "diverged": sum(run.diverged),
+        "published": run.published,
+        "to_published": run.typical / run.published if run.published else None,
+        "updates": run.updates,
+        "learning_rate": run.learning_rate,
+        "schedule": run.schedule,
+        "seconds_per_update": run.seconds_per_update,
+        "seconds": run.seconds,
+        "threads": run.threads,
+        "network": run.made.get("network"),
+        "parameters": run.made.get("parameters"),
+        "others": {name: spread(value) for name, value in run.errors.items() if name != run.endpoint},
+    }
+
+
+def spread(error: Array) -> dict[str, float | None]:
+    """Errors over seeds in six numbers: geometric mean with its 95 % t-interval on the log scale, median, lowest and highest seed.
+
+        exp(m +- t_{n-1} s / sqrt(n)),   m and s: mean and standard deviation of log e
+
+    Args:    error: one per seed (seeds,).
+    Returns: "error", "low", "high", "median", "lowest", "highest"; no interval for one seed or an error of zero.
+    """
+    interval = paired(error, [1.0]) if np.all(error > 0) else None
+    return {
+        "error": geometric_mean(error),
+        "low": finite(interval.low) if interval else None,
+        "high": finite(interval.high) if interval else None,
+        "median": float(np.median(error)),
+        "lowest": float(error.min()),
+        "highest": float(error.max()),
+    }
+
+
+def comparisons(found: Results) -> list[Comparison]:
+    """Ratios of the endpoint, paired by seed, Holm's correction within a block, each pair once: all to `FIRST`, all to the best."""
+    return [c for block, runs in found.blocks().items() for c in corrected(list(_block(found.title(block), runs)))]
+
+
+def _block(title: str, runs: Sequence[Run]) -> Iterator[Comparison]:
+    best = min(runs, key=lambda r: r.typical)
+    first = next((r for r in runs if r.weighting == FIRST), best)
+    pairs = [("first", r, first) for r in runs if r is not first]
+    pairs += [("best", r, best) for r in runs if r is not best and r is not first and best is not first]
+    for kind, a, b in pairs:
+        ratio = between(a, b)
+        if ratio is not None:
+            paper = a.published / b.published if a.published and b.published else None
+            yield Comparison(title, kind, title, a.weighting, b.weighting, f"{a.weighting} / {b.weighting}", ratio, paper=paper)
+
+
+def between(first: Run, second: Run) -> Ratio | None:
+    """The ratio of the endpoints of two runs, paired by seed; None where an error is zero."""
+    if min(first.error.min(), second.error.min()) <= 0:
+        return None
+    return by_seed(dict(zip(first.seeds, first.error)), dict(zip(second.seeds, second.error)))
+
+
+def ties(runs: Sequence[Run]) -> tuple[Run, list[Run]]:
+    """The run with the lowest error, and those whose gap to it is below the spread of the seeds."""
+    best = min(runs, key=lambda r: r.typical)
+    return best, [r for r in runs if r is not best and (ratio := between(r, best)) is not None and ratio.tie]
+
+
+def verdict(c: Comparison) -> str:
+    """A tie is a gap below the spread of the seeds: the 95 % interval of the ratio contains 1."""
+    return "one seed" if not isfinite(c.ratio.low) else "tie" if c.ratio.tie else "lower" if c.ratio.ratio < 1 else "higher"
+
+
+def comparison_rows(compared: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """One flat row per ratio; None where a number does not exist."""
+    kept = [{k: v for k, v in row.items() if k not in ("by_set", "median_state", "group")} for row in results.comparison_rows(compared)]
+    return [{**row, "verdict": verdict(c)} for row, c in zip(kept, compared)]
+
+
+def table(found: Results) -> str:
+    """Errors, failures, costs and ratios as aligned plain text, for a terminal."""
+    return "\n\n".join([f"{found.name}: geometric mean over seeds; failed: error above {FAILED:g}", *_tables(found)]) + "\n"
+
+
+def _tables(found: Results) -> Iterator[str]:
+    compared = comparisons(found)
+    for block, runs in found.blocks().items():
+        others = list(dict.fromkeys(name for run in runs for name in run.errors if name != run.endpoint))
+        head = ["weighting", runs[0].endpoint, "95 % interval", "median", "lowest", "highest", "failed", "published", "times", "ms/update", *others]
+        yield f"{found.title(block)}\n" + aligned(head, [_line(run, others) for run in runs])
+    head = ["ratio of", "ratio", "95 % interval", "medians", "p (Holm)", "", "published"]
+    for title in dict.fromkeys(c.family for c in compared):
+        yield f"{title}: ratios of errors, paired by seed\n" + aligned(head, [_ratio(c) for c in compared if c.family == title])
+
+
+def _line(run: Run, others: Sequence[str]) -> list[str]:
+    row = _row(run)
+    interval = "" if row["low"] is None else f"{row['low']:.3g} .. {row['high']:.3g}"
+    published = ["", ""] if run.published is None else [f"{run.published:g}", f"{row['to_published']:.2g}"]
+    return [
+        run.weighting,
+        f"{row['error']:.3g}",
+        interval,
+        *(f"{row[key]:.3g}" for key in ("median", "lowest", "highest")),
+        f"{run.failed}/{len(run.seeds)}",
+        *published,
+        f"{1e3 * run.seconds_per_update:.3g}",
+        *(f"{geometric_mean(run.errors[name]):.3g}" if name in run.errors else "" for name in others),
+    ]
+
+
+def _ratio(c: Comparison) -> list[str]:
+    r = c.ratio
+    interval = f"{r.low:.3g} .. {r.high:.3g}" if isfinite(r.low) else ""
+    p = f"{c.p_holm:.2g}" if isfinite(c.p_holm) else ""
+    return [c.label, f"{r.ratio:.3g}", interval, f"{r.medians:.3g}", p, verdict(c), f"{c.paper:.2g}" if c.paper else ""]
+
+
+def to_json(found: Results, path: str | Path) -> Path:
+    """Write everything that the report says in numbers; null where a number does not exist."""
+    content = {"schema": "eddygrad-pinn-results/1", "study": found.name, "runs": rows(found), "ratios": comparison_rows(comparisons(found))}
+    write_json(Path(path), content)
+    return Path(path)
+
+
+def to_csv(found: Results, path: str | Path) -> tuple[Path, Path]:
+    """Write the rows to `path` and the ratios beside it as `NAME-ratios.csv`; returns both."""
+    path = Path(path)
+    second = path.with_name(f"{path.stem}-ratios{path.suffix}")
+    write_csv(path, [_flat(row) for row in rows(found)])
+    write_csv(second, comparison_rows(comparisons(found)))
+    return path, second
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Seeds as text, the other errors as columns of their own: "coefficients", "coefficients low", ..."""
+    parts = {name if key == "error" else f"{name} {key}": value for name, part in row["others"].items() for key, value in part.items()}
+    return {**{k: v for k, v in row.items() if k != "others"}, "seeds": " ".join(map(str, row["seeds"])), **parts}
+
+
+__all__ = [
+    "FAILED",
+    "FIRST",
+    "Comparison",
+    "Results",
+    "Run",
+    "between",
+    "comparison_rows",
+    "comparisons",
+    "load",
+    "rows",
+    "spread",
+    "table",
+    "ties",
+    "to_csv",
+    "to_json",
+    "verdict",
+]
