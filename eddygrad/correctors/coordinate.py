@@ -144,7 +144,7 @@ class CoordinateNetwork(nn.Module):
         """Polynomials of the standardised coordinates, (A, S, N, inputs), and which of their coefficients are not zero; then of the features."""
         count = len(self.seeds)
         h0 = ((x - self.mean) / self.std).expand(count, -1, -1)
-        h = h0.new_zeros(len(kept.indices), *h0.shape)
+        h = h0.new_zeros(count, len(kept.indices), *h0.shape[1:]).transpose(0, 1)
         h[0] = h0
         for a, index in enumerate(kept.indices):
             if order_of(index) == 1:
@@ -160,9 +160,7 @@ class CoordinateNetwork(nn.Module):
 
     @staticmethod
     def _composed(z: Tensor, kept: Truncation, derivatives: object, nonzero: tuple[int, ...]) -> tuple[Tensor, tuple[int, ...]]:
-        flat = z.flatten(1, 2)
-        y = Composition.apply(flat, kept, derivatives, nonzero)
-        return y.unflatten(1, z.shape[1:3]), tuple(range(len(kept.indices)))
+        return Composition.apply(z, kept, derivatives, nonzero), tuple(range(len(kept.indices)))
 
     def extra_repr(self) -> str:
         return (
@@ -177,16 +175,13 @@ class CoordinateNetwork(nn.Module):
 class _Affine(torch.autograd.Function):
     """h W of the coefficients that are not zero, (A, S, N, in), plus b for the constant one; what comes of the others is never read.
 
-    dL/dh = g W^T,   dL/dW = sum_a h_a^T g_a,   dL/db = sum of g_0
+        dL/dh = g W^T,   dL/dW = sum_a h_a^T g_a,   dL/db = sum of g_0
+    In memory seeds come first, so that each seed's coefficients and points are the rows of one product.
     """
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, count: int, constant: bool) -> Tensor:
-        y = h.new_empty(*h.shape[:-1], weight.shape[2])
-        if len(weight) == 1:
-            torch.mm(h[:count].flatten(0, 2), weight[0], out=y[:count].flatten(0, 2))
-        else:
-            torch.matmul(h[:count], weight, out=y[:count])
+        y = _product(h, weight, count)
         if constant:
             y[0].add_(bias)
         ctx.count, ctx.constant = count, constant
@@ -197,19 +192,27 @@ class _Affine(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h, weight = ctx.saved_tensors
-        count = ctx.count
-        g, h = grad[:count], h[:count]
-        if len(weight) == 1:
-            g, h = g.flatten(0, 2), h.flatten(0, 2)
-            slope = (h.mT @ g)[None]
-        else:
-            slope = torch.matmul(h.mT, g).sum(0)
+        slope = torch.bmm(_rows(h, ctx.count).mT, _rows(grad, ctx.count))
         dh = None
         if ctx.needs_input_grad[0]:
-            dh = grad.new_empty(*grad.shape[:-1], weight.shape[1])
-            if len(weight) == 1:
-                torch.mm(g, weight[0].mT, out=dh[:count].flatten(0, 2))
-            else:
-                torch.matmul(g, weight.mT, out=dh[:count])
-            dh[count:] = 0
+            dh = _product(grad, weight.mT, ctx.count)
+            dh[ctx.count :] = 0
         return dh, slope, grad[0].sum(1, keepdim=True) if ctx.constant else None, None, None
+
+
+def _rows(h: Tensor, count: int) -> Tensor:
+    """(A, S, N, in) -> (S, count N, in)"""
+    return h[:count].transpose(0, 1).flatten(1, 2)
+
+
+def _product(h: Tensor, weight: Tensor, count: int) -> Tensor:
+    """(A, S, N, out), of the first `count` coefficients; seeds first in memory."""
+    total, seeds, points = h.shape[:3]
+    y = h.new_empty(seeds, total, points, weight.shape[2])
+    if seeds == 1:
+        torch.mm(_rows(h, count)[0], weight[0], out=y[0, :count].flatten(0, 1))
+    elif count == total:
+        torch.bmm(_rows(h, count), weight, out=y.flatten(1, 2))
+    else:
+        y[:, :count] = torch.bmm(_rows(h, count), weight).unflatten(1, (count, points))
+    return y.transpose(0, 1)

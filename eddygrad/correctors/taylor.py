@@ -103,7 +103,7 @@ class Composition(torch.autograd.Function):
         dL/dz_b = sum_{a >= b} dL/dy_a [f'(z)]_{a-b}
     so the backward pass needs the polynomial of f'(z) alone, which the forward pass makes beside y.
 
-    z (A, M, W) holds the coefficients of `kept` in its order; those that are no member of `nonzero` are zero and never read.
+    z (A, ...) holds the coefficients of `kept` in its order; those that are no member of `nonzero` are zero and never read.
     """
 
     @staticmethod

@@ -29,6 +29,7 @@ from eddygrad.solver.staggered.probes import at_points, strouhal, surface_pressu
 from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall, points_of, sides_of
 from eddygrad.solver.vector_calculus import leray
 from eddygrad.studies.findings import Finding
+from eddygrad.studies.ghia import midlines
 
 # (d, x, y) -> component d of a velocity [m/s]
 Field = Callable[[int, Tensor, Tensor], Tensor]
@@ -195,16 +196,6 @@ def _on_faces(u: Tensor, grid: Grid) -> Tensor:
 
 # Published benchmarks, minutes each -----------------------------------------------------------------------------------------------------------------
 
-# Ghia, Ghia and Shin 1982, tables I and II, Re 100: u(.5, y) and v(x, .5) over the lid's speed.
-GHIA_U = (
-    ".0547 .0625 .0703 .1016 .1719 .2813 .4531 .5 .6172 .7344 .8516 .9531 .9609 .9688 .9766",
-    "-.03717 -.04192 -.04775 -.06434 -.10150 -.15662 -.21090 -.20581 -.13641 .00332 .23151 .68717 .73722 .78871 .84123",
-)
-GHIA_V = (
-    ".0625 .0703 .0781 .0938 .1563 .2266 .2344 .5 .8047 .8594 .9063 .9453 .9531 .9609 .9688",
-    ".09233 .10091 .10890 .12317 .16077 .17507 .17527 .05454 -.24533 -.22445 -.16914 -.10313 -.08864 -.07391 -.05906",
-)
-
 
 def cavity(seed: int, cells: int = 128, end: float = 25.0) -> Iterator[Finding]:
     """Lid-driven cavity at Re 100 from rest to t = 25 lengths over the lid's speed, against Ghia, Ghia and Shin (1982)."""
@@ -214,10 +205,7 @@ def cavity(seed: int, cells: int = 128, end: float = 25.0) -> Iterator[Finding]:
     step = Projection(NavierStokesVelocity(viscosity=nu), grid, dt, CLOSED["cavity"], order=1).at({}, u)
     u = repeat(step, u, round(end / dt))
     yield Finding("cavity, Re 100: largest rate of change at the end", 0.0, float((step(u) - u).abs().max()) / dt, 1e-4)
-    for d, (name, table) in enumerate((("u(.5, y)", GHIA_U), ("v(x, .5)", GHIA_V))):
-        along, published = (torch.tensor([float(x) for x in row.split()], dtype=torch.float64) for row in table)
-        points = torch.full((len(along), 2), 0.5, dtype=torch.float64)
-        points[:, 1 - d] = along
+    for d, (name, (points, published)) in enumerate(zip(("u(.5, y)", "v(x, .5)"), midlines())):
         off = velocity_at(u, grid, d, points)[0] - published
         yield Finding(f"cavity, Re 100: {name} against Ghia et al., largest", 0.0, float(off.abs().max()), 0.01)
 

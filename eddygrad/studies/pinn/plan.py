@@ -77,7 +77,7 @@ class Plan:
 
     def case(self, text: str, seeds: tuple[int, ...]) -> Case:
         """A problem with its network's seeds, on the device."""
-        return problem(*_parts(text, "problem"), seeds, getattr(torch, self.dtype))
+        return problem(*_parts(text, "problem"), seeds, getattr(torch, self.dtype), self.steps)
 
     def weighting_of(self, text: str, case: Case) -> Any:
         """A new weighting as this problem wants it."""

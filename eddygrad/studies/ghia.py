@@ -1,0 +1,22 @@
+"""The lid-driven cavity at Re 100 as Ghia, Ghia and Shin 1982 tabulate it: tables I and II, velocities over the lid's speed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_U = (
+    ".0547 .0625 .0703 .1016 .1719 .2813 .4531 .5 .6172 .7344 .8516 .9531 .9609 .9688 .9766",
+    "-.03717 -.04192 -.04775 -.06434 -.10150 -.15662 -.21090 -.20581 -.13641 .00332 .23151 .68717 .73722 .78871 .84123",
+)
+_V = (
+    ".0625 .0703 .0781 .0938 .1563 .2266 .2344 .5 .8047 .8594 .9063 .9453 .9531 .9609 .9688",
+    ".09233 .10091 .10890 .12317 .16077 .17507 .17527 .05454 -.24533 -.22445 -.16914 -.10313 -.08864 -.07391 -.05906",
+)
+
+
+def midlines() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Points (15, 2) and values (15,) of u(.5, y) and of v(x, .5), float64."""
+    (y, u), (x, v) = ([torch.tensor([float(n) for n in row.split()], dtype=torch.float64) for row in table] for table in (_U, _V))
+    half = torch.full_like(y, 0.5)
+    return (torch.stack([half, y], 1), u), (torch.stack([x, half], 1), v)

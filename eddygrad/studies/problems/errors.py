@@ -1,0 +1,18 @@
+"""How wrong fields are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def relative(found: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:
+    """|found - truth| / |truth|, Euclidean over all components and points, in float64: (S,).
+
+    Args: found: components, (N,) or (S, N) each. truth: the same, (N,) each.
+    """
+    exact = torch.stack(list(truth), -1).double()
+    off = torch.stack(list(found), -1).double() - exact
+    return (off.flatten(-2).norm(dim=-1) / exact.norm()).reshape(-1)
