@@ -7,6 +7,9 @@
     run    = eg.fit(eg.correct(coarse, eg.nets.ResNet(26, 8)), data, unroll="nog:4", seeds=16)
     run.test(baselines=["persistence", "coarse"]).report("report.html")
 
+    problem  = eg.pinn.Problem(lambda d, p: {"pde": d.u_lap - f(d.x, d.y)}, domain=eg.pinn.Box(0, 1), boundary=exact)
+    solution = eg.fit(problem, weighting="inverse-dirichlet", steps=10_000)
+
 Names are imported when first used, so that `import eddygrad` costs nothing.
 """
 
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from eddygrad._version import __version__
 
 if TYPE_CHECKING:
-    from eddygrad import nets, presets
+    from eddygrad import nets, pinn, presets, weightings
     from eddygrad.correctors.compose import Corrected, correct, predict, transition
     from eddygrad.correctors.features import Features, Geometry, domain_size
     from eddygrad.datasets import recipes
@@ -48,11 +51,13 @@ if TYPE_CHECKING:
     from eddygrad.solver.step import Step, Stepper, wrap
     from eddygrad.studies.compare import Study, compare
     from eddygrad.studies.evaluate import Evaluation, Persistence, evaluate
-    from eddygrad.studies.experiment import Recipe, Trained, fit
+    from eddygrad.studies.experiment import Recipe, Trained
+    from eddygrad.studies.pinn.posed import fit
     from eddygrad.studies.space_time import space_time
     from eddygrad.studies.tested import Tested
     from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
     from eddygrad.training.refinement import Refinement
+    from eddygrad.training.weighting.by_gradients import InverseDirichlet
 
 # Name -> where it lives; a module stands for itself. Kept beside the imports above by a test.
 _HOME = {
@@ -63,7 +68,7 @@ _HOME = {
     **dict.fromkeys(("Step", "Stepper", "wrap"), "solver.step"),
     **dict.fromkeys(("Study", "compare"), "studies.compare"),
     **dict.fromkeys(("Evaluation", "Persistence", "evaluate"), "studies.evaluate"),
-    **dict.fromkeys(("Recipe", "Trained", "fit"), "studies.experiment"),
+    **dict.fromkeys(("Recipe", "Trained"), "studies.experiment"),
     **dict.fromkeys(("Unrolled", "Unrolling"), "training.objectives.unrolled"),
     **dict.fromkeys(("ActiveTurbulenceVelocity", "ActiveTurbulenceVorticity"), "solver.equations.active_turbulence"),
     **dict.fromkeys(("NavierStokesVelocity", "NavierStokesVorticity"), "solver.equations.navier_stokes"),
@@ -76,6 +81,7 @@ _HOME = {
     "ETDRK": "solver.schemes.etdrk",
     "Grid": "solver.grid",
     "IntegratingFactorRK4": "solver.schemes.integrating_factor",
+    "InverseDirichlet": "training.weighting.by_gradients",
     "Krylov": "solver.krylov",
     "KuramotoSivashinsky": "solver.equations.kuramoto_sivashinsky",
     "PISO": "solver.schemes.piso",
@@ -85,12 +91,13 @@ _HOME = {
     "Splitting": "solver.schemes.splitting",
     "Tested": "studies.tested",
     "WithForces": "datasets.forces",
+    "fit": "studies.pinn.posed",
     "generate": "datasets.generate",
     "gradient_growth": "solver.sensitivity",
     "space_time": "studies.space_time",
     "validate": "datasets.manifest",
 }
-_MODULES = {"nets": "nets", "presets": "presets", "recipes": "datasets.recipes"}
+_MODULES = {"nets": "nets", "pinn": "pinn", "presets": "presets", "recipes": "datasets.recipes", "weightings": "weightings"}
 
 
 def __getattr__(name: str) -> Any:
@@ -127,6 +134,7 @@ __all__ = [
     "Grid",
     "Inflow",
     "IntegratingFactorRK4",
+    "InverseDirichlet",
     "Krylov",
     "KuramotoSivashinsky",
     "NavierStokesVelocity",
@@ -166,6 +174,7 @@ __all__ = [
     "nets",
     "never",
     "open",
+    "pinn",
     "predict",
     "presets",
     "recipes",
@@ -176,5 +185,6 @@ __all__ = [
     "transition",
     "unroll",
     "validate",
+    "weightings",
     "wrap",
 ]

@@ -87,6 +87,9 @@ class Constrained(nn.Module):
         return g, d
 
 
+Network = CoordinateNetwork | Constrained
+
+
 def taylor_of(field: Field, x: Tensor, kept: Truncation) -> Tensor:
     """Coefficients of a known field at points by nested autograd in float64, (A, .., N, values), in the dtype of the points."""
     points = x.detach().double().requires_grad_()

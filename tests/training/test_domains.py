@@ -50,7 +50,7 @@ def test_sobol_points_are_more_even_than_independent_ones() -> None:
     assert errors["sobol"] < 0.1 * errors["uniform"]
 
 
-def test_a_cylinder_begins_at_its_first_moment() -> None:
+def test_space_and_time_begin_at_their_first_moment() -> None:
     domain = Annulus((0, 0), 0.5, 1.0).over(1.0, 3.0)
     start, inside, rim = domain.start(100), domain.interior(500), domain.rim(300)
     assert bool((start[:, 2] == 1.0).all()) and bool(domain.inside(inside).all()) and start.shape == (100, 3)

@@ -47,6 +47,8 @@ class Plan:
     """Updates between looks of a weighting at gradients; by default the problem's own."""
     validate_every: int | None = None
     """Updates between errors; by default a 400th of the updates."""
+    diagnose: bool = False
+    """Write spreads, angles and histograms of the terms' gradients at every tenth error."""
     checkpoint_every: int = 500
     """Updates between checkpoints."""
     dtype: str = "float32"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from eddygrad.correctors.constrained import Constrained
 from eddygrad.studies.pinn.plan import Planned
 from eddygrad.studies.problems import Case
 from eddygrad.studies.records import environment
@@ -40,7 +42,7 @@ class Trained:
             "weighting": planned.weighting,
             "optimizer": planned.optimizer,
             "seeds": list(planned.seeds),
-            "published": self.case.published.get(planned.weighting),
+            "published": self.case.published.get((planned.weighting, planned.optimizer)) if self.training.steps == self.case.steps else None,
             "reference": self.case.reference,
             "made": {"weighting": repr(self.training.weighting), "network": repr_of(network), "parameters": network.parameter_count()},
             "training": {
@@ -51,15 +53,17 @@ class Trained:
                 "seconds_per_update": self.fit.seconds / max(1, self.fit.steps),
                 "threads": self.threads,
                 "diverged": self.fit.diverged,
+                "frozen_at": self.fit.frozen_at,
             },
             "curve": {
                 "step": [record["step"] for record in curve],
                 "errors": _turned([record.get("errors", {self.endpoint: record["validation"]}) for record in curve]),
                 "losses": _turned([{k: v["loss"] for k, v in record.get("terms", {}).items()} for record in curve]),
                 "weights": _turned([{k: v["weight"] for k, v in record.get("terms", {}).items()} for record in curve]),
+                **{part: _turned([record.get(part, {}) for record in curve]) for part in ("stds", "cosines") if planned.plan.diagnose},
             },
             "errors": {name: _finite(value.tolist()) for name, value in self.case.errors(self.case.problem).items()},
-            "environment": environment(),
+            "environment": {**environment(), "finished": date.today().isoformat()},
         }
 
     @property
@@ -70,6 +74,8 @@ class Trained:
 
 def repr_of(network: Any) -> str:
     """[3, 100 x 7, 2] sine"""
+    if isinstance(network, Constrained):
+        return f"{repr_of(network.network)}, boundary values built in"
     return f"[{network.inputs}, {network.width} x {network.depth}, {network.outputs}] {network.activation}"
 
 
@@ -90,6 +96,7 @@ def prepare(planned: Planned) -> tuple[Case, Training]:
         validate=case.errors,
         validate_every=every,
         log_every=every,
+        diagnose_every=10 * every if plan.diagnose else None,
         checkpoint_every=plan.checkpoint_every,
     )
     return case, training

@@ -17,7 +17,7 @@ class Case:
     Args: problem, batches: what is trained, on what. errors: name -> error per seed (S,) of the network as it is; the first is the endpoint.
           reference: the term whose weight is held at one. optimal: weights that are optimal for the known solution, by term, if they are known.
           steps, drops: updates, and shares of them after which the learning rate is a tenth. every: updates between looks at gradients.
-          published: weighting -> the endpoint's published value.
+          published: (weighting, optimiser) -> the endpoint's published value, where the setting is the published one.
     """
 
     problem: Problem
@@ -28,4 +28,4 @@ class Case:
     drops: tuple[float, ...] = (1 / 3, 2 / 3)
     every: int = 5
     optimal: Mapping[str, float] | None = None
-    published: Mapping[str, float] = field(default_factory=dict)
+    published: Mapping[tuple[str, str], float] = field(default_factory=dict)

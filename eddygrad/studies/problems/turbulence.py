@@ -121,7 +121,7 @@ def turbulence(
         steps=steps,
         drops=(3 / 7, 6 / 7),
         every=5 * per_epoch,
-        published=PUBLISHED[region] if full else {},
+        published={(name, "adam"): value for name, value in PUBLISHED[region].items() if full},
     )
 
 

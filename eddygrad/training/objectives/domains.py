@@ -47,9 +47,9 @@ class Domain(abc.ABC):
                 return torch.cat(found)
         raise ValueError(f"{type(self).__name__}: found {have} of {count} points inside; is it empty?")
 
-    def over(self, start: float, end: float) -> Cylinder:
+    def over(self, start: float, end: float) -> SpaceTime:
         """It through a span of time, the last axis."""
-        return Cylinder(self, (start, end))
+        return SpaceTime(self, (start, end))
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Polygon(Domain):
 
 
 @dataclass(frozen=True)
-class Cylinder(Domain):
+class SpaceTime(Domain):
     """A domain through a span of time, the last axis; its rim is that of the domain at all times, without beginning and end."""
 
     base: Domain
@@ -178,7 +178,7 @@ class Cylinder(Domain):
 
     def __post_init__(self) -> None:
         if not self.span[0] < self.span[1]:
-            raise ValueError(f"Cylinder: time goes forward, got {self.span}")
+            raise ValueError(f"SpaceTime: time goes forward, got {self.span}")
 
     @property
     def bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

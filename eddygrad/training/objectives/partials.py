@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.correctors.constrained import Network
 from eddygrad.correctors.taylor import Combination, Index, Kept, Truncation
 
 Sum = Sequence[tuple[float, str]]  # factors and names, e.g. ((1, "v_x"), (-1, "u_y"))
@@ -81,7 +81,7 @@ class Partials(Mapping[str, Tensor]):
         return len(self._values)
 
 
-def partials(network: CoordinateNetwork, points: Tensor, names: Names, needs: Iterable[str]) -> Partials:
+def partials(network: Network, points: Tensor, names: Names, needs: Iterable[str]) -> Partials:
     """The partials that an equation `needs`, in one pass of Taylor polynomials.
 
     Args:    points: (N, inputs), or (S, N, inputs). needs: names such as "u", "v_xy", "w_xxxx"; coordinates are always there.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.correctors.constrained import Network
 from eddygrad.solver.randomness import generator
 from eddygrad.training.objectives.partials import Names, Partials, partials
 from eddygrad.training.objectives.pointwise import PointWeights, Remembered
@@ -78,14 +78,14 @@ class Problem(nn.Module):
         fit(problem, problem.losses, Batches({"interior": Points(x)}), Training(steps, weighting=InverseDirichlet("pde")))
     Coefficients do not count for weightings that look at gradients (`coefficients`).
 
-    Args:   network: see `CoordinateNetwork`. names: of its inputs and outputs. terms: by name. unknown: coefficients with their first values; those
-            of `positive` stay so, being learned by their logarithm.
+    Args:   network: see `CoordinateNetwork` and `Constrained`. names: of its inputs and outputs. terms: by name. unknown: coefficients with their
+            first values; those of `positive` stay so, being learned by their logarithm.
     Raises: ValueError for no terms, names that the network has not, or a positive coefficient whose first value is not.
     """
 
     def __init__(
         self,
-        network: CoordinateNetwork,
+        network: Network,
         names: Names,
         terms: Mapping[str, Term],
         unknown: Mapping[str, float] | None = None,

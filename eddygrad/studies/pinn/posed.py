@@ -1,0 +1,270 @@
+"""A user's own problem: equations, a domain, what is known on its rim; solved in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from eddygrad.correctors.constrained import Constrained, Network, box_distance, box_extension
+from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.solver.threads import threads as number_of_threads
+from eddygrad.studies.problems.errors import relative
+from eddygrad.training import optimizers
+from eddygrad.training.loop import Fit, Training
+from eddygrad.training.loop import fit as train
+from eddygrad.training.objectives.domains import Box, Domain, SpaceTime, mean_and_std
+from eddygrad.training.objectives.partials import Names, Partials, Sum, needed, partials
+from eddygrad.training.objectives.residual import Batches, Points, Term
+from eddygrad.training.objectives.residual import Problem as Objective
+from eddygrad.training.schedule import Drops
+from eddygrad.training.weighting.named import weighting as weighting_named
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Known = Callable[[Tensor], Any]  # points (N, inputs) -> (N,), (N, outputs) or name -> (N,)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Equations on a domain, as a network of coordinates is trained to fulfil them.
+
+        problem = eg.pinn.Problem(lambda d, p: {"pde": d.u_lap - f(d.x, d.y)}, domain=eg.pinn.Box(0, 1), boundary=exact)
+        solution = eg.fit(problem, weighting="inverse-dirichlet", steps=10_000, seeds=3)
+    Args:
+        residuals: (d, p) -> name -> residual, by torch operations; d.u_xx, d.u_lap, d.x are partials and coordinates, p.k or p["k"] coefficients.
+                   Which partials it reads is found by asking it once; a residual that has several components is a stack of them.
+        domain:    where. Coordinates are x, y(, z) and, for a domain `over` a span of time, t; or as `inputs` says.
+        boundary, initial: what is known on the rim and at the first moment: points -> values of the outputs, or a mapping of some of them.
+        data:      points and values that were measured, as Points(x, {"u": values}).
+        outputs:   names of the fields. derived: further ones as sums of partials. unknown: coefficients with their first values; `positive` ones
+                   stay so.
+        hard:      boundary values are built into the network; on a rectangle, for one field or values of all.
+        begins:    term -> share of the training at which it joins.
+        points:    inside. rim, start: on the rim and at the first moment. batch: of the points inside at an update; None: all.
+        width, depth, activation: of the network. seed: of the points.
+    Raises: ValueError for what does not fit together.
+    """
+
+    residuals: Callable[[Any, Any], Mapping[str, Tensor]]
+    domain: Domain
+    boundary: Known | None = None
+    initial: Known | None = None
+    data: Points | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ("u",)
+    derived: Mapping[str, Sum] | None = None
+    unknown: Mapping[str, float] | None = None
+    positive: tuple[str, ...] = ()
+    hard: bool = False
+    begins: Mapping[str, float] | None = None
+    points: int = 2500
+    rim: int = 400
+    start: int = 400
+    batch: int | None = None
+    width: int = 50
+    depth: int = 4
+    activation: str = "tanh"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        count = len(self.domain.bounds[0])
+        timely = isinstance(self.domain, SpaceTime)
+        if not self.inputs:
+            object.__setattr__(self, "inputs", (*"xyz"[: count - timely], *(("t",) if timely else ())))
+        if len(self.inputs) != count:
+            raise ValueError(f"pinn: the domain has {count} coordinates, got the names {', '.join(self.inputs)}")
+        if self.initial is not None and not timely:
+            raise ValueError("pinn: initial values need a domain with time; take domain.over(start, end)")
+        if self.hard and not (isinstance(self.domain, Box) and count == 2 and self.boundary is not None):
+            raise ValueError("pinn: hard boundary values are for a rectangle, a Box of two axes, with boundary=")
+        unknown_terms = set(self.begins or {}) - set(self.terms(1))
+        if unknown_terms:
+            raise ValueError(f"pinn: begins names {sorted(unknown_terms)[0]!r}; the terms are {', '.join(self.terms(1))}")
+
+    @property
+    def names(self) -> Names:
+        return Names(self.inputs, self.outputs, dict(self.derived or {}))
+
+    def terms(self, steps: int) -> dict[str, Term]:
+        """By name, beginning in their time of `steps` updates."""
+        coefficients = _Coefficients({name: torch.tensor(value, dtype=torch.float64) for name, value in (self.unknown or {}).items()})
+        asked = needed(lambda d: self.residuals(d, coefficients), self.names)
+        found = {name: Term("inside", _part(self.residuals, name), asked) for name in self.residuals(_Any(), coefficients)}
+        for name, known, at in (("boundary", None if self.hard else self.boundary, "rim"), ("initial", self.initial, "start")):
+            if known is not None:
+                fields = tuple(self._values(known, self.domain.interior(2, self.seed)))
+                found[name] = Term(at, _misfit(fields), fields)
+        if self.data is not None:
+            found["data"] = Term("data", _misfit(tuple(self.data.known)), tuple(self.data.known))
+        shares = self.begins or {}
+        return {name: Term(t.at, t.residual, t.needs, round(shares.get(name, 0.0) * steps)) for name, t in found.items()}
+
+    def _values(self, known: Any, x: Tensor) -> dict[str, Tensor]:
+        """What is known at points, by output."""
+        values = known(x)
+        if not isinstance(values, Mapping):
+            rows = values.unsqueeze(-1) if values.ndim == 1 else values
+            if rows.shape != (len(x), len(self.outputs)):
+                raise ValueError(
+                    f"pinn: known values have the shape {tuple(values.shape)}, expected a row of {', '.join(self.outputs)} for each point"
+                )
+            values = dict(zip(self.outputs, rows.unbind(-1)))
+        for name, value in values.items():
+            if name not in self.outputs or value.shape != (len(x),):
+                raise ValueError(f"pinn: known values {name!r} of shape {tuple(value.shape)}; expected ({len(x)},) of {', '.join(self.outputs)}")
+        return dict(values)
+
+    def sets(self, dtype: torch.dtype) -> dict[str, Points]:
+        """Points of every kind, with what is known there."""
+        places = {"inside": self.domain.interior(self.points, self.seed)}
+        if self.boundary is not None and not self.hard:
+            places["rim"] = self.domain.rim(self.rim, self.seed)
+        if self.initial is not None and isinstance(self.domain, SpaceTime):
+            places["start"] = self.domain.start(self.start, self.seed)
+        known = {"rim": self.boundary, "start": self.initial}
+        found = {}
+        for name, x in places.items():
+            values = {} if name == "inside" else self._values(known[name], x)
+            found[name] = Points(x.to(dtype), {key: value.detach().to(dtype) for key, value in values.items()})
+        if self.data is not None:
+            found["data"] = Points(self.data.x.to(dtype), {key: value.to(dtype) for key, value in self.data.known.items()})
+        return found
+
+    def network(self, seeds: int | Sequence[int], dtype: torch.dtype) -> Network:
+        mean, std = mean_and_std(self.domain.interior(1000, self.seed))
+        inner = CoordinateNetwork(
+            len(self.inputs), self.width, self.depth, len(self.outputs), self.activation, seeds, mean=mean, std=std
+        ).to(dtype)  # fmt: skip
+        if not self.hard:
+            return inner
+        low, high = self.domain.bounds
+        if len(self.outputs) != 1:
+            raise ValueError(f"pinn: hard boundary values are for one field, got {', '.join(self.outputs)}")
+        return Constrained(inner, box_distance(low, high), box_extension(lambda x: self.boundary(x), low, high))  # type: ignore[misc]
+
+    def solve(
+        self,
+        steps: int = 10_000,
+        weighting: Any = "inverse-dirichlet",
+        optimizer: str = "adam",
+        lr: float | None = None,
+        seeds: int | Sequence[int] | None = None,
+        errors: Known | None = None,
+        folder: str | Path | None = None,
+        dtype: torch.dtype = torch.float32,
+        threads: int | None = 1,
+        progress: bool = True,
+    ) -> Solution:
+        """Train; a killed run goes on in `folder`.
+
+        Args:   weighting: a name (see eddygrad info) or a weighting. optimizer: a name; lr: its rate, a tenth after half and three quarters of the
+                steps. seeds: None for one network, a number or a sequence for a stack. errors: the exact solution, for an error on the way.
+        Raises: ValueError for an unknown name; FloatingPointError if a single run diverges.
+        """
+        each: int | tuple[int, ...] = self.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+        objective = Objective(self.network(each, dtype), self.names, self.terms(steps), self.unknown, self.positive)
+        first = next((name for name, term in objective.terms.items() if term.begins == 0), None)  # the one that is always there
+        chosen = weighting_named(weighting, reference=first, every=5) if isinstance(weighting, str) else weighting
+        make, usual = optimizers.named(optimizer)
+        batches: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
+        solution = Solution(self, objective)
+        every = max(1, steps // 100)
+        training = Training(
+            steps=steps,
+            lr=usual if lr is None else lr,
+            schedule=Drops(),
+            optimizer=make,
+            weighting=chosen,
+            validate=None if errors is None else lambda module: solution.error(errors),
+            validate_every=every,
+            log_every=every,
+        )
+        described = {"terms": list(objective.terms), "weighting": repr(chosen), "optimizer": optimizer, "steps": steps, "seeds": str(each)}
+        with number_of_threads(threads):
+            solution.fit = train(objective, objective.losses, batches, training, folder, progress=progress, title="pinn", description=described)
+        return solution
+
+
+class Solution:
+    """Fields that a trained network stands for."""
+
+    def __init__(self, problem: Problem, objective: Objective) -> None:
+        self.problem, self.objective = problem, objective
+        self.fit: Fit | None = None
+
+    def __call__(self, x: Tensor) -> dict[str, Tensor]:
+        """Name -> values at points (N, inputs): (N,), of a stack (S, N)."""
+        return dict(self.partials(x, self.problem.outputs))
+
+    @torch.no_grad()
+    def partials(self, x: Tensor, needs: Iterable[str]) -> Partials:
+        """Any partials by name at points (N, inputs)."""
+        like = next(self.objective.parameters())
+        return partials(self.objective.network, x.to(like), self.problem.names, tuple(needs))
+
+    @property
+    def coefficients(self) -> dict[str, Tensor]:
+        """What was found for the unknown ones, (S,)."""
+        return {name: value.detach() for name, value in self.objective.values().items()}
+
+    def error(self, exact: Known, count: int = 4000) -> Tensor:
+        """Relative L2 norm of the difference to a known solution at points of the domain, (S,)."""
+        x = self.problem.domain.interior(count, self.problem.seed + 1)
+        truth = self.problem._values(exact, x)
+        found = self.partials(x, tuple(truth))
+        return relative([found[name] for name in truth], list(truth.values()))
+
+    def plot(self, field: str | None = None, at: float | None = None) -> Figure:
+        """A field over the plane, or over a line and time. at: the moment, for a plane that changes in time (default: the last)."""
+        from eddygrad.studies.pinn.drawn import draw  # training draws nothing
+
+        return draw(self, field or self.problem.outputs[0], at)
+
+
+def fit(what: Any, *args: Any, **options: Any) -> Any:
+    """Train a composed stepper on data, or a network of coordinates on the equations of a `pinn.Problem`.
+
+    Options and results: `studies.experiment.fit`, which returns a `Trained`; `pinn.Problem.solve`, which returns a `Solution`.
+    """
+    if isinstance(what, Problem):
+        if args:
+            raise ValueError("fit: a problem has its data in itself; pass options by name: eg.fit(problem, steps=10_000)")
+        return what.solve(**options)
+    from eddygrad.studies.experiment import fit as fit_stepper
+
+    return fit_stepper(what, *args, **options)
+
+
+class _Coefficients(dict[str, Tensor]):
+    """p["k"] or p.k"""
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name.startswith("_") or name not in self:
+            raise AttributeError(f"pinn: no coefficient {name!r}, only {', '.join(self) or 'none'}; give its first value in unknown=")
+        return self[name]
+
+
+class _Any(dict[str, Tensor]):
+    """Half for every partial, to find what a residual is called."""
+
+    def __missing__(self, name: str) -> Tensor:
+        return torch.full((2,), 0.5, dtype=torch.float64)
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name]
+
+
+def _part(residuals: Callable[[Any, Any], Mapping[str, Tensor]], name: str) -> Callable[[Any, Any], Tensor]:
+    return lambda d, p: residuals(d, _Coefficients(p))[name]
+
+
+def _misfit(fields: Sequence[str]) -> Callable[[Any, Any], Tensor]:
+    return lambda d, p: torch.stack([d[name] - d[f"known_{name}"] for name in fields])

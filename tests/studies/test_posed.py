@@ -1,0 +1,96 @@
+"""A user's own problem: terms found, values taken, phases, coefficients, hard boundaries, a picture; clear errors."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import eddygrad as eg
+from eddygrad.training.objectives.residual import Points
+
+
+def exact(x: Tensor) -> Tensor:
+    return torch.sin(x[:, 0]) * torch.exp(-x[:, 1])
+
+
+def laplace(**options: Any) -> eg.pinn.Problem:
+    settings = {"width": 16, "depth": 2, "points": 200, "rim": 80, **options}
+    return eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, eg.pinn.Box(0, 1), boundary=exact, **settings)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_problem_in_two_lines_is_solved(hard: bool) -> None:
+    solution = eg.fit(laplace(hard=hard), steps=300, lr=5e-3, seeds=2, progress=False)
+    assert solution.error(exact).shape == (2,) and bool((solution.error(exact) < 0.08).all())  # uniform weights: .4
+    assert list(solution.objective.terms) == (["pde"] if hard else ["pde", "boundary"])
+    assert solution(torch.rand(5, 2))["u"].shape == (2, 5)
+
+
+def test_the_equation_counts() -> None:
+    """With the wrong sign of one derivative the solution is another."""
+    wrong = eg.pinn.Problem(lambda d, p: {"pde": d.u_xx - d.u_yy}, eg.pinn.Box(0, 1), boundary=exact, width=16, depth=2, points=200, rim=80)
+    assert float(eg.fit(wrong, steps=300, lr=5e-3, progress=False).error(exact)) > 0.05
+
+
+def test_time_initial_values_and_a_coefficient() -> None:
+    """Heat: u_t = k u_xx with k = .1 found from values inside; what is named is where it should be."""
+
+    def heat(x: Tensor) -> Tensor:
+        return torch.sin(x[:, 0]) * torch.exp(-0.1 * x[:, 1])
+
+    domain = eg.pinn.Box(0.0, math.pi, axes=1).over(0.0, 4.0)
+    seen = domain.interior(100, seed=5)
+    problem = eg.pinn.Problem(
+        lambda d, p: {"pde": d.u_t - p.k * d.u_xx}, domain, boundary=heat, initial=heat, data=Points(seen, {"u": heat(seen)}), unknown={"k": 0.2},
+        positive=("k",), begins={"pde": 0.3}, width=12, depth=2, points=150, rim=60, start=40,
+    )  # fmt: skip
+    sets = problem.sets(torch.float64)
+    assert problem.inputs == ("x", "t") and bool((sets["start"].x[:, 1] == 0).all())
+    torch.testing.assert_close(sets["rim"].known["u"], heat(sets["rim"].x))
+    assert {name: term.begins for name, term in problem.terms(100).items()} == {"pde": 30, "boundary": 0, "initial": 0, "data": 0}
+    solution = eg.fit(problem, steps=1200, lr=1e-2, progress=False)
+    assert float(solution.coefficients["k"]) == pytest.approx(0.1, rel=0.15) and float(solution.error(heat)) < 0.03
+
+
+def test_two_fields_may_be_known_in_part() -> None:
+    problem = eg.pinn.Problem(
+        lambda d, p: {"flow": torch.stack([d.u_x + d.v_y, d.u_y - d.v_x])}, eg.pinn.Annulus((0, 0), 0.5, 1), boundary=lambda x: {"v": x[:, 1]},
+        outputs=("u", "v"), points=50, rim=30,
+    )  # fmt: skip
+    assert problem.terms(1)["boundary"].needs == ("v",) and problem.terms(1)["flow"].needs == ("u_x", "v_y", "u_y", "v_x")
+
+
+def test_a_solution_is_drawn_and_a_run_goes_on(tmp_path: Path) -> None:
+    whole = eg.fit(laplace(), steps=6, progress=False)
+    eg.fit(laplace(), steps=6, folder=tmp_path, progress=False)
+    again = eg.fit(laplace(), steps=6, folder=tmp_path, progress=False)  # is there already
+    assert all(torch.equal(a, b) for a, b in zip(whole.objective.parameters(), again.objective.parameters()))
+    fig = whole.plot()
+    assert fig.axes[0].get_xlabel() == "x"
+    with pytest.raises(ValueError, match="holds a run of another configuration: weighting"):
+        eg.fit(laplace(), steps=6, weighting="uniform", folder=tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: laplace(inputs=("x",)), "has 2 coordinates, got the names x"),
+        (lambda: laplace(initial=exact), "need a domain with time"),
+        (lambda: laplace(begins={"pdf": 0.1}), "begins names 'pdf'; the terms are pde, boundary"),
+        (lambda: laplace(hard=True, outputs=("u", "v")).network(0, torch.float32), "for one field"),
+        (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x - p.c}, eg.pinn.Box(0, 1)), "no coefficient 'c', only none"),
+        (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.w_x}, eg.pinn.Box(0, 1)).terms(1), "'w_x' is none of u"),
+        (lambda: laplace(outputs=("u", "v")).terms(1), "expected a row of u, v for each point"),
+        (lambda: eg.fit(laplace(), None), "pass options by name"),
+        (lambda: eg.fit(laplace(), weighting="inverse"), "expected one of uniform, inverse-dirichlet"),
+        (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x}, eg.pinn.Box(0, 1), hard=True), "for a rectangle"),
+    ],
+)
+def test_what_does_not_fit_together_is_named(make: Any, message: str) -> None:
+    with pytest.raises((ValueError, AttributeError), match=message):
+        make()
