@@ -27,6 +27,9 @@ def gradients(losses: Mapping[str, Tensor], params: Sequence[Tensor], reduce: Re
     grads: dict[str, tuple[Tensor | None, ...]] = {}
     last = len(losses) - 1
     for i, (name, loss) in enumerate(losses.items()):
+        if not loss.requires_grad:  # a weighting that looks at gradients says so, by the term's name
+            grads[name] = (None,) * len(params)
+            continue
         found = torch.autograd.grad(loss.sum(), params, retain_graph=i < last, allow_unused=True)
         grads[name] = found if reduce is None else tuple(g if g is None else reduce(g) for g in found)
     return grads

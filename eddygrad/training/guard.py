@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -49,11 +49,17 @@ class Guard:
         return [at < 0 for at in self.frozen_at]
 
     def admit(
-        self, loss: Tensor, grad: Tensor, step: int, seeds: tuple[int, ...] | None, culprit: Callable[[], int | None] = lambda: None
+        self,
+        loss: Tensor,
+        grad: Tensor,
+        step: int,
+        seeds: tuple[int, ...] | None,
+        culprit: Callable[[], int | None] = lambda: None,
+        terms: Mapping[str, Tensor] | None = None,
     ) -> list[bool]:
         """Which seeds are updated; scales `grad` (S, P) in place where clipped.
 
-        Args:   culprit: finds the sample of the window that made a single run diverge; asked only then.
+        Args:   culprit: finds the sample of the window that made a single run diverge; asked only then. terms: the losses by name, () or (S,) each.
         Raises: FloatingPointError for a single run (seeds None) whose loss or gradient is not finite, and for a stack frozen as a whole at update 0.
         """
         norms = torch.linalg.vector_norm(grad, dim=1)
@@ -66,7 +72,8 @@ class Guard:
             if not ok:
                 self.frozen_at[i], active[i] = step, False
                 value = loss.reshape(-1)[i].item()
-                lost[i] = f"loss {value}" + " with a gradient that is not finite" * math.isfinite(value)
+                wrong = [name for name, term in (terms or {}).items() if not math.isfinite(term.reshape(-1)[i].item())]
+                lost[i] = f"loss {value}{' in ' + ', '.join(wrong) if wrong else ''}" + " with a gradient that is not finite" * math.isfinite(value)
                 if seeds is None:
                     sample = culprit()
                     where = f"update {step}" + (f", sample {sample} of its window" if sample is not None else "")

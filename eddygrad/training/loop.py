@@ -146,7 +146,8 @@ class Loop:
         window = self.batch_at(self.step, plan.horizon_at(self.step))
         diagnosed = plan.diagnose_every is not None and (self.step + 1) % plan.diagnose_every == 0
         total, grad = self.balance(self.objective(window), window, diagnosed)
-        active = self.guard.admit(total, grad, self.step, self.seeds, lambda: self._culprit(window))
+        terms = {name: pair["loss"] for name, pair in self.balance.terms.items()}
+        active = self.guard.admit(total, grad, self.step, self.seeds, lambda: self._culprit(window), terms)
         if isinstance(plan.schedule, Plateau):
             active = [on and not plan.schedule.stopped(i) for i, on in enumerate(active)]
         self.stack.assign(grad, active)

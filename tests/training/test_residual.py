@@ -14,7 +14,7 @@ from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.training.loop import Training, fit
 from eddygrad.training.objectives.partials import Names, partials
 from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
-from eddygrad.training.weighting import InverseDirichlet
+from eddygrad.training.weighting import InverseDirichlet, Uniform
 
 LINE = Names(("x",), ("u",))
 
@@ -126,3 +126,22 @@ def test_a_loss_that_is_not_finite_is_named() -> None:
     bad = {"all": Points(grid(3), {"u": torch.full((3,), math.nan, dtype=torch.float64)})}
     with pytest.raises(FloatingPointError, match="the loss 'data' is nan"):
         fit(problem, problem.losses, Batches(bad), Training(steps=2, weighting=InverseDirichlet("data")))
+
+
+@pytest.mark.parametrize("weighting", [Uniform(), InverseDirichlet("fit")])
+def test_a_term_that_is_not_a_number_is_named(weighting: Any) -> None:
+    network = CoordinateNetwork(1, 6, 1, 1).double()
+    terms = {"fit": Term("all", lambda d, p: d.u, ("u",)), "broken": Term("all", lambda d, p: d.u / (d.x - d.x), ("u",))}
+    problem = Problem(network, LINE, terms)
+    with pytest.raises(FloatingPointError, match="broken"):
+        fit(problem, problem.losses, Batches(known()), Training(steps=3, weighting=weighting))
+
+
+def test_a_term_without_a_gradient_and_a_partial_that_was_not_named_are_told() -> None:
+    network = CoordinateNetwork(1, 6, 1, 1).double()
+    constant = Problem(network, LINE, {"fit": Term("all", lambda d, p: d.u, ("u",)), "fixed": Term("all", lambda d, p: d.x, ())})
+    with pytest.raises(ValueError, match="the loss 'fixed' has no gradient with respect to any parameter"):
+        fit(constant, constant.losses, Batches(known()), Training(steps=3, weighting=InverseDirichlet("fit")))
+    lacking = Problem(network, LINE, {"fit": Term("all", lambda d, p: d.u_x, ("u",))})
+    with pytest.raises(KeyError, match="'u_x' was not asked for"):
+        fit(lacking, lacking.losses, Batches(known()), Training(steps=3))

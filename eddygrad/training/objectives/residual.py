@@ -142,13 +142,22 @@ class Problem(nn.Module):
         missing = [term.at for term in there.values() if term.at not in sets]
         if missing:
             raise ValueError(f"problem: expected points {missing[0]!r}, the batch has {', '.join(sets)}")
-        column = {name: value.unsqueeze(-1) if self.network.stacked else value[0] for name, value in self.values().items()}
-        read = {}
-        for at in dict.fromkeys(term.at for term in there.values()):
-            needs = [need for term in there.values() if term.at == at for need in term.needs]
-            found = partials(self.network, sets[at].x, self.names, needs)
-            read[at] = Partials({**found, **{f"known_{name}": value for name, value in sets[at].known.items()}})
+        column = self._column()
+        read = {at: self._read(sets[at], [t.needs for t in there.values() if t.at == at]) for at in dict.fromkeys(t.at for t in there.values())}
         return {name: (self._checked(term.residual(read[term.at], column), sets[term.at], name), sets[term.at]) for name, term in there.items()}
+
+    def residual(self, name: str, points: Points) -> Tensor:
+        """r of one term wherever it is asked for: (.., N), with components in front."""
+        term = self.terms[name]
+        return self._checked(term.residual(self._read(points, [term.needs]), self._column()), points, name)
+
+    def _column(self) -> dict[str, Tensor]:
+        """Coefficients as a residual reads them, one for all points of a seed."""
+        return {name: value.unsqueeze(-1) if self.network.stacked else value[0] for name, value in self.values().items()}
+
+    def _read(self, points: Points, needs: Iterable[Iterable[str]]) -> Partials:
+        found = partials(self.network, points.x, self.names, [name for each in needs for name in each])
+        return Partials({**found, **{f"known_{name}": value for name, value in points.known.items()}})
 
     def companions(self) -> dict[str, Remembered]:
         """What a checkpoint keeps beside the network: weights of points that remember."""

@@ -1,0 +1,77 @@
+"""Points drawn anew where the residual is large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.randomness import generator
+from eddygrad.training.objectives.residual import Points, Problem
+
+
+class Resampled:
+    """Batches of which one set is drawn from a pool by its residual, other points for each seed     Wu et al. 2023 (arXiv 2207.10289), RAD
+
+        p(x) ~ |r(x)|^power / mean |r|^power + floor
+    What was drawn is part of a checkpoint.
+
+    Args:   batches: of the other sets. problem: whose residual counts. term: which of its terms; its points are the set that is drawn. pool: from
+            where. size: points drawn, without replacement. every: updates between draws. power, floor: k and c there.
+    Raises: ValueError for a term that there is not, a size beyond the pool, or numbers out of range.
+    """
+
+    def __init__(
+        self,
+        batches: Callable[[int, int], tuple[int, Mapping[str, Points]]],
+        problem: Problem,
+        term: str,
+        pool: Points,
+        size: int,
+        every: int = 1000,
+        power: float = 1.0,
+        floor: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        if term not in problem.terms:
+            raise ValueError(f"resampled: expected a term of {', '.join(problem.terms)}, got {term!r}")
+        if not 1 <= size <= len(pool) or every < 1 or not power > 0 or not floor >= 0:
+            raise ValueError(f"resampled: expected size <= {len(pool)}, every >= 1, power > 0 and floor >= 0, got {size}, {every}, {power}, {floor}")
+        self.batches, self.problem, self.term, self.pool, self.size = batches, problem, term, pool, size
+        self.every, self.power, self.floor, self.seed = every, power, floor, seed
+        self._drawn: Tensor | None = None
+
+    def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
+        """The points of update `step`."""
+        if self._drawn is None or step % self.every == 0:
+            self._drawn = self._draw(step)
+        x = self.pool.x if self.pool.x.ndim == 3 else self.pool.x.expand(len(self._drawn), -1, -1)
+        known = {name: value.expand(len(self._drawn), -1).gather(1, self._drawn) for name, value in self.pool.known.items()}
+        chosen = Points(x.gather(1, self._drawn.unsqueeze(-1).expand(-1, -1, x.shape[-1])), known)
+        return step, {**self.batches(step, horizon)[1], self.problem.terms[self.term].at: chosen if self.problem.network.stacked else _single(chosen)}
+
+    @torch.no_grad()
+    def _draw(self, step: int) -> Tensor:
+        """Numbers of points per seed, (S, size)."""
+        r = self.problem.residual(self.term, self.pool).square()
+        r = r.sum(0) if r.ndim > 1 + self.problem.network.stacked else r
+        size = r.sqrt().reshape(-1, len(self.pool)).double().cpu() ** self.power
+        chance = size / size.mean(1, keepdim=True) + self.floor
+        source = generator(self.seed, "resampled points", step)
+        return torch.multinomial(chance, self.size, generator=source).to(self.pool.x.device)
+
+    def companions(self) -> dict[str, Any]:
+        """What a checkpoint keeps: see `Loop`."""
+        return {"resampled": self}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self._drawn is None else {"drawn": self._drawn.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._drawn = state["drawn"].clone() if "drawn" in state else None
+
+
+def _single(points: Points) -> Points:
+    return Points(points.x[0], {name: value[0] for name, value in points.known.items()})
