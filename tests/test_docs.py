@@ -1,4 +1,4 @@
-"""The Python of docs/walls.md runs as printed, block by block."""
+"""The Python of the docs runs as printed, block by block."""
 
 from __future__ import annotations
 
@@ -10,21 +10,40 @@ import torch
 
 import eddygrad as eg
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (Path(eg.__file__).parent.parent / "docs" / "walls.md").read_text(), re.DOTALL)
+DOCS = Path(eg.__file__).parent.parent / "docs"
+BLOCKS = {page: re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL) for page in ("walls", "pinns")}
+PINNS = {"steps=2000, seeds=3)": "steps=40, seeds=3, progress=False)", "steps=2000, lr=1e-2)": "steps=40, lr=1e-2, progress=False)"}
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
+@pytest.mark.parametrize("number", range(len(BLOCKS["walls"])))
 def test_a_block_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(BLOCKS[number], names)
+    exec(BLOCKS["walls"][number], names)
     u = names["u"]
     assert isinstance(u, torch.Tensor) and bool(u.isfinite().all())
 
 
 def test_what_the_blocks_say_holds() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS["walls"]) == 3
     drag: dict[str, object] = {}
-    exec(BLOCKS[0], drag)
+    exec(BLOCKS["walls"][0], drag)
     for name in ("inflow", "height"):
         assert float(drag["params"][name].grad) != 0  # type: ignore[index]
+
+
+def test_the_blocks_on_pinns_run_at_few_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len(BLOCKS["pinns"]) == 3
+    ends = []
+    for block in BLOCKS["pinns"]:
+        for whole, tiny in PINNS.items():
+            block = block.replace(whole, tiny)
+        assert "steps=2000" not in block
+        names: dict[str, object] = {}
+        exec(block, names)
+        ends.append(names)
+    assert (tmp_path / "solution.png").exists() and "0." in capsys.readouterr().out
+    weights, losses = ends[2]["weights"], ends[2]["losses"]
+    assert isinstance(weights, dict) and isinstance(losses, dict)
+    assert float(weights["slope"]) == 1.0 and float(weights["start"]) > 10  # the first loss is ten thousand times too large

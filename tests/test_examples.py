@@ -24,6 +24,7 @@ TINY: dict[str, dict[str, Any]] = {
     "active_channel": {"POINTS": (96, 48), "SUBSTEPS": 2, "WARMUP": 130, "FRAMES": 20},
     "wake": {"POINTS": 64, "SUBSTEPS": 1, "WARMUP": 300, "FRAMES": 450},
     "progressive_refinement": {"FINE": 32, "COARSE": 16, "TRAJECTORIES": 4, "FRAMES": 20, "UPDATES": 40, "VALIDATE_EVERY": 4, "BATCH": 2},
+    "poisson_pinn": {"K": 2, "STEPS": 250, "SEEDS": 1, "POINTS": 300, "WIDTH": 20, "DEPTH": 3},
     "generate_dataset": {"PER_DOMAIN": 3, "FRAMES": 30, "WARMUP": 400, "FOLDER": "data"},
     "simulate_and_correct": {"TRAJECTORIES": 20, "FRAMES": 60, "WIDTH": 8, "DEPTH": 2, "SEEDS": 2, "STEPS": 300, "REPORT": "report.html"},
     "compare_modalities": {
@@ -65,6 +66,8 @@ def test_examples_run_and_print_their_number(name: str, tmp_path: Path, monkeypa
         found = json.loads((tmp_path / "taylor-green.json").read_text())
         assert number < 2e-3 and all(found[points]["balance"] < 1e-5 for points in ("12", "16"))
         assert found["16"]["energy"][0] == pytest.approx(1 / 8, rel=1e-12) and found["16"]["dissipation"][0] == pytest.approx(3 / 4 / 1600, rel=1e-12)
+    if name == "poisson_pinn":
+        assert number < 0.8 and (tmp_path / "poisson-uniform.png").exists()
     if name == "wake":  # the images, five diameters away, raise it; here are six cells to the diameter
         assert 1.0 < number < 1.4 and (tmp_path / "wake.png").exists() and "mean Cd" in printed
     if name == "progressive_refinement":

@@ -21,6 +21,7 @@ TINY = {
     "seeds=4, steps=2000": "seeds=2, steps=200, lr=1e-2, progress=False",
     "grid = eg.Grid((64, 64))": "grid = eg.Grid((16, 16))",
     "w, 100, grad=True": "w, 9, grad=True",
+    "steps=2000, seeds=3": "steps=60, seeds=3, progress=False",
     "width=8, depth=2, seeds=4, steps=500, frames=200": "width=2, depth=0, seeds=2, steps=4, frames=20, starts=1, long_horizon=12",
 }
 
@@ -39,12 +40,13 @@ def test_the_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             block = block.replace(whole, tiny)
         names.append({})
         exec(block, names[-1])
-    simulated, corrected, arrays, flow, compared = names
+    simulated, corrected, arrays, flow, compared, posed = names
     assert (tmp_path / "ks.png").read_bytes().startswith(b"\x89PNG") and simulated["frames"].shape == (3, 20, 1, 48)
     assert float(corrected["test"].error.max()) < float(corrected["test"].baselines["coarse"].metrics["rellinf"].mean())
     assert (tmp_path / "report.html").exists() and (tmp_path / "report" / "study.json").exists()
     assert arrays["u"].shape == (36, 60, 1, 48) and torch.equal(arrays["data"][-1], arrays["data"].all()[35])
     assert flow["viscosity"].grad < 0
+    assert posed["solution"].error(posed["exact"]).shape == (3,) and float(posed["solution"].error(posed["exact"]).max()) < 2
     assert "nog:4" in compared["study"].table() or "NOG 4" in compared["study"].table()
 
 
