@@ -1,7 +1,7 @@
-"""Kill -9 at random moments: `generate`, `train` and `compare` resume to the same bits.
+"""Kill -9 at random moments: `generate`, `train`, `compare` and `pinn` resume to the same bits.
 
-In the suite `train` and `compare` are killed a few times each (EDDYGRAD_KILLS; `generate` has its own test beside its others). The whole study, a
-table on standard output:
+In the suite `train`, `compare` and `pinn` are killed a few times each (EDDYGRAD_KILLS; `generate` has its own test beside its others). The whole
+study, a table on standard output:
 
     python tests/test_kill.py 20
 """
@@ -59,7 +59,17 @@ def compare(folder: Path) -> None:
     Study(Configuration(tasks=("correct",), unroll=("one", "nog:2"), **sizes, **tuned, **often), folder).run(threads=1, progress=False)
 
 
-JOBS: dict[str, Callable[[Path], None]] = {"generate": generate, "generate-plane": generate_plane, "train": train, "compare": compare}
+def pinn(folder: Path) -> None:
+    from eddygrad.studies.pinn.plan import Plan
+    from eddygrad.studies.pinn.study import Study
+
+    weightings = ("inverse-dirichlet:every=3", "relobralo", "ntk")
+    often: dict[str, Any] = {"steps": 60 * LONGER, "validate_every": 10 * LONGER, "checkpoint_every": 7, "diagnose": True}
+    plan = Plan(problem=("poisson:k=1,interior=40,width=6,depth=1",), weighting=weightings, optimizer=("adagrad",), seeds=2, **often)
+    Study(plan, folder).run(threads=1, progress=False)
+
+
+JOBS: dict[str, Callable[[Path], None]] = {"generate": generate, "generate-plane": generate_plane, "train": train, "compare": compare, "pinn": pinn}
 
 
 def without_times(value: Any) -> Any:
@@ -127,7 +137,7 @@ def host(job: str, kills: int, root: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("job", ["generate-plane", "train", "compare"])
+@pytest.mark.parametrize("job", ["generate-plane", "train", "compare", "pinn"])
 def test_killed_at_random_moments_it_resumes_to_the_same_bits(job: str, tmp_path: Path) -> None:
     rows = host(job, KILLS, tmp_path)
     assert len(rows) == KILLS and all(row["ended"] and row["equal"] for row in rows), rows
@@ -140,7 +150,8 @@ def main(arguments: list[str]) -> int:
         import torch._dynamo  # the first optimiser would import it, in every child
 
         import eddygrad.datasets.recipes.kuramoto_sivashinsky
-        import eddygrad.studies.compare  # noqa: F401
+        import eddygrad.studies.compare
+        import eddygrad.studies.pinn.study  # noqa: F401
 
         torch.set_num_threads(1)
         sys.stdout.write(json.dumps(study(arguments[1], int(arguments[2]), Path(arguments[3]))) + "\n")

@@ -26,6 +26,8 @@ class Pinn(Command):
     """A plan that comes with the package (see eddygrad info); other options override it."""
     folder: Path | None = None
     """Folder of the results; by default runs/NAME."""
+    estimate: bool = False
+    """Only estimate hours and memory."""
     jobs: int = 1
     """Runs side by side."""
     plan: Annotated[Plan, tyro.conf.OmitArgPrefixes] = field(default_factory=Plan)
@@ -36,6 +38,8 @@ class Pinn(Command):
         return preset_fields(name)
 
     def run(self, say: Say) -> Outcome:
+        from dataclasses import asdict
+
         from eddygrad.studies.pinn import page
         from eddygrad.studies.pinn.study import Study
 
@@ -43,6 +47,10 @@ class Pinn(Command):
             raise ValueError(f"pinn: jobs must be at least one, got {self.jobs}")
         count = set_up_process(self.threads, self.plan.device)
         study = Study(self.plan, self.folder or Path("runs") / self.plan.name)
+        if self.estimate:
+            expected = study.estimate(jobs=self.jobs)
+            say(f"{study.folder}: {len(expected)} of {len(self.plan.planned)} runs are missing\n{expected}")
+            return Outcome({"folder": str(study.folder), "estimate": [{**asdict(row), "hours": row.hours} for row in expected]})
         study.run(self.jobs, count, progress=not self.json)
         say(study.table())
         found = page.publish(study.folder)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from eddygrad.studies.estimate import Estimate, Estimates
+from eddygrad.studies.experiment import saved_megabytes
 from eddygrad.studies.pinn import page, results
 from eddygrad.studies.pinn.plan import Plan, Planned, describe, preset
-from eddygrad.studies.pinn.trained import train
+from eddygrad.studies.pinn.trained import prepare, train
 from eddygrad.studies.records import write_record
 from eddygrad.studies.workers import set_up_process
 from eddygrad.studies.working_folder import claim, locked, side_by_side
+from eddygrad.training.loop import Loop
 
 
 class Study:
@@ -38,6 +42,13 @@ class Study:
         side_by_side(_run, self.folder, self.pending(), self.plan.name, jobs, threads, progress)
         return self
 
+    def estimate(self, updates: int = 3, jobs: int = 1) -> Estimates:
+        """Hours and graph memory of the missing runs from `updates` measured ones; nothing is written.
+
+        Side by side runs are slower than one by itself, which is what is measured.
+        """
+        return Estimates([_expected(run, updates) for run in self.pending()], jobs=jobs)
+
     def table(self) -> str:
         """Errors, failed seeds and ratios of the finished runs as text."""
         return results.table(results.load(self.folder))
@@ -46,6 +57,21 @@ class Study:
         """Write the report, `results.json` and `results.csv`; a relative path lies in the folder of the study."""
         written: Path = page.publish(self.folder, path)["report"]
         return written
+
+
+def _expected(run: Planned, updates: int) -> Estimate:
+    case, training = prepare(run)
+    batches: Any = case.batches
+    loop = Loop(case.problem, case.problem.losses, batches, training)
+    for _ in range(2):
+        loop.update()
+    begin = time.perf_counter()
+    for _ in range(updates):
+        loop.update()
+    each, begin = (time.perf_counter() - begin) / updates, time.perf_counter()
+    case.errors(case.problem)
+    errors = (time.perf_counter() - begin) * training.steps / training.validate_every
+    return Estimate(run.name, training.steps, each, saved_megabytes(case.problem, case.problem.losses, batches, 1), errors)
 
 
 def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:

@@ -1,0 +1,110 @@
+"""Names with options, what a problem gives its weightings, plans and presets, hours beforehand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from eddygrad.studies.pinn.plan import Plan, preset, preset_names
+from eddygrad.studies.pinn.study import Study
+from eddygrad.studies.pinn.trained import prepare, train
+from eddygrad.studies.spelled import Spelled
+from eddygrad.training.schedule import Drops
+from eddygrad.training.weighting import InverseDirichlet, ReLoBRaLo
+from eddygrad.training.weighting.named import NAMES, weighting
+
+SMALL: dict[str, Any] = {"problem": ("poisson:k=1,interior=20,width=4,depth=1",), "seeds": 2, "steps": 6}
+
+
+def test_a_name_is_followed_by_its_options() -> None:
+    assert Spelled.parse("poisson", "problem") == Spelled("poisson", {})
+    found = Spelled.parse("a:k=6, r=1e-3,hard=true,what=square,none=none", "problem")
+    assert found.options == {"k": 6, "r": 1e-3, "hard": True, "what": "square", "none": None} and isinstance(found.options["k"], int)
+    for wrong in ("", ":k=1", "a:k", "a:k=", "a:k=1,k=2", "a:", "a:1=2"):
+        with pytest.raises(ValueError, match="problem: expected NAME or NAME:KEY=VALUE"):
+            Spelled.parse(wrong, "problem")
+
+
+def test_weightings_get_what_the_problem_knows() -> None:
+    plan = Plan(**{**SMALL, "weighting": ("inverse-dirichlet", "inverse-dirichlet:reference=largest,every=2", "epsilon-optimal", "relobralo")})
+    case = plan.case(plan.problem[0], (1,))
+    own, other, fixed, by_loss = (plan.weighting_of(text, case) for text in plan.weighting)
+    assert isinstance(own, InverseDirichlet) and (own.reference, own.every) == ("pde", 5)
+    assert (other.reference, other.every) == ("largest", 2) and fixed.weights == case.optimal
+    assert isinstance(by_loss, ReLoBRaLo) and by_loss.every == 1  # losses cost nothing to look at
+    every_third = Plan(**SMALL, every=3)
+    assert every_third.weighting_of("mgda", case).every == 3
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_weighting_trains(name: str) -> None:
+    (run,) = Plan(**{**SMALL, "weighting": (name,)}).planned
+    record = train(run).as_json()
+    assert record["weighting"] == name and all(torch.tensor(record["errors"]["error"]).isfinite())
+    assert record["training"]["updates"] == 6 and set(record["curve"]["losses"]) == {"pde", "boundary"}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_are_plans(name: str) -> None:
+    values = preset(name)
+    if name == "turbulence-full":  # computes its flow on 256 x 256 nodes
+        values = {**values, "problem": ["turbulence:stride=2,snapshots=2"]}
+    plan = Plan(**values)
+    assert plan.name == name and len({run.name for run in plan.planned}) == len(plan.planned)
+
+
+def test_the_schedule_drops_at_its_shares() -> None:
+    (run, *_) = Plan(**{**SMALL, "steps": 90}).planned
+    _, training = prepare(run)
+    assert [training.schedule.factor(step, 90) for step in (0, 29, 30, 59, 60, 89)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert Drops((0.5,), 0.3).factor(5, 10) == 0.3
+
+
+def test_phases_follow_the_number_of_updates() -> None:
+    plan = Plan(problem=("turbulence-inverse:snapshots=2,batch=50",), steps=700, seeds=1)
+    terms = plan.case(plan.problem[0], (1,)).problem.terms
+    assert [terms[name].begins for name in ("data", "divergence", "momentum")] == [0, 100, 200]
+
+
+def test_a_published_value_stands_only_beside_the_published_setting() -> None:
+    whole = Plan(problem=("poisson:k=6",), weighting=("uniform",), seeds=1)
+    assert whole.case("poisson:k=6", (1,)).published["uniform", "adam"] == 0.25
+    assert not whole.case("poisson:k=6,width=20", (1,)).published and not whole.case("poisson:k=6,hard=true", (1,)).published
+    (run,) = Plan(**{**SMALL, "weighting": ("uniform",)}).planned
+    assert train(run).as_json()["published"] is None
+
+
+def test_hours_are_told_beforehand(tmp_path: Any) -> None:
+    study = Study(Plan(**SMALL), tmp_path)
+    rows = study.estimate(updates=2)
+    assert [row.updates for row in rows] == [6, 6] and all(row.seconds_per_update > 0 and row.megabytes > 0 for row in rows)
+    assert not list(tmp_path.iterdir()) and "about" in str(rows)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"problem": ("poison",)}, "expected one of poisson"),
+        ({"problem": ("poisson:q=1",)}, "poisson has no option 'q'"),
+        ({"weighting": ("inverse",)}, "weighting: expected one of uniform"),
+        ({"weighting": ("uniform:every=2",)}, "uniform has no option 'every'"),
+        ({"weighting": ("inverse-dirichlet:speed=2",)}, "has no option 'speed'; expected some of average"),
+        ({"problem": ("layer",), "weighting": ("epsilon-optimal",)}, "needs a problem whose solution is known"),
+        ({"optimizer": ("sgd",)}, "optimizer: expected one of adam"),
+        ({"optimizer": ()}, "optimizer: expected at least one"),
+        ({"seeds": 0}, "seeds must be at least one"),
+        ({"first_seed": -1}, "first_seed must not be negative"),
+        ({"dtype": "half"}, "dtype must be"),
+        ({"problem": ("turbulence:region=disc",)}, "region square or annulus"),
+    ],
+)
+def test_wrong_plans_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Plan(**options)
+
+
+def test_a_weighting_without_options_says_none() -> None:
+    with pytest.raises(ValueError, match="expected some of none"):
+        weighting("uniform", {"a": 1})
