@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from eddygrad.correctors.compose import Corrected
 from eddygrad.datasets.dataset import Dataset, Split
+from eddygrad.solver.digest import code_digest
 from eddygrad.solver.rollout import BatchAt, trajectory
 from eddygrad.solver.step import Stepper, free_values
 from eddygrad.solver.threads import threads as number_of_threads
@@ -26,9 +27,10 @@ from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.guard import Guard
 from eddygrad.training.loop import Fit, Loop, Training
 from eddygrad.training.loop import fit as train
-from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
+from eddygrad.training.objectives.unrolled import LossTerm, Unrolled, Unrolling
 from eddygrad.training.refinement import Refinement, refine_pressure
 from eddygrad.training.schedule import Schedule, schedule
+from eddygrad.training.weighting.named import weighting as weighting_named
 
 # Where a solver is tested, one of numpy that blows up is counted; its warnings would come by the thousand.
 _counted_not_warned_of = np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -52,6 +54,8 @@ class Recipe:
         validate_every: updates between validations; by default 1000, or fewer so that a short training has five.
         validation_horizon: frames that are compared there, fewer where the data hold fewer.
         refinement:     of a solver with pressure=Krylov(..): few iterations first, more where the validation error stalls (PRDP).
+        terms:          losses of the predicted frames beside the squared error "data": {"divergence": Divergence(grid)}, see `Unrolled`.
+        weighting:      of the losses: a name, "inverse-dirichlet" say (the weight of "data" then stays 1), or a weighting.
     """
 
     unroll: str = "nog:3"
@@ -67,7 +71,10 @@ class Recipe:
     validate_every: int | None = None
     validation_horizon: int = 12
     checkpoint_every: int = 1000
-    refinement: Refinement | None = field(default=None, repr=False)  # a run's description holds it where there is one
+    # A run's description holds these where they are given.
+    refinement: Refinement | None = field(default=None, repr=False)
+    terms: Mapping[str, LossTerm] | None = field(default=None, repr=False, hash=False)
+    weighting: Any = field(default="uniform", repr=False)
 
     @property
     def unrolling(self) -> Unrolling:
@@ -77,6 +84,17 @@ class Recipe:
     def validation_interval(self) -> int:
         """Updates between validations."""
         return validation_interval(self.steps, 1000) if self.validate_every is None else self.validate_every
+
+    @property
+    def balance(self) -> Any:
+        """The weighting. Raises: ValueError for an unknown name."""
+        return weighting_named(self.weighting, reference="data", every=5) if isinstance(self.weighting, str) else self.weighting
+
+    @property
+    def losses(self) -> dict[str, Any]:
+        """What a description tells of terms and weighting, nothing where there is but the squared error, its weight 1."""
+        terms = {"terms": {name: f"{_called(term)} {code_digest(term)}" for name, term in self.terms.items()}} if self.terms else {}
+        return {**terms, **({} if self.weighting == "uniform" else {"weighting": repr(self.balance)})}
 
     @property
     def course(self) -> Schedule:
@@ -116,6 +134,10 @@ class Recipe:
     def frames_per_update(self) -> int:
         """Frames that an update of one seed is compared with; comparisons at equal updates want it equal."""
         return self.windows_per_update * self.unrolling.horizon
+
+
+def _called(term: Any) -> str:
+    return getattr(term, "__name__", type(term).__name__)
 
 
 def validation_interval(steps: int, longest: int) -> int:
@@ -212,6 +234,7 @@ class Trained:
                 "diverged": self.fit.diverged,
                 "skipped_updates": self.fit.skipped,
                 **({} if recipe.refinement is None else {"refinement": repr(recipe.refinement)}),
+                **recipe.losses,
             },
             "curve": {
                 "step": [record["step"] for record in curve],
@@ -225,7 +248,7 @@ class Trained:
 def prepare(stepper: Corrected, data: Split, recipe: Recipe) -> tuple[Unrolled, Any, Training]:
     """Objective, batches and training of a recipe: what `fit` runs and what a benchmark times.
 
-    Raises: ValueError for data of another dt, grid, dtype or device than the stepper's.
+    Raises: ValueError for data of another dt, grid, dtype or device than the stepper's, or a weighting of an unknown name.
     """
     for part in (data.train, data.val):
         if part.samples:
@@ -246,11 +269,12 @@ def prepare(stepper: Corrected, data: Split, recipe: Recipe) -> tuple[Unrolled, 
         validate_every=recipe.validation_interval,
         checkpoint_every=recipe.checkpoint_every,
         refinement=recipe.refinement,
+        weighting=recipe.balance,
     )
     own = getattr(stepper.network, "seeds", (0,))
     by_horizon = {h: data.train.batches(recipe.windows_of(h), stepper.seeds or own[0]) for h in {*recipe.curriculum, unrolling.horizon}}
     batch_at: BatchAt = by_horizon[unrolling.horizon] if not staged else lambda step, horizon: by_horizon[horizon](step, horizon)
-    return Unrolled(stepper, unrolling), batch_at, training
+    return Unrolled(stepper, unrolling, recipe.terms), batch_at, training
 
 
 def fit(
@@ -294,7 +318,7 @@ def fit(
         objective, batch_at, training = prepare(stepper, split, recipe)
         megabytes = saved_megabytes(stepper, objective, batch_at, recipe.unrolling.horizon)
         begin = time.perf_counter()
-        description = {"recipe": repr(recipe), "seeds": stepper.seeds, "stepper": repr(stepper), "data": split.train.fingerprint}
+        description = {"recipe": repr(recipe), "seeds": stepper.seeds, "stepper": repr(stepper), "data": split.train.fingerprint, **recipe.losses}
         if recipe.refinement is not None:
             description["refinement"] = repr(recipe.refinement)
         title = f"fit {recipe.unrolling.name}, {recipe.frames_per_update} frames per update"
@@ -329,7 +353,7 @@ def _with_seeds(stepper: Corrected, seeds: tuple[int, ...]) -> Corrected:
     return stepper.with_network(network.with_seeds(seeds))
 
 
-def saved_megabytes(stepper: Corrected, objective: Unrolled, batch_at: Any, horizon: int) -> float:
+def saved_megabytes(stepper: nn.Module, objective: Callable[..., Any], batch_at: Any, horizon: int) -> float:
     """Bytes that one update's graph keeps for its backward pass, each storage once, parameters left out [MB]. Deterministic."""
     sizes: dict[int, int] = {}
     own = {p.untyped_storage().data_ptr() for p in stepper.parameters()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from eddygrad.solver.rollout import Cut, Window, always, every, first, never, unroll
 from eddygrad.solver.step import Stepper, free_values
+
+LossTerm = Callable[[Tensor, Tensor], Tensor]  # predicted and reference frames -> what a loss is the mean of, by itself for every seed
 
 _FORMS = "'one', 'nog:M', 'wig:M', 'wig:M/J' (cut every J < M steps) or 'push:M/W' (W < M warm-up steps without loss)"
 
@@ -93,17 +96,24 @@ class Unrolled(nn.Module):
         loss = 1/(m - w) sum_{k = w+1}^{m} mean |u_k - u_k^ref|^2,   u_{k+1} = step(u_k), cut where the policy says
         List et al. 2024, eq. (3)
     Where the stepper knows that sides or bodies fix values (`Domain`), the mean is over the free ones, sum m |u_k - u_k^ref|^2 / sum m.
+    Further losses of the same frames, k = w + 1 .. m, stand beside it under their names (`physics`), to be balanced by a weighting:
 
-    Args:   stepper: what is trained, usually `Corrected`. unrolling: policy, or its name.
-    Call:   a Window of m + 1 frames -> {"data": loss}, loss of shape (S,) for a stack and () else. Another horizon than the policy's is
-            allowed (a curriculum); the window decides.
-    Raises: ValueError if the gradient would have to pass a stepper that is not differentiable.
+        loss_name = mean term(u, u^ref),   term: ([S,] B, T, C, *grid), (B or S, B, T, C, *grid) -> ([S,] ...), such as a value of every frame
+
+    Args:   stepper: what is trained, usually `Corrected`. unrolling: policy, or its name. terms: further losses by name.
+    Call:   a Window of m + 1 frames -> {"data": loss, name: loss, ..}, loss of shape (S,) for a stack and () else. Another horizon than the policy's
+            is allowed (a curriculum); the window decides.
+    Raises: ValueError if the gradient would have to pass a stepper that is not differentiable, for a term called "data", and at a call for a term
+            that has mixed the seeds of a stack.
     """
 
-    def __init__(self, stepper: Stepper, unrolling: str | Unrolling) -> None:
+    def __init__(self, stepper: Stepper, unrolling: str | Unrolling, terms: Mapping[str, LossTerm] | None = None) -> None:
         super().__init__()
         self.stepper = stepper
         self.unrolling = Unrolling.parse(unrolling)
+        self.terms = dict(terms or {})
+        if "data" in self.terms:
+            raise ValueError("Unrolled: 'data' is the squared error to the reference, got a further term of that name; give it another one")
         self._check_gradient(self.unrolling.horizon)
         self.stacked = getattr(stepper, "seeds", None) is not None
 
@@ -117,11 +127,27 @@ class Unrolled(nn.Module):
         self._check_gradient(len(frames) - 1)
         step = self.stepper.at(window.params, like)
         free = free_values(self.stepper, window.params, like)
-        errors = []
+        errors, predicted = [], []
         for k, u in enumerate(unroll(step, frames[0], len(frames) - 1, self.unrolling.cut), start=1):
             if k > self.unrolling.warmup:
                 errors.append(self._mean(torch.square(u - frames[k]), free))
-        return {"data": torch.stack(errors).mean(0)}
+                predicted += [u] if self.terms else []
+        return {"data": torch.stack(errors).mean(0), **(self._further(predicted, window) if self.terms else {})}
+
+    def _further(self, predicted: Sequence[Tensor], window: Window) -> dict[str, Tensor]:
+        """The losses of the terms."""
+        u = torch.stack(list(predicted), 2 if self.stacked else 1)
+        reference = window.u.narrow(window.time_axis, 1 + self.unrolling.warmup, len(predicted))
+        losses = {}
+        for name, term in self.terms.items():
+            values = term(u, reference)
+            if self.stacked and (values.ndim == 0 or len(values) != len(u)):
+                raise ValueError(
+                    f"Unrolled: the term {name!r} gives values of shape {tuple(values.shape)}, expected ({len(u)}, ...), each seed's by themselves; "
+                    "let it keep the leading axes of the frames"
+                )
+            losses[name] = values.reshape(len(u), -1).mean(1) if self.stacked else values.mean()
+        return losses
 
     def _check_gradient(self, horizon: int) -> None:
         if not self.stepper.differentiable and self.unrolling.needs_solver_gradient(horizon):
