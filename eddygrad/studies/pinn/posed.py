@@ -19,7 +19,7 @@ from eddygrad.training.loop import Fit, Training
 from eddygrad.training.loop import fit as train
 from eddygrad.training.objectives.domains import Box, Domain, SpaceTime, mean_and_std
 from eddygrad.training.objectives.partials import Names, Partials, Sum, needed, partials
-from eddygrad.training.objectives.residual import Batches, Points, Term
+from eddygrad.training.objectives.residual import Batches, Points, Term, misfit
 from eddygrad.training.objectives.residual import Problem as Objective
 from eddygrad.training.schedule import Drops
 from eddygrad.training.weighting.named import weighting as weighting_named
@@ -99,9 +99,9 @@ class Problem:
         for name, known, at in (("boundary", None if self.hard else self.boundary, "rim"), ("initial", self.initial, "start")):
             if known is not None:
                 fields = tuple(self._values(known, self.domain.interior(2, self.seed)))
-                found[name] = Term(at, _misfit(fields), fields)
+                found[name] = Term(at, misfit(*fields), fields)
         if self.data is not None:
-            found["data"] = Term("data", _misfit(tuple(self.data.known)), tuple(self.data.known))
+            found["data"] = Term("data", misfit(*self.data.known), tuple(self.data.known))
         shares = self.begins or {}
         return {name: Term(t.at, t.residual, t.needs, round(shares.get(name, 0.0) * steps)) for name, t in found.items()}
 
@@ -264,7 +264,3 @@ class _Any(dict[str, Tensor]):
 
 def _part(residuals: Callable[[Any, Any], Mapping[str, Tensor]], name: str) -> Callable[[Any, Any], Tensor]:
     return lambda d, p: residuals(d, _Coefficients(p))[name]
-
-
-def _misfit(fields: Sequence[str]) -> Callable[[Any, Any], Tensor]:
-    return lambda d, p: torch.stack([d[name] - d[f"known_{name}"] for name in fields])

@@ -17,7 +17,7 @@ from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.objectives.domains import Box, mean_and_std
 from eddygrad.training.objectives.partials import Names, partials
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.objectives.residual import Batches, Points, Problem, Term, misfit
 
 Seeds = int | Sequence[int]
 FLOW = Names(("x", "y"), ("u", "v", "p"))
@@ -112,8 +112,8 @@ def taylor_green(
     terms = {
         "momentum": Term("interior", lambda d, p: equation.residual(d), equation.needs),
         "divergence": Term("interior", lambda d, p: d.u_x + d.v_y, ("u_x", "v_y")),
-        "initial": Term("start", _misfit, ("u", "v")),
-        "boundary": Term("rim", _misfit, ("u", "v")),
+        "initial": Term("start", misfit("u", "v"), ("u", "v")),
+        "boundary": Term("rim", misfit("u", "v"), ("u", "v")),
     }
     sets = {name: _known(x, exact, dtype) for name, x in places.items()}
     nodes = domain.interior(4000, seed=1)
@@ -140,12 +140,8 @@ def _flow_terms(viscosity: float) -> dict[str, Term]:
     return {
         "momentum": Term("interior", momentum, steady),
         "divergence": Term("interior", lambda d, p: d.u_x + d.v_y, ("u_x", "v_y")),
-        "boundary": Term("rim", _misfit, ("u", "v")),
+        "boundary": Term("rim", misfit("u", "v"), ("u", "v")),
     }
-
-
-def _misfit(d: Mapping[str, Tensor], p: object) -> Tensor:
-    return torch.stack([d["u"] - d["known_u"], d["v"] - d["known_v"]])
 
 
 def _known(x: Tensor, exact: object, dtype: torch.dtype) -> Points:

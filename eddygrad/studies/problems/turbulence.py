@@ -23,7 +23,7 @@ from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.objectives.domains import mean_and_std
 from eddygrad.training.objectives.partials import VORTICITY, Names, partials
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.objectives.residual import Batches, Points, Problem, Term, misfit
 
 Region = Literal["square", "annulus"]
 SQUARE = (64, 128)  # nodes of 256 per axis; the annulus lies in nodes 60 to 132 about the middle one
@@ -92,8 +92,8 @@ def turbulence(
     names = Names(("x", "y", "t"), ("u", "v"), VORTICITY)
     equation = ActiveTurbulenceVorticity()
     terms = {
-        "initial": Term("initial", _misfit, ("u", "v")),
-        "boundary": Term("boundary", _misfit, ("u", "v")),
+        "initial": Term("initial", misfit("u", "v"), ("u", "v")),
+        "boundary": Term("boundary", misfit("u", "v"), ("u", "v")),
         "pde": Term("interior", lambda d, p: equation.residual(d), equation.needs),
         "divergence": Term("interior", lambda d, p: d.u_x + d.v_y, ("u_x", "v_y")),
     }
@@ -155,7 +155,7 @@ def turbulence_inverse(
     names = Names(("x", "y", "t"), ("u", "v", "p"))
     equation = ActiveTurbulenceVelocity()
     terms = {
-        "data": Term("nodes", _misfit, ("u", "v")),
+        "data": Term("nodes", misfit("u", "v"), ("u", "v")),
         "divergence": Term("nodes", lambda d, p: d.u_x + d.v_y, ("u_x", "v_y"), begins=round(divergence_from * steps)),
         "momentum": Term("nodes", equation.residual, equation.needs, begins=round(momentum_from * steps)),
     }
@@ -177,10 +177,6 @@ def turbulence_inverse(
 
     per_epoch = max(1, len(nodes) // batch)
     return Case(problem, Batches({"nodes": nodes}, {"nodes": batch}), errors, "data", steps, (0.8, 0.9), 5 * per_epoch)
-
-
-def _misfit(d: Mapping[str, Tensor], p: Mapping[str, Tensor]) -> Tensor:
-    return torch.stack([d["u"] - d["known_u"], d["v"] - d["known_v"]])
 
 
 def _points(flow: Window, mask: Tensor, dtype: torch.dtype) -> Points:

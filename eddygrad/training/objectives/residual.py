@@ -69,6 +69,11 @@ class Term:
         return self.begins <= step and (self.ends is None or step < self.ends)
 
 
+def misfit(*fields: str) -> Residual:
+    """The residual of data and of given values: fields less what is known of them, a component each."""
+    return lambda d, p: torch.stack([d[name] - d[f"known_{name}"] for name in fields])
+
+
 class Problem(nn.Module):
     """A coordinate network that is trained to fulfil equations, and their unknown coefficients.
 
