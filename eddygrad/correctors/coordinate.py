@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
@@ -22,11 +22,13 @@ class CoordinateNetwork(nn.Module):
     """Dense layers from standardised coordinates, for one seed or many at once.
 
         h_0 = (x - mean) / std,   [h_0 <- (sin, cos)(2 pi B h_0)],   h_l = f(h_{l-1} W_l + b_l),   y = h_L W + b
+    A periodic coordinate enters as (sin, cos)(2 pi x / length), so that every field and all its derivatives are periodic.
     Weights are drawn by Xavier's normal rule with gain 5/3 for tanh and 1 else, biases are zero; every layer has its own draw.
 
     Args:   inputs, width, depth, outputs: numbers of coordinates, neurons, hidden layers and fields: [3, 100 x 7, 2] is (3, 100, 7, 2).
             activation: "tanh", "sine", "silu" or "gelu". seeds: an int for one network, a sequence for a stack.
             mean, std: of the points, per coordinate or one number for all. fourier: number of features and the scale of the normal draw of B.
+            periodic: coordinate by number -> its length.
     Input (N, inputs), or (S, N, inputs) where seeds see their own points; output (N, outputs), of a stack (S, N, outputs).
     Raises: ValueError for a size or an activation that there is not, or points of other coordinates.
     """
@@ -47,6 +49,7 @@ class CoordinateNetwork(nn.Module):
         mean: float | Sequence[float] = 0.0,
         std: float | Sequence[float] = 1.0,
         fourier: tuple[int, float] | None = None,
+        periodic: Mapping[int, float] | None = None,
     ) -> None:
         super().__init__()
         if min(inputs, width, depth, outputs) < 1 or activation not in ACTIVATIONS:
@@ -59,12 +62,15 @@ class CoordinateNetwork(nn.Module):
         self.seeds: tuple[int, ...] = (seeds,) if isinstance(seeds, int) else tuple(seeds)
         if not self.seeds:
             raise ValueError("CoordinateNetwork: seeds must name at least one seed, got an empty sequence")
-        self.fourier = fourier
+        self.fourier, self.periodic = fourier, dict(sorted((periodic or {}).items()))
+        wrong = [axis for axis, length in self.periodic.items() if axis not in range(inputs) or not length > 0]
+        if wrong or (self.periodic and fourier):
+            raise ValueError(f"CoordinateNetwork: periodic coordinates 0 to {inputs - 1} with a length, without Fourier features, got {periodic}")
         for name, value in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.broadcast_to(torch.as_tensor(value, dtype=torch.get_default_dtype()), (inputs,)).clone())
         if not bool((self.std > 0).all()):
             raise ValueError(f"CoordinateNetwork: std must be positive, got {self.std.tolist()}; a coordinate that is the same everywhere has none")
-        first = inputs if fourier is None else 2 * fourier[0]
+        first = inputs + len(self.periodic) if fourier is None else 2 * fourier[0]
         sizes = [first, *[width] * depth, outputs]
         count = len(self.seeds)
         self.weights = nn.ParameterList(nn.Parameter(torch.empty(count, i, o)) for i, o in pairwise(sizes))
@@ -88,7 +94,7 @@ class CoordinateNetwork(nn.Module):
     def _like(self, seeds: int | Sequence[int]) -> Self:
         made = type(self)(
             self.inputs, self.width, self.depth, self.outputs, self.activation, seeds,
-            mean=self.mean.tolist(), std=self.std.tolist(), fourier=self.fourier,
+            mean=self.mean.tolist(), std=self.std.tolist(), fourier=self.fourier, periodic=self.periodic,
         )  # fmt: skip
         return made.to(self.mean.device, self.mean.dtype)
 
@@ -140,7 +146,7 @@ class CoordinateNetwork(nn.Module):
         y = _Affine.apply(self.weights[-1], self.biases[-1], *(part if a in places.values() or not a else None for a, part in enumerate(h)))
         return {index: (y[a] if self.stacked else y[a][0]) * scale(index) for index, a in places.items()}
 
-    def _entered(self, x: Tensor, kept: Truncation) -> list[Tensor | None]:
+    def _entered(self, x: Tensor, kept: Truncation) -> Sequence[Tensor | None]:
         """Polynomials of the standardised coordinates, (S, N, inputs) or None where they are zero; then of the features."""
         h0 = ((x - self.mean) / self.std).expand(len(self.seeds), -1, -1).contiguous()
         h: list[Tensor | None] = [h0, *[None] * (len(kept.indices) - 1)]
@@ -150,20 +156,35 @@ class CoordinateNetwork(nn.Module):
                 slope = torch.zeros_like(h0)
                 slope[..., axis] = 1 / self.std[axis]
                 h[a] = slope
-        if self.features is None:
+        if self.features is not None:
+            features = self.features
+            return self._turned([None if part is None else 2 * math.pi * torch.matmul(part, features) for part in h], kept)
+        if not self.periodic:
             return h
-        z = [None if part is None else 2 * math.pi * torch.matmul(part, self.features) for part in h]
+        around, plain = list(self.periodic), [axis for axis in range(self.inputs) if axis not in self.periodic]
+        turn = 2 * math.pi * self.std[around] / self.std.new_tensor([self.periodic[axis] for axis in around])
+        turned = self._turned([None if part is None else turn * part[..., around] for part in h], kept)
+        return [torch.cat([_or_zero(part, h0)[..., plain], circle], -1) for part, circle in zip(h, turned)]
+
+    @staticmethod
+    def _turned(z: list[Tensor | None], kept: Truncation) -> list[Tensor]:
+        """(sin z, cos z)"""
         parts = [Composition.apply(Way(kept, way), *z) for way in (ACTIVATIONS["sine"], _cosine)]
         return [torch.cat(pair, -1) for pair in zip(*parts)]
 
     def extra_repr(self) -> str:
+        around = f"periodic={self.periodic}, " if self.periodic else ""
         return (
             f"{self.inputs}, {self.width}, {self.depth}, {self.outputs}, activation={self.activation!r}, mean={self.mean.tolist()}, "
-            f"std={self.std.tolist()}, fourier={self.fourier}, parameters={self.parameter_count()}, seeds={self.seeds}"
+            f"std={self.std.tolist()}, fourier={self.fourier}, {around}parameters={self.parameter_count()}, seeds={self.seeds}"
         )
 
     def __repr__(self) -> str:
         return f"CoordinateNetwork({self.extra_repr()})"
+
+
+def _or_zero(part: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if part is None else part
 
 
 def _cosine(z: Tensor, n: int) -> list[Tensor]:

@@ -40,6 +40,9 @@ def nested(network: CoordinateNetwork, x: Tensor, wanted: list[Index]) -> dict[I
 
 def _plain(network: CoordinateNetwork, x: Tensor) -> Tensor:
     h = ((x - network.mean) / network.std).unsqueeze(0)
+    if network.periodic:
+        turns = torch.stack([2 * math.pi * (x[:, axis] - network.mean[axis]) / length for axis, length in network.periodic.items()], -1)
+        h = torch.cat([h[..., [axis for axis in range(network.inputs) if axis not in network.periodic]], turns.sin()[None], turns.cos()[None]], -1)
     if network.features is not None:
         turns = 2 * math.pi * h @ network.features
         h = torch.cat([turns.sin(), turns.cos()], -1)
@@ -58,6 +61,21 @@ def test_every_partial_up_to_fifth_order_is_that_of_nested_autograd(activation: 
     expected, got = nested(network, x, wanted), network.partials(x, wanted)
     for index in wanted:
         assert (got[index] - expected[index]).abs().max() < 1e-10 * expected[index].abs().max(), index
+
+
+def test_periodic_coordinates_make_periodic_fields_and_partials() -> None:
+    network = CoordinateNetwork(3, 7, 2, 2, "tanh", mean=(0.1, -0.2, 0.4), std=(0.7, 1.3, 0.9), periodic={2: 1.7, 0: 2.5}).double()
+    x, wanted = points(5, 3), [(0, 0, 0), (2, 1, 0), (1, 0, 3), (0, 2, 2)]
+    expected, got = nested(network, x, wanted), network.partials(x, wanted)
+    away = network.partials(x + torch.tensor([2.5, 0.0, -1.7], dtype=torch.float64), wanted)
+    for index in wanted:
+        assert (got[index] - expected[index]).abs().max() < 1e-10 * expected[index].abs().max(), index
+        assert (got[index] - away[index]).abs().max() < 1e-11 * expected[index].abs().max(), index
+    assert (network(x) - network(x + torch.tensor([0.0, 1.0, 0.0]))).abs().max() > 1e-3
+    again = network.with_seeds((1, 2))
+    assert again.periodic == {0: 2.5, 2: 1.7} and again(x).shape == (2, 5, 2)
+    with pytest.raises(ValueError, match="periodic coordinates 0 to 1 with a length"):
+        CoordinateNetwork(2, 4, 1, 1, periodic={2: 1.0})
 
 
 def test_partials_of_a_sum_of_sines_are_known() -> None:

@@ -45,6 +45,7 @@ class Problem:
         outputs:   names of the fields. derived: further ones as sums of partials. unknown: coefficients with their first values; `positive` ones
                    stay so.
         hard:      boundary values are built into the network; on a rectangle, for one field or values of all.
+        periodic:  coordinate -> its length: fields and all their derivatives repeat, whatever the weights.
         begins:    term -> share of the training at which it joins.
         points:    inside. rim, start: on the rim and at the first moment. batch: of the points inside at an update; None: all.
         width, depth, activation: of the network. seed: of the points.
@@ -62,6 +63,7 @@ class Problem:
     unknown: Mapping[str, float] | None = None
     positive: tuple[str, ...] = ()
     hard: bool = False
+    periodic: Mapping[str, float] | None = None
     begins: Mapping[str, float] | None = None
     points: int = 2500
     rim: int = 400
@@ -83,6 +85,9 @@ class Problem:
             raise ValueError("pinn: initial values need a domain with time; take domain.over(start, end)")
         if self.hard and not (isinstance(self.domain, Box) and count == 2 and self.boundary is not None):
             raise ValueError("pinn: hard boundary values are for a rectangle, a Box of two axes, with boundary=")
+        strangers = sorted(set(self.periodic or {}) - set(self.inputs))
+        if strangers:
+            raise ValueError(f"pinn: periodic names {strangers[0]!r}; the coordinates are {', '.join(self.inputs)}")
         unknown_terms = set(self.begins or {}) - set(self.terms(1))
         if unknown_terms:
             raise ValueError(f"pinn: begins names {sorted(unknown_terms)[0]!r}; the terms are {', '.join(self.terms(1))}")
@@ -138,8 +143,9 @@ class Problem:
 
     def network(self, seeds: int | Sequence[int], dtype: torch.dtype) -> Network:
         mean, std = mean_and_std(self.domain.interior(1000, self.seed))
+        around = {self.inputs.index(name): length for name, length in (self.periodic or {}).items()}
         inner = CoordinateNetwork(
-            len(self.inputs), self.width, self.depth, len(self.outputs), self.activation, seeds, mean=mean, std=std
+            len(self.inputs), self.width, self.depth, len(self.outputs), self.activation, seeds, mean=mean, std=std, periodic=around
         ).to(dtype)  # fmt: skip
         if not self.hard:
             return inner
