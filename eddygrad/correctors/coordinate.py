@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from eddygrad.correctors.taylor import ACTIVATIONS, Composition, Kept, Truncation, Way, members, order_of, scale
+from eddygrad.correctors.activations import ACTIVATIONS, COSINE, Activation
+from eddygrad.correctors.taylor import Kept, Truncation, members, scale
 from eddygrad.solver.randomness import generator
 
 _CACHED_BYTES = 1 << 21  # of all coefficients of a layer
@@ -130,47 +131,38 @@ class CoordinateNetwork(nn.Module):
             raise ValueError(f"CoordinateNetwork: expected points ([{len(self.seeds)} seeds,] N, {self.inputs}), got {tuple(x.shape)}")
         if any(len(member) != self.inputs for index in wanted for _, member in members(index)):
             raise ValueError(f"CoordinateNetwork: expected indices of {self.inputs} numbers, got {wanted}")
+        if x.requires_grad and torch.is_grad_enabled():
+            raise ValueError("CoordinateNetwork: derivatives by the points are partials to be asked for by index, got points that require gradients")
         kept = Truncation.below(wanted)
+        places = tuple(kept.indices.index(index) for index in wanted)
         rows = max(1, _CACHED_BYTES // (len(kept.indices) * max(self.width, self.inputs) * x.element_size() * len(self.seeds)))
-        if x.device.type == "cpu" and x.shape[-2] > rows:  # point by point the same: as many at once as stay in the cache
-            parts = [self._partials(part, wanted, kept) for part in x.split(rows, -2)]
-            return {index: torch.cat([part[index] for part in parts], -2) for index in wanted}
-        return self._partials(x, wanted, kept)
+        parts = x.split(rows, -2) if x.device.type == "cpu" else (x,)  # point by point the same: as many at once as stay in the cache
+        y = _Layers.apply(ACTIVATIONS[self.activation], kept, [self._entered(part, kept) for part in parts], places, *self.weights, *self.biases)
+        return {index: (part if self.stacked else part[0]) * scale(index) for index, part in zip(wanted, y)}
 
-    def _partials(self, x: Tensor, wanted: list[Kept], kept: Truncation) -> dict[Kept, Tensor]:
-        h = self._entered(x, kept)
-        way = Way(kept, ACTIVATIONS[self.activation])
-        for weight, bias in list(zip(self.weights, self.biases))[:-1]:
-            h = Composition.apply(way, *_Affine.apply(weight, bias, *h))
-        places = {index: kept.indices.index(index) for index in wanted}
-        y = _Affine.apply(self.weights[-1], self.biases[-1], *(part if a in places.values() or not a else None for a, part in enumerate(h)))
-        return {index: (y[a] if self.stacked else y[a][0]) * scale(index) for index, a in places.items()}
-
-    def _entered(self, x: Tensor, kept: Truncation) -> Sequence[Tensor | None]:
-        """Polynomials of the standardised coordinates, (S, N, inputs) or None where they are zero; then of the features."""
-        h0 = ((x - self.mean) / self.std).expand(len(self.seeds), -1, -1).contiguous()
-        h: list[Tensor | None] = [h0, *[None] * (len(kept.indices) - 1)]
-        for a, index in enumerate(kept.indices):
-            if order_of(index) == 1:
-                axis = members(index)[0][1].index(1)
-                slope = torch.zeros_like(h0)
-                slope[..., axis] = 1 / self.std[axis]
-                h[a] = slope
+    def _entered(self, x: Tensor, kept: Truncation) -> Tensor:
+        """Polynomials of the standardised coordinates, then of the features: (S, n, N, ..), those that are missing at the end are zero."""
+        first = [(a, factor, member) for a, order in enumerate(kept.orders) if order == 1 for factor, member in members(kept.indices[a])]
+        h = x.new_zeros(len(self.seeds), 1 + max((a for a, _, _ in first), default=0), x.shape[-2], self.inputs)
+        h[:, 0] = (x - self.mean) / self.std
+        for a, factor, member in first:
+            axis = member.index(1)
+            h[:, a, :, axis] = factor / scale(kept.indices[a]) / self.std[axis]
         if self.features is not None:
-            features = self.features
-            return self._turned([None if part is None else 2 * math.pi * torch.matmul(part, features) for part in h], kept)
+            return self._turned(2 * math.pi * torch.matmul(h, self.features.unsqueeze(1)), kept)
         if not self.periodic:
             return h
         around, plain = list(self.periodic), [axis for axis in range(self.inputs) if axis not in self.periodic]
         turn = 2 * math.pi * self.std[around] / self.std.new_tensor([self.periodic[axis] for axis in around])
-        turned = self._turned([None if part is None else turn * part[..., around] for part in h], kept)
-        return [torch.cat([_or_zero(part, h0)[..., plain], circle], -1) for part, circle in zip(h, turned)]
+        circle = self._turned(turn * h[..., around], kept)
+        rest = h.new_zeros(*circle.shape[:-1], len(plain))
+        rest[:, : h.shape[1]] = h[..., plain]
+        return torch.cat([rest, circle], -1)
 
     @staticmethod
-    def _turned(z: list[Tensor | None], kept: Truncation) -> list[Tensor]:
+    def _turned(z: Tensor, kept: Truncation) -> Tensor:
         """(sin z, cos z)"""
-        parts = [Composition.apply(Way(kept, way), *z) for way in (ACTIVATIONS["sine"], _cosine)]
-        return [torch.cat(pair, -1) for pair in zip(*parts)]
+        return torch.cat([activation.propagated(z, kept)[0] for activation in (ACTIVATIONS["sine"], COSINE)], -1)
 
     def extra_repr(self) -> str:
         around = f"periodic={self.periodic}, " if self.periodic else ""
@@ -183,48 +175,92 @@ class CoordinateNetwork(nn.Module):
         return f"CoordinateNetwork({self.extra_repr()})"
 
 
-def _or_zero(part: Tensor | None, like: Tensor) -> Tensor:
-    return torch.zeros_like(like) if part is None else part
+class _Layers(torch.autograd.Function):
+    """Dense layers of polynomials (S, n, N, in): of every coefficient h W, plus b for the constant one, then the activation.
 
-
-def _cosine(z: Tensor, n: int) -> list[Tensor]:
-    return ACTIVATIONS["sine"](z, n + 1)[1:]
-
-
-class _Affine(torch.autograd.Function):
-    """h W of every coefficient (S, N, in) that is not None, plus b for the constant one.
-
-    dL/dh_a = g_a W^T,   dL/dW = sum_a h_a^T g_a,   dL/db = sum of g_0
+        dL/dh_a = g_a W^T,   dL/dW = sum_a h_a^T g_a,   dL/db = sum of g_0
+    Called with several lots of points, each of which goes through all layers before the next; gradients are written over each other.
+    Gives of all points together the coefficients at the places that are wanted.
     """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor, *h: Tensor | None) -> tuple[Tensor | None, ...]:
-        ctx.there = [a for a, part in enumerate(h) if part is not None]
-        ctx.save_for_backward(weight, *(part for part in h if part is not None))
-        y = [None if part is None else _product(part, weight) for part in h]
-        assert y[0] is not None
-        y[0].add_(bias)
-        return tuple(y)
+    def forward(
+        ctx: Any, activation: Activation, kept: Truncation, lots: Sequence[Tensor], wanted: tuple[int, ...], *parameters: Tensor
+    ) -> tuple[Tensor, ...]:
+        weights, biases = parameters[: len(parameters) // 2], parameters[len(parameters) // 2 :]
+        saved: list[Tensor | None] = []
+        out = weights[-1].new_empty(len(weights[-1]), len(wanted), sum(h.shape[2] for h in lots), weights[-1].shape[2])
+        for h, own in zip(lots, out.split([h.shape[2] for h in lots], 2)):
+            z = None
+            saved.append(h)
+            for weight, bias in list(zip(weights, biases))[:-1]:
+                z = _product(h, weight, z)
+                z[:, 0].add_(bias)
+                h, beside = activation.propagated(z, kept)
+                saved += (h, beside)
+            for a, part in zip(wanted, own.unbind(1)):
+                torch.baddbmm(biases[-1], h[:, a], weights[-1], beta=0 if a else 1, out=part)
+        if any(ctx.needs_input_grad):
+            ctx.activation, ctx.kept, ctx.wanted, ctx.lots = activation, kept, wanted, len(lots)
+            ctx.there = [part is not None for part in saved]
+            ctx.save_for_backward(*weights, *(part for part in saved if part is not None))
+            ctx.set_materialize_grads(False)
+        return out.unbind(1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad: Tensor | None) -> tuple[Tensor | None, ...]:
-        weight, *parts = ctx.saved_tensors
-        slope, dh = torch.zeros_like(weight), [None] * len(grad)
-        for a, h in zip(ctx.there, parts):
-            g = grad[a]
-            if g is None:
-                continue
-            if len(weight) == 1:
-                slope[0].addmm_(h[0].mT, g[0])
-            else:
-                slope.baddbmm_(h.mT, g)
-            if ctx.needs_input_grad[2 + a]:
-                dh[a] = _product(g, weight.mT)
-        g0 = grad[0]
-        return slope, None if g0 is None else g0.sum(1, keepdim=True), *dh
+    def backward(ctx: Any, *grad: Tensor | None) -> tuple[Any, ...]:
+        activation, kept, count = ctx.activation, ctx.kept, 1 + (len(ctx.there) // ctx.lots - 1) // 2
+        tensors = iter(ctx.saved_tensors)
+        weights = [next(tensors) for _ in range(count)]
+        saved = iter([next(tensors) if there else None for there in ctx.there])
+        by_weight, by_bias = [torch.zeros_like(weight) for weight in weights], [torch.zeros_like(weight[:, :1]) for weight in weights]
+        begin = 0
+        for _ in range(ctx.lots):
+            entered = _sure(next(saved))
+            layers = [(_sure(next(saved)), next(saved)) for _ in weights[1:]]
+            end = begin + entered.shape[2]
+            last = layers[-1][0]
+            g = torch.zeros_like(last)
+            for a, part in zip(ctx.wanted, grad):
+                if part is not None:
+                    own = part[:, begin:end]
+                    by_weight[-1].baddbmm_(last[:, a].mT, own)
+                    by_bias[-1] += 0 if a else own.sum(1, keepdim=True)
+                    g[:, a] = torch.bmm(own, weights[-1].mT)
+            spare: Tensor | None = None
+            for k in reversed(range(count - 1)):
+                y, beside = layers[k]
+                activation.pulled(g, y, beside, kept)
+                h = layers[k - 1][0] if k else entered
+                _correlate(by_weight[k], h, g)
+                by_bias[k] += g[:, 0].sum(1, keepdim=True)
+                if k:
+                    g, spare = _product(g, weights[k].mT, spare), g
+            begin = end
+        return None, None, None, None, *by_weight, *by_bias
 
 
-def _product(h: Tensor, weight: Tensor) -> Tensor:
-    """(S, N, out)"""
-    return torch.mm(h[0], weight[0]).unsqueeze(0) if len(weight) == 1 else torch.bmm(h, weight)
+def _sure(part: Tensor | None) -> Tensor:
+    assert part is not None
+    return part
+
+
+def _product(h: Tensor, weight: Tensor, memory: Tensor | None) -> Tensor:
+    """h W, (S, n, N, out), in given memory where it is of that shape."""
+    size = (*h.shape[:3], weight.shape[2])
+    out = h.new_empty(size) if memory is None or memory.shape != size else memory
+    if len(weight) == 1:
+        torch.mm(h.flatten(0, 2), weight[0], out=out.flatten(0, 2))
+    else:
+        torch.bmm(h.flatten(1, 2), weight, out=out.flatten(1, 2))
+    return out
+
+
+def _correlate(total: Tensor, h: Tensor, g: Tensor) -> None:
+    """total += sum_a h_a^T g_a"""
+    g = g[:, : h.shape[1]]
+    if len(total) == 1:
+        total[0].addmm_(h.flatten(0, 2).mT, g.flatten(0, 2))
+    else:
+        total.baddbmm_(h.flatten(1, 2).mT, g.flatten(1, 2))

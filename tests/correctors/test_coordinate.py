@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.activations import ACTIVATIONS
 from eddygrad.correctors.coordinate import CoordinateNetwork
-from eddygrad.correctors.taylor import ACTIVATIONS, Index, Truncation
+from eddygrad.correctors.taylor import Index, Truncation
 
 
 def indices(inputs: int, order: int) -> list[Index]:
@@ -105,6 +107,38 @@ def test_their_gradients_are_those_of_nested_autograd(activation: str) -> None:
         assert (got - expected).abs().max() < 1e-10 * expected.abs().max()
 
 
+COMBINATIONS = {  # of one order each
+    "divergence": ((1.0, (1, 0)), (-2.0, (0, 1))),
+    "Laplacian": ((1.0, (2, 0)), (1.0, (0, 2))),
+    "weighted": ((0.5, (2, 0)), (3.0, (1, 1)), (-1.0, (0, 2))),
+    "third": ((2.0, (2, 1)), (1.0, (0, 3))),
+    "of one": ((4.0, (1, 2)),),
+}
+
+
+@pytest.mark.parametrize("wanted", [["divergence"], ["Laplacian"], ["divergence", "third"], [*COMBINATIONS, (2, 1), (0, 0)]], ids=str)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_combination_is_the_sum_of_its_members(activation: str, wanted: list[Any]) -> None:
+    """Alone, where its members are not kept, and beside partials of other orders."""
+    network = CoordinateNetwork(2, 6, 3, 2, activation, std=(0.7, 1.3)).double()
+    x, asked = points(5, 2), [COMBINATIONS.get(one, one) for one in wanted]
+    plain = network.partials(x, indices(2, 3))
+    found = network.partials(x, asked)
+    gradients = []
+    for way in ("asked", "summed"):
+        own = found if way == "asked" else {one: _summed(one, plain) for one in asked}
+        for one in asked:
+            torch.testing.assert_close(own[one], _summed(one, plain), rtol=1e-11, atol=1e-12)
+        gradients.append(torch.autograd.grad(sum(part.square().sum() for part in own.values()), list(network.parameters())))  # type: ignore[arg-type]
+    for got, expected in zip(*gradients):
+        assert (got - expected).abs().max() <= 1e-11 * expected.abs().max()
+
+
+def _summed(one: Any, plain: dict[Index, Tensor]) -> Tensor:
+    terms = one if isinstance(one[0], tuple) else ((1.0, one),)
+    return sum(factor * plain[index] for factor, index in terms)
+
+
 def test_seeds_are_stacked_and_each_is_the_network_of_its_own() -> None:
     stack = CoordinateNetwork(2, 8, 2, 1, "tanh", seeds=(3, 4, 5)).double()
     x, wanted = points(6, 2), [(0, 0), (2, 0), (1, 1)]
@@ -137,6 +171,8 @@ def test_wrong_input_is_named() -> None:
     network = CoordinateNetwork(2, 4, 1, 1)
     with pytest.raises(ValueError, match=r"expected points \(\[1 seeds,\] N, 2\), got \(5, 3\)"):
         network(torch.zeros(5, 3))
+    with pytest.raises(ValueError, match="partials to be asked for by index"):
+        CoordinateNetwork(2, 4, 1, 1)(torch.zeros(5, 2, requires_grad=True))
     with pytest.raises(ValueError, match="indices of 2 numbers"):
         network.partials(torch.zeros(5, 2), [(1, 0, 0)])
     with pytest.raises(ValueError, match="an activation of sine, tanh, silu, gelu"):
