@@ -135,3 +135,14 @@ def test_counting_agrees_with_torch_and_replaying_makes_the_same_products() -> N
         gradient()
     assert found.flops == counter.get_total_flops() > 0
     assert products.products_of(products.replay(found)).made == found.made
+
+
+def test_the_classical_solver_converges_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    classical = load("poisson_classical")
+    for order, level in ((2, 0.2), (4, 0.1)):
+        errors = []
+        for nodes in (65, 129):
+            solve, exact = classical.solver(nodes, order)
+            errors.append(abs(solve() - exact).max())
+        assert abs(math.log2(errors[0] / errors[1]) - order) < level
