@@ -59,7 +59,8 @@ class Recurrence(Activation):
         there = z.shape[1]
         zs, ys, ss = z.unbind(1), y.unbind(1), slope.unbind(1)
         self.begin(zs[0], ys[0], ss[0])
-        self.times(z[:, 1:], y, slope, y[:, 1:there])
+        if there > 1:
+            self.times(z[:, 1:], y, slope, y[:, 1:there])
         if there < len(ys):
             y[:, there:].zero_()
         for start, stop in kept.groups[1:]:
@@ -119,7 +120,8 @@ class Tanh(Recurrence):
 
     def slope(self, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
         slope = torch.empty_like(y)
-        self.raised(y, y, slope[:, 1:], 1, kept)
+        if y.shape[1] > 1:
+            self.raised(y, y, slope[:, 1:], 1, kept)
         return slope
 
 

@@ -138,7 +138,8 @@ class CoordinateNetwork(nn.Module):
         rows = max(1, _CACHED_BYTES // (len(kept.indices) * max(self.width, self.inputs) * x.element_size() * len(self.seeds)))
         parts = x.split(rows, -2) if x.device.type == "cpu" else (x,)  # point by point the same: as many at once as stay in the cache
         y = _Layers.apply(ACTIVATIONS[self.activation], kept, [self._entered(part, kept) for part in parts], places, *self.weights, *self.biases)
-        return {index: (part if self.stacked else part[0]) * scale(index) for index, part in zip(wanted, y)}
+        y = y if self.stacked else tuple(part.squeeze(0) for part in y)
+        return {index: part if scale(index) == 1 else part * scale(index) for index, part in zip(wanted, y)}
 
     def _entered(self, x: Tensor, kept: Truncation) -> Tensor:
         """Polynomials of the standardised coordinates, then of the features: (S, n, N, ..), those that are missing at the end are zero."""
@@ -190,10 +191,11 @@ class _Layers(torch.autograd.Function):
         weights, biases = parameters[: len(parameters) // 2], parameters[len(parameters) // 2 :]
         saved: list[Tensor | None] = []
         out = weights[-1].new_empty(len(weights[-1]), len(wanted), sum(h.shape[2] for h in lots), weights[-1].shape[2])
+        hidden = list(zip(weights[:-1], biases))
         for h, own in zip(lots, out.split([h.shape[2] for h in lots], 2)):
             z = None
             saved.append(h)
-            for weight, bias in list(zip(weights, biases))[:-1]:
+            for weight, bias in hidden:
                 z = _product(h, weight, z)
                 z[:, 0].add_(bias)
                 h, beside = activation.propagated(z, kept)
