@@ -145,6 +145,20 @@ def test_mgdas_vector_is_the_shortest_of_the_hull(scales: tuple[float, ...]) -> 
     assert bool((rows @ equal / equal.square().sum() < 1 - 1e-3).any())  # which equal shares are not
 
 
+def test_a_floor_under_mgdas_shares_holds_and_costs_the_others() -> None:
+    losses, grads = drawn(1.0, 300.0, 2.0, seed=1)
+    free, held = (settled(MGDA(floor=floor), losses, grads, 1) for floor in (0.0, 1e-3))
+    assert free["b"] < 1e-4 and held["b"] == pytest.approx(1e-3, rel=1e-9)
+    assert sum(held.values()) == pytest.approx(1) and held["a"] / held["c"] == pytest.approx(free["a"] / free["c"], rel=5e-3)
+    two, ends = drawn(1.0, 300.0, seed=1)
+    assert settled(MGDA(floor=1e-5), two, ends, 1)["a"] < 1 - 9e-6 < settled(MGDA(), two, ends, 1)["a"]
+    assert settled(MGDA(floor=0.5), two, ends, 1) == pytest.approx({"a": 0.5, "b": 0.5})
+    with pytest.raises(ValueError, match=r"3 shares of at least 0\.4 exceed 1"):
+        settled(MGDA(floor=0.4), losses, grads, 1)
+    with pytest.raises(ValueError, match="at least 0"):
+        MGDA(floor=-1.0)
+
+
 def test_epsilon_optimal_poisson_is_the_authors_code() -> None:
     for k in range(1, 7):
         w = k * math.pi
