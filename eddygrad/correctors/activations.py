@@ -28,9 +28,10 @@ class Activation(ABC):
     def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor | None]:
         """All coefficients of f(z), and what `slope` needs beside them."""
 
-    @abstractmethod
     def slope(self, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
         """Coefficients of f'(z), all but the constant divided by `factor`; the constant is read by `times` alone."""
+        assert beside is not None
+        return beside
 
     def times(self, x: Tensor, y: Tensor, slope: Tensor, out: Tensor) -> None:
         """x times the slope's constant."""
@@ -84,8 +85,9 @@ class Recurrence(Activation):
     def raised(self, z: Tensor, y: Tensor, slope: Tensor, start: int, kept: Truncation) -> None:
         """Coefficients of the slope from place `start` on, divided by `factor`."""
 
-    @abstractmethod
-    def beside(self, slope: Tensor) -> Tensor | None: ...
+    def beside(self, slope: Tensor) -> Tensor | None:
+        """What of it is kept for the gradient."""
+        return slope
 
 
 class Tanh(Recurrence):
@@ -150,13 +152,6 @@ class Turning(Recurrence):
                 if b < there:
                     own.addcmul_(zs[b], ys[c], value=factor)
 
-    def beside(self, slope: Tensor) -> Tensor:
-        return slope
-
-    def slope(self, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
-        assert beside is not None
-        return beside
-
 
 class FaaDiBruno(Activation):
     """Of any function whose derivatives are at hand.
@@ -183,10 +178,6 @@ class FaaDiBruno(Activation):
                     parts[a].addcmul_(f[k + raised], part)
             both.append(out)
         return both[0], both[1]
-
-    def slope(self, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
-        assert beside is not None
-        return beside
 
 
 def _times(d: dict[int, Tensor], power: dict[int, Tensor], kept: Truncation, k: int) -> dict[int, Tensor]:
