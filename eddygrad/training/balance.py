@@ -52,7 +52,7 @@ class Balance:
         total = self.total(losses)
         if grads is None:
             grad = self.stack.combine(gradients({"total": total}, self.stack.params, self.reduce), {"total": 1.0})
-        if len(losses) > 1:
+        if len(losses) > 1 or self.terms:  # a single one has no weight to tell of, unless others have left it
             self.terms = {name: {"loss": loss.detach(), "weight": torch.as_tensor(weights[name])} for name, loss in losses.items()}
         if diagnosed and grads is not None:
             self.diagnosis = diagnose(grads, self.counted, self.stack.count)
@@ -60,7 +60,7 @@ class Balance:
 
     def again(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The same with the weights of the last look: for an optimiser that searches along a line."""
-        total = self.total(losses)
+        total = self.total(reduced(losses, self.reduce))
         return total.detach(), self.stack.combine(gradients({"total": total}, self.stack.params, self.reduce), {"total": 1.0})
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:

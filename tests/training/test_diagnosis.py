@@ -14,7 +14,7 @@ from eddygrad.training.diagnosis import diagnose
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import Training, fit
 from eddygrad.training.objectives.residual import Batches
-from eddygrad.training.weighting import GradientNorm, InverseDirichlet, NeuralTangentKernel, Uniform
+from eddygrad.training.weighting import InverseDirichlet, NeuralTangentKernel, Uniform
 
 
 def test_spreads_angles_and_histograms_are_those_of_numpy() -> None:
@@ -89,24 +89,3 @@ def test_a_weighting_that_wants_probes_of_an_objective_without_them_is_told() ->
     linear = torch.nn.Linear(2, 1)
     with pytest.raises(ValueError, match="looks at residuals, which this objective does not give"):
         fit(linear, lambda w: {"a": linear(w).square().mean()}, lambda s, h: torch.ones(3, 2), Training(steps=2, weighting=NeuralTangentKernel()))  # type: ignore[arg-type]
-
-
-def test_gradients_of_all_processes_are_reduced_before_any_statistic() -> None:
-    """A mean over two halves of a batch, taken by hand, is the weighting of the whole."""
-    whole, halves = oscillator(), [oscillator(), oscillator()]
-    points = known(20)["all"]
-    split = [points.at(torch.arange(0, 20, 2)), points.at(torch.arange(1, 20, 2))]
-    expected = gradients(whole.losses((0, {"all": points})), list(whole.parameters()))
-    own = [gradients(h.losses((0, {"all": part})), list(h.parameters())) for h, part in zip(halves, split)]
-    others = {name: [g for g in parts if g is not None] for name, parts in own[1].items()}
-    queue = {name: iter(parts) for name, parts in others.items()}
-    for name in ("data", "pde"):
-        mean = gradients(
-            {name: halves[0].losses((0, {"all": split[0]}))[name]}, list(halves[0].parameters()), lambda g, n=name: (g + next(queue[n])) / 2
-        )  # type: ignore[misc]
-        for a, b in zip(mean[name], expected[name]):
-            assert (a is None) == (b is None)
-            if a is not None and b is not None:
-                torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
-    weights = GradientNorm(average=1.0)
-    assert weights(whole.losses((0, {"all": points})), expected)["pde"] > 0

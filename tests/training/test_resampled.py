@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from test_residual import LINE, grid
 
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.training.loop import Training, fit
+from eddygrad.training.objectives.pointwise import ResidualAttention
 from eddygrad.training.objectives.resampled import Resampled
 from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
 
@@ -52,6 +55,32 @@ def test_known_values_go_with_their_points() -> None:
     torch.testing.assert_close(drawn.known["u"], 2 * drawn.x[..., 0])
     single = Resampled(other(), problem(0), "pde", pool, size=10)(0)[1]["in"]
     assert single.x.shape == (10, 1) and single.known["u"].shape == (10,)
+
+
+def test_a_seed_that_diverges_leaves_the_others_their_draws() -> None:
+    whole, broken = problem(), problem()
+    with torch.no_grad():
+        broken.network.weights[0][1] = math.nan
+    pool = Points(grid(50))
+    good, spoiled = (Resampled(other(), case, "pde", pool, size=10)(0)[1]["in"].x for case in (whole, broken))
+    assert torch.equal(good[0], spoiled[0]) and len(spoiled[1].unique()) == 10
+
+
+def test_remembered_points_are_not_drawn_anew() -> None:
+    case = problem()
+    case.terms["pde"] = replace(case.terms["pde"], pointwise=ResidualAttention())
+    with pytest.raises(ValueError, match="remembered by their number"):
+        Resampled(other(), case, "pde", Points(grid(50)), size=10)
+
+
+def test_one_in_the_other_both_go_on() -> None:
+    case = problem()
+    case.terms["second"] = replace(case.terms["pde"], at="too")
+    inner = Resampled(other(), case, "pde", Points(grid(50)), size=10)
+    outer = Resampled(inner, case, "second", Points(grid(40)), size=5)
+    drawn = outer(0)[1]
+    assert drawn["in"].x.shape[1:] == (10, 1) and drawn["too"].x.shape[1:] == (5, 1)
+    assert outer.companions() == {"resampled second": outer, "resampled pde": inner}
 
 
 def test_a_resampled_run_goes_on_bitwise(tmp_path: Path) -> None:

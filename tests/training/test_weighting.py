@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch._functorch import config as functorch_config
 
 from eddygrad.training.gradients import gradients
-from eddygrad.training.loop import Training, fit
+from eddygrad.training.loop import Loop, Training, fit
 from eddygrad.training.weighting import (
     MGDA,
     Aggregated,
@@ -266,6 +266,31 @@ def test_terms_may_appear_and_leave(returning: Any) -> None:
     assert again == (pytest.approx(float(before["c"])) if returning == "carry" else 1.0)
 
 
+@pytest.mark.parametrize("kind", [GradNorm, ResNorm, Homoscedastic, SoftAdapt, lambda **given: ReLoBRaLo(recall=1.0, **given)])
+def test_what_was_learned_of_a_term_is_carried_or_forgotten(kind: Any) -> None:
+    """A term that comes back after a reset counts as if it had never been there; the others go on."""
+    losses, grads = drawn(1.0, 1e-2, 1e-3)
+    two = {name: losses[name] for name in "ab"}
+    ends = {}
+    for returning in ("carry", "reset"):
+        weighting = kind(returning=returning)
+        for k in range(20):
+            weighting({name: loss * (1 + k) for name, loss in losses.items()}, grads)
+        weighting(two, {name: grads[name] for name in two})
+        weighting({name: 7 * loss for name, loss in losses.items()}, grads)
+        ends[returning] = weighting.state_dict()
+    for part in ("z", "first", "adam"):
+        if part not in ends["carry"]:
+            continue
+        carried, forgotten = (flattened(ends[way][part]["c"]) for way in ("carry", "reset"))
+        assert not torch.equal(carried, forgotten)
+        assert torch.equal(*(flattened(ends[way][part]["a"]) for way in ("carry", "reset"))) or part == "z"
+
+
+def flattened(value: Any) -> Tensor:
+    return torch.stack([v.reshape(-1) for v in value]) if isinstance(value, list) else value
+
+
 def test_a_gradient_of_zero_keeps_its_terms_weight() -> None:
     losses, grads = drawn(1.0, 1e-2)
     weighting = InverseDirichlet("a")
@@ -368,6 +393,30 @@ def test_the_update_is_that_of_the_weighted_sum() -> None:
     at_once, one_by_one = trained(lambda: given, 12), trained(lambda: Aggregated(lambda rows: rows.sum(0), given), 12)
     torch.testing.assert_close(at_once, one_by_one, rtol=1e-5, atol=1e-6)
     assert (at_once - trained(Uniform, 12)).abs().max() > 1e-2
+
+
+def test_an_aggregator_comes_first_and_seeds_that_diverged_do_not_reach_it() -> None:
+    seen = []
+    given = Aggregated(lambda rows: seen.append(rows) or rows.sum(0), NeuralTangentKernel())
+    assert given.looks_at == "probes" and given.due
+    rows = torch.ones(2, 2, 3)
+    rows[1, 0, 0] = math.nan
+    found = given.combine(rows)
+    assert len(seen) == 1 and torch.equal(found[0], torch.full((3,), 2.0)) and bool(found[1, 0].isnan())
+    for wrong in (InverseDirichlet("a"), 3):
+        with pytest.raises(TypeError, match="an aggregator first"):
+            Aggregated(wrong, "ConFIG")
+
+
+def test_a_term_that_stays_alone_is_logged_without_those_that_left() -> None:
+    module = Two()
+    plan = Training(steps=9, lr=1e-2, weighting=InverseDirichlet("a"))
+    loop = Loop(module, lambda step: module.losses(step) if step < 3 else {"a": module.losses(step)["a"]}, lambda step, horizon: step, plan)
+    for _ in range(3):
+        loop.update()
+    assert set(loop.balance.terms) == {"a", "b"}
+    loop.update()
+    assert set(loop.balance.terms) == {"a"}
 
 
 def test_losses_and_weights_are_written_with_the_run(tmp_path: Any) -> None:

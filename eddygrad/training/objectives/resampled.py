@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.randomness import generator
+from eddygrad.training.objectives.pointwise import Remembered
 from eddygrad.training.objectives.residual import Points, Problem
 
 
@@ -20,7 +21,10 @@ class Resampled:
 
     Args:   batches: of the other sets. problem: whose residual counts. term: which of its terms; its points are the set that is drawn. pool: from
             where. size: points drawn, without replacement. every: updates between draws. power, floor: k and c there.
-    Raises: ValueError for a term that there is not, a size beyond the pool, or numbers out of range.
+    Two terms are drawn by one in the other: Resampled(Resampled(batches, ..., "pde", ...), ..., "data", ...).
+
+    Raises: ValueError for a term that there is not or whose points have weights of their own that are remembered, a size beyond the pool, or numbers
+            out of range.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class Resampled:
     ) -> None:
         if term not in problem.terms:
             raise ValueError(f"resampled: expected a term of {', '.join(problem.terms)}, got {term!r}")
+        if isinstance(problem.terms[term].pointwise, Remembered):
+            raise ValueError(f"resampled: the points of {term!r} are remembered by their number, and other points would take their weights")
         if not 1 <= size <= len(pool) or every < 1 or not power > 0 or not floor >= 0:
             raise ValueError(f"resampled: expected size <= {len(pool)}, every >= 1, power > 0 and floor >= 0, got {size}, {every}, {power}, {floor}")
         self.batches, self.problem, self.term, self.pool, self.size = batches, problem, term, pool, size
@@ -59,12 +65,13 @@ class Resampled:
         r = r.sum(0) if r.ndim > 1 + self.problem.network.stacked else r
         size = r.sqrt().reshape(-1, len(self.pool)).double().cpu() ** self.power
         chance = size / size.mean(1, keepdim=True) + self.floor
+        chance = torch.where(chance.isfinite().all(1, keepdim=True), chance, 1.0)  # a seed that has diverged, or one with nothing left to learn
         source = generator(self.seed, "resampled points", step)
         return torch.multinomial(chance, self.size, generator=source).to(self.pool.x.device)
 
     def companions(self) -> dict[str, Any]:
         """What a checkpoint keeps: see `Loop`."""
-        return {"resampled": self}
+        return {f"resampled {self.term}": self, **getattr(self.batches, "companions", dict)()}
 
     def state_dict(self) -> dict[str, Any]:
         return {} if self._drawn is None else {"drawn": self._drawn.clone()}

@@ -18,14 +18,17 @@ class Aggregated:
         update = A([lam_1 g_1; ...; lam_K g_K]),   A ConFIG, PCGrad, UPGrad, ... of `torchjd.aggregation`
         eg.Aggregated("ConFIG", eg.InverseDirichlet(reference="pde"))
     Args:   aggregator: an object that maps (K, P) to (P,), or the name of one of torchjd's. weighting: before it; uniform by default.
-    Raises: ImportError where torchjd is not installed, ValueError for a name that it does not have.
+    Raises: ImportError where torchjd is not installed, ValueError for a name that it does not have, TypeError for what is no aggregator.
     """
 
     def __init__(self, aggregator: Any, weighting: Any = None) -> None:
         self.aggregator = _named(aggregator) if isinstance(aggregator, str) else aggregator
+        if not callable(self.aggregator) or (hasattr(aggregator, "state_dict") and hasattr(aggregator, "due")):
+            raise TypeError(f"Aggregated: expected an aggregator first, then a weighting, got {aggregator!r}")
         self.weighting = Uniform() if weighting is None else weighting
 
     due = property(lambda self: self.weighting.due)
+    looks_at = property(lambda self: getattr(self.weighting, "looks_at", "losses"))
     wants_gradients = True  # at every call: the update itself is made of them
 
     def __call__(self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None) -> dict[str, Any]:
@@ -34,8 +37,8 @@ class Aggregated:
 
     @torch.no_grad()
     def combine(self, rows: Tensor) -> Tensor:
-        """Weighted gradients (S, K, P) -> (S, P), each seed by itself."""
-        return torch.stack([self.aggregator(matrix) for matrix in rows])
+        """Weighted gradients (S, K, P) -> (S, P), each seed by itself; of one that is not finite the sum, for the guard to see."""
+        return torch.stack([self.aggregator(matrix) if bool(matrix.isfinite().all()) else matrix.sum(0) for matrix in rows])
 
     def state_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = self.weighting.state_dict()

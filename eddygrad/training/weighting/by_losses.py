@@ -35,6 +35,11 @@ class ByLosses(Weighting):
     def balanced(self, terms: Terms, first: Tensor, last: Tensor) -> Tensor:
         """lam_hat (S, K) from losses now, at first and at the last look."""
 
+    def _forget(self, name: str) -> None:
+        super()._forget(name)
+        for kept in (self._first, self._last):
+            kept.pop(name, None)
+
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "first": dict(self._first), "last": dict(self._last)}
 

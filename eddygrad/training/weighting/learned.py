@@ -50,6 +50,11 @@ class Learned(Weighting):
         self._z |= dict(zip(terms.names, moved))
         return self.led_to(torch.stack(moved, 1))
 
+    def _forget(self, name: str) -> None:
+        super()._forget(name)
+        for kept in (self._z, self._adam):
+            kept.pop(name, None)
+
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "z": dict(self._z), "adam": {name: list(parts) for name, parts in self._adam.items()}}
 
@@ -94,6 +99,10 @@ class GradNorm(Learned):
 
     def led_to(self, z: Tensor) -> Tensor:
         return z.shape[1] * torch.softmax(z, 1)
+
+    def _forget(self, name: str) -> None:
+        super()._forget(name)
+        self._first.pop(name, None)
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "first": dict(self._first)}

@@ -110,13 +110,17 @@ class Weighting(abc.ABC):
         names = tuple(losses)
         if self.returning == "reset":
             for name in {*self._moving} - {*self._present}:
-                del self._moving[name], self._count[name]
+                self._forget(name)
         self._present = names
         if self.due:
             self._look(names, losses, grads, select)
         if not self.frozen:
             self.calls += 1
         return {name: self.weight(name, loss) for name, loss in losses.items()}
+
+    def _forget(self, name: str) -> None:
+        """A term that was away begins anew: all that is known of it goes."""
+        del self._moving[name], self._count[name]
 
     def weight(self, name: str, like: Tensor) -> Tensor:
         """What a term's weight is now, in the shape and dtype of its loss."""
