@@ -284,7 +284,8 @@ def test_what_was_learned_of_a_term_is_carried_or_forgotten(kind: Any) -> None:
             continue
         carried, forgotten = (flattened(ends[way][part]["c"]) for way in ("carry", "reset"))
         assert not torch.equal(carried, forgotten)
-        assert torch.equal(*(flattened(ends[way][part]["a"]) for way in ("carry", "reset"))) or part == "z"
+        stayed = [flattened(ends[way][part]["a"]) for way in ("carry", "reset")]
+        assert part != "first" or torch.equal(*stayed)  # what is learned of the others may depend on it
 
 
 def flattened(value: Any) -> Tensor:
