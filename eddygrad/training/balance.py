@@ -38,6 +38,9 @@ class Balance:
     def __call__(self, losses: Mapping[str, Tensor], window: Any = None, diagnosed: bool = False) -> tuple[Tensor, Tensor]:
         """One look, where it is time for one: (S,) or () and (S, P)."""
         weighting, grads = self.weighting, None
+        idle = [name for name, loss in losses.items() if not loss.requires_grad]
+        if idle:
+            raise ValueError(f"training: the loss {idle[0]!r} has no gradient with respect to any parameter; look at its residual, or leave it out")
         probed = getattr(weighting, "looks_at", "") == "probes" and weighting.due
         shown = self._probed(window) if probed else None
         if getattr(weighting, "wants_gradients", True) or diagnosed:

@@ -108,3 +108,16 @@ def test_wrong_plans_are_named(options: dict[str, Any], message: str) -> None:
 def test_a_weighting_without_options_says_none() -> None:
     with pytest.raises(ValueError, match="expected some of none"):
         weighting("uniform", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "name", ["poisson:k=2,interior=40", "poisson:k=2,interior=40,hard=true", "two-sensors", "kovasznay:interior=40", "cavity:interior=40"]
+)
+def test_a_problem_is_where_the_plan_says(name: str) -> None:
+    """On the device without memory: whatever stayed behind would not go together with the rest."""
+    plan = Plan(problem=(name,), weighting=("uniform",), device="meta")
+    case = plan.case(name, (1, 2))
+    losses = case.problem.losses(case.batches(0))
+    assert all(loss.is_meta for loss in losses.values()) and all(error.is_meta for error in case.errors(case.problem).values())
+    sum(losses.values()).sum().backward()
+    assert all(p.grad is not None and p.grad.is_meta for p in case.problem.network.parameters())

@@ -101,8 +101,53 @@ def test_a_periodic_coordinate_needs_no_values_at_its_ends() -> None:
         (lambda: eg.fit(laplace(), None), "pass options by name"),
         (lambda: eg.fit(laplace(), weighting="inverse"), "expected one of uniform, inverse-dirichlet"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x}, eg.pinn.Box(0, 1), hard=True), "for a rectangle"),
+        (lambda: eg.pinn.Problem(lambda d, p: {"boundary": d.u_x}, eg.pinn.Box(0, 1), exact).terms(1), "a residual is called 'boundary'"),
+        (lambda: eg.fit(eg.pinn.Problem(lambda d, p: {"pde": d.u_x, "idle": d.x}, eg.pinn.Box(0, 1)), weighting="uniform"), "'idle' has no gradient"),
     ],
 )
 def test_what_does_not_fit_together_is_named(make: Any, message: str) -> None:
     with pytest.raises((ValueError, AttributeError), match=message):
         make()
+
+
+def test_a_folder_takes_no_other_problem(tmp_path: Path) -> None:
+    """What would give the old weights to a new equation, domain, rate, size or value is refused before anything is trained."""
+    wave = 2.0
+
+    def posed(factor: float = 1.0, **options: Any) -> eg.pinn.Problem:
+        settings = {"boundary": lambda x: torch.sin(wave * x[:, 0]), "width": 4, "depth": 1, "points": 20, "rim": 8, **options}
+        domain = settings.pop("domain", eg.pinn.Box(0, 1))
+        return eg.pinn.Problem(lambda d, p: {"pde": d.u_lap - factor * d.x}, domain, **settings)
+
+    def trained(problem: eg.pinn.Problem, **options: Any) -> Tensor:
+        solution = eg.fit(problem, **{"steps": 4, "folder": tmp_path / "run", "progress": False, **options})
+        return solution(torch.ones(1, 2))["u"]
+
+    first = trained(posed())
+    assert torch.equal(trained(posed()), first)
+    others = [posed(2.0), posed(domain=eg.pinn.Box(0, 5)), posed(width=5), posed(rim=12), posed(seed=1), posed(boundary=lambda x: x[:, 0])]
+    for problem in others:
+        with pytest.raises(ValueError, match="holds a run of another configuration"):
+            trained(problem)
+    with pytest.raises(ValueError, match="lr"):
+        trained(posed(), lr=0.5)
+    wave = 3.0  # what a function reads counts as its code does
+    with pytest.raises(ValueError, match="holds a run of another configuration"):
+        trained(posed())
+
+
+def test_names_take_options() -> None:
+    case = laplace()
+    ends = [
+        case.solve(steps=3, weighting=f"inverse-dirichlet:reference={term}", optimizer="adam:lr=0.01", progress=False)(torch.ones(1, 2))["u"]
+        for term in ("pde", "boundary", "pde")
+    ]
+    assert torch.equal(ends[0], ends[2]) and not torch.equal(ends[0], ends[1])
+    with pytest.raises(ValueError, match="no option 'warmth'"):
+        case.solve(steps=3, weighting="mgda:warmth=3", progress=False)
+
+
+def test_hard_values_may_be_named() -> None:
+    named = eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, eg.pinn.Box(0, 1), boundary=lambda x: {"u": exact(x)}, hard=True, width=4, depth=1)
+    rim = named.domain.rim(12, 0)
+    torch.testing.assert_close(eg.fit(named, steps=2, progress=False)(rim)["u"].double(), exact(rim), rtol=1e-5, atol=1e-6)

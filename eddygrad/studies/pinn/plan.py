@@ -79,7 +79,7 @@ class Plan:
 
     def case(self, text: str, seeds: tuple[int, ...]) -> Case:
         """A problem with its network's seeds, on the device."""
-        return problem(*_parts(text, "problem"), seeds, getattr(torch, self.dtype), self.steps)
+        return problem(*_parts(text, "problem"), seeds, getattr(torch, self.dtype), self.steps).to(self.device)
 
     def weighting_of(self, text: str, case: Case) -> Any:
         """A new weighting as this problem wants it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,12 @@ from torch import Tensor
 
 from eddygrad.correctors.constrained import Constrained, Network, box_distance, box_extension
 from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.solver.digest import code_digest
 from eddygrad.solver.threads import threads as number_of_threads
 from eddygrad.studies.problems.errors import relative
+from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
+from eddygrad.training.checkpoint import digest
 from eddygrad.training.loop import Fit, Training
 from eddygrad.training.loop import fit as train
 from eddygrad.training.objectives.domains import Box, Domain, SpaceTime, mean_and_std
@@ -44,7 +47,7 @@ class Problem:
         data:      points and values that were measured, as Points(x, {"u": values}).
         outputs:   names of the fields. derived: further ones as sums of partials. unknown: coefficients with their first values; `positive` ones
                    stay so.
-        hard:      boundary values are built into the network; on a rectangle, for one field or values of all.
+        hard:      boundary values are built into the network; on a rectangle, for one field.
         periodic:  coordinate -> its length: fields and all their derivatives repeat, whatever the weights.
         begins:    term -> share of the training at which it joins.
         points:    inside. rim, start: on the rim and at the first moment. batch: of the points inside at an update; None: all.
@@ -103,12 +106,18 @@ class Problem:
         found = {name: Term("inside", _part(self.residuals, name), asked) for name in self.residuals(_Any(), coefficients)}
         for name, known, at in (("boundary", None if self.hard else self.boundary, "rim"), ("initial", self.initial, "start")):
             if known is not None:
-                fields = tuple(self._values(known, self.domain.interior(2, self.seed)))
-                found[name] = Term(at, misfit(*fields), fields)
+                given = tuple(self._values(known, self.domain.interior(2, self.seed)))
+                found[self._new(name, found)] = Term(at, misfit(*given), given)
         if self.data is not None:
-            found["data"] = Term("data", misfit(*self.data.known), tuple(self.data.known))
+            found[self._new("data", found)] = Term("data", misfit(*self.data.known), tuple(self.data.known))
         shares = self.begins or {}
         return {name: Term(t.at, t.residual, t.needs, round(shares.get(name, 0.0) * steps)) for name, t in found.items()}
+
+    @staticmethod
+    def _new(name: str, found: Mapping[str, Term]) -> str:
+        if name in found:
+            raise ValueError(f"pinn: a residual is called {name!r}, as the term of the {name} values is; call it otherwise")
+        return name
 
     def _values(self, known: Any, x: Tensor) -> dict[str, Tensor]:
         """What is known at points, by output."""
@@ -141,6 +150,14 @@ class Problem:
             found["data"] = Points(self.data.x.to(dtype), {key: value.to(dtype) for key, value in self.data.known.items()})
         return found
 
+    def described(self) -> dict[str, str]:
+        """What distinguishes it from other problems, functions by their code and what it reads: for a folder that goes on."""
+        functions = {"residuals": self.residuals, "boundary": self.boundary, "initial": self.initial}
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {*functions, "data"}}
+        data = None if self.data is None else {"x": digest(self.data.x), **{name: digest(value) for name, value in self.data.known.items()}}
+        codes = {name: code_digest(function) for name, function in functions.items() if function is not None}
+        return {name: repr(value) for name, value in {**plain, **codes, "data": data}.items()}
+
     def network(self, seeds: int | Sequence[int], dtype: torch.dtype) -> Network:
         mean, std = mean_and_std(self.domain.interior(1000, self.seed))
         around = {self.inputs.index(name): length for name, length in (self.periodic or {}).items()}
@@ -152,7 +169,12 @@ class Problem:
         low, high = self.domain.bounds
         if len(self.outputs) != 1:
             raise ValueError(f"pinn: hard boundary values are for one field, got {', '.join(self.outputs)}")
-        return Constrained(inner, box_distance(low, high), box_extension(lambda x: self.boundary(x), low, high))  # type: ignore[misc]
+
+        def rim(x: Tensor) -> Tensor:
+            values: Any = self.boundary(x)  # type: ignore[misc]
+            return values[self.outputs[0]] if isinstance(values, Mapping) else values
+
+        return Constrained(inner, box_distance(low, high), box_extension(rim, low, high))
 
     def solve(
         self,
@@ -164,22 +186,28 @@ class Problem:
         errors: Known | None = None,
         folder: str | Path | None = None,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
         threads: int | None = 1,
         progress: bool = True,
     ) -> Solution:
-        """Train; a killed run goes on in `folder`.
+        """Train; a killed run goes on in `folder`, which takes no other problem, nor this one with other code in its functions.
 
-        Args:   weighting: a name (see eddygrad info) or a weighting. optimizer: a name; lr: its rate, a tenth after half and three quarters of the
-                steps. seeds: None for one network, a number or a sequence for a stack. errors: the exact solution, for an error on the way.
+        Args:   weighting: a name (see eddygrad info), with options as in "mgda:floor=1e-5", or a weighting. optimizer: a name likewise. lr: its rate,
+                a tenth after half and three quarters of the steps. seeds: None for one network, a number or a sequence for a stack. errors: the
+                exact solution, for an error on the way.
         Raises: ValueError for an unknown name; FloatingPointError if a single run diverges.
         """
         each: int | tuple[int, ...] = self.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
         objective = Objective(self.network(each, dtype), self.names, self.terms(steps), self.unknown, self.positive)
         first = next((name for name, term in objective.terms.items() if term.begins == 0), None)  # the one that is always there
-        chosen = weighting_named(weighting, reference=first, every=5) if isinstance(weighting, str) else weighting
-        make, usual = optimizers.named(optimizer)
-        batches: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
-        solution = Solution(self, objective)
+        chosen: Any = weighting
+        if isinstance(weighting, str):
+            asked = Spelled.parse(weighting, "weighting")
+            chosen = weighting_named(asked.name, asked.options, reference=first, every=5)
+        spelled = Spelled.parse(optimizer, "optimizer")
+        make, usual = optimizers.named(spelled.name, spelled.options)
+        batches: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch}).to(device)
+        solution = Solution(self, objective.to(device))
         every = max(1, steps // 100)
         training = Training(
             steps=steps,
@@ -191,7 +219,10 @@ class Problem:
             validate_every=every,
             log_every=every,
         )
-        described = {"terms": list(objective.terms), "weighting": repr(chosen), "optimizer": optimizer, "steps": steps, "seeds": str(each)}
+        described = {
+            **self.described(), "terms": list(objective.terms), "weighting": repr(chosen), "optimizer": optimizer, "lr": training.lr,
+            "steps": steps, "seeds": str(each),
+        }  # fmt: skip
         with number_of_threads(threads):
             solution.fit = train(objective, objective.losses, batches, training, folder, progress=progress, title="pinn", description=described)
         return solution

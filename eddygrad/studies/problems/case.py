@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 from eddygrad.training.objectives.residual import Batches, Problem
@@ -29,3 +30,7 @@ class Case:
     every: int = 5
     optimal: Mapping[str, float] | None = None
     published: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def to(self, device: torch.device | str) -> Case:
+        """The same on a device, where errors are found too."""
+        return replace(self, problem=self.problem.to(device), batches=self.batches.to(device))

@@ -13,6 +13,7 @@ def relative(found: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:
 
     Args: found: components, (N,) or (S, N) each. truth: the same, (N,) each.
     """
-    exact = torch.stack(list(truth), -1).double()
-    off = torch.stack(list(found), -1).double() - exact
+    fields = torch.stack(list(found), -1).double()
+    exact = torch.stack(list(truth), -1).to(fields)
+    off = fields - exact
     return (off.flatten(-2).norm(dim=-1) / exact.norm()).reshape(-1)

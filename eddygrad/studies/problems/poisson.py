@@ -16,7 +16,8 @@ from eddygrad.correctors.constrained import Constrained, Network, box_distance, 
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.randomness import generator
 from eddygrad.studies.problems.case import Case
-from eddygrad.training.objectives.partials import Names
+from eddygrad.studies.problems.errors import relative
+from eddygrad.training.objectives.partials import Names, partials
 from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
 
 NODES, INTERIOR = 100, 2500
@@ -90,8 +91,7 @@ def poisson(
 
     @torch.no_grad()
     def errors(problem: Problem) -> Mapping[str, Tensor]:
-        found = problem.network(nodes.to(dtype))[..., 0].double()
-        return {"error": (torch.linalg.vector_norm(found - truth, dim=-1) / torch.linalg.vector_norm(truth)).reshape(-1)}
+        return {"error": relative([partials(problem.network, nodes.to(dtype), NAMES, ("u",)).u], [truth])}
 
     return Case(
         Problem(whole, NAMES, terms),

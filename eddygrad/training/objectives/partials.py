@@ -84,13 +84,15 @@ class Partials(Mapping[str, Tensor]):
 def partials(network: Network, points: Tensor, names: Names, needs: Iterable[str]) -> Partials:
     """The partials that an equation `needs`, in one pass of Taylor polynomials.
 
-    Args:    points: (N, inputs), or (S, N, inputs). needs: names such as "u", "v_xy", "w_xxxx"; coordinates are always there.
+    Args:    points: (N, inputs), or (S, N, inputs), wherever they are; the partials are where the network is. needs: names such as "u", "v_xy",
+             "w_xxxx"; coordinates are always there.
     Returns: each (N,), of a stack (S, N).
     Raises:  ValueError for a name that the network has not, or another number of inputs or outputs than `names`.
     """
     if (network.inputs, network.outputs) != (len(names.inputs), len(names.outputs)):
         got = f"{network.inputs} inputs and {network.outputs} outputs"
         raise ValueError(f"partials: a network of {names.inputs} to {names.outputs} expected, got {got}")
+    points = points.to(next(network.parameters()).device)
     terms = _collapsed({name: names.terms(name) for name in dict.fromkeys(needs)})
     found = network.partials(points, {index: None for sums in terms.values() for _, _, index in sums}) if terms else {}
     values = {name: points[..., i] for i, name in enumerate(names.inputs)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -44,6 +44,10 @@ class Points:
 
     def __len__(self) -> int:
         return int(self.x.shape[-2]) if self.x.ndim > 1 else 0
+
+    def to(self, device: torch.device | str) -> Points:
+        """The same on a device."""
+        return replace(self, x=self.x.to(device), known={name: value.to(device) for name, value in self.known.items()})
 
     def at(self, chosen: Tensor) -> Points:
         """Some of them, by number."""
@@ -206,6 +210,10 @@ class Batches:
             if name not in self.sets or not 1 <= size <= len(self.sets[name]) or self.sets[name].parts:
                 have = len(self.sets[name]) if name in self.sets else 0
                 raise ValueError(f"batches: {size} points of {name!r}, which has {have}; a set with parts is taken whole")
+
+    def to(self, device: torch.device | str) -> Batches:
+        """The same on a device; which points are drawn does not depend on it."""
+        return replace(self, sets={name: points.to(device) for name, points in self.sets.items()})
 
     def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
         """The points of update `step`, a function of (seed, step) alone."""
