@@ -266,6 +266,31 @@ def test_terms_may_appear_and_leave(returning: Any) -> None:
     assert again == (pytest.approx(float(before["c"])) if returning == "carry" else 1.0)
 
 
+def test_the_reference_is_the_first_of_several_that_is_there() -> None:
+    losses, grads = drawn(1.0, 1e-2, 1e-3)
+    for kind in (InverseDirichlet, MaxAverage):
+        for there, held in (("abc", "c"), ("ab", "a"), ("b", "b")):
+            some, own = {name: losses[name] for name in there}, {name: grads[name] for name in there}
+            assert settled(kind(("c", "a", "b")), some, own) == settled(kind(held), some, own)
+        with pytest.raises(ValueError, match="reference 'd' or 'e' is none of the terms"):
+            kind(("d", "e"))(losses, grads)
+
+
+@pytest.mark.parametrize("returning", ["carry", "reset"])
+def test_a_term_that_is_announced_is_looked_at_at_once(returning: Any) -> None:
+    """Not up to `every` calls later, which it would spend at weight 1; one that is known waits, or is new again after a reset."""
+    losses, grads = drawn(1.0, 1e-2, 1e-3)
+    two = {name: losses[name] for name in "ab"}
+    weighting = InverseDirichlet("a", every=10, returning=returning)
+    dues = []
+    for some in (two, two, losses, losses, two, losses):
+        weighting.announced(some)
+        dues.append(weighting.due)
+        last = weighting(some, {name: grads[name] for name in some} if weighting.due else None)
+        assert len(dues) != 3 or float(last["c"]) == pytest.approx(settled(InverseDirichlet("a"), losses, grads, 1)["c"])
+    assert dues == [True, False, True, False, False, returning == "reset"]
+
+
 @pytest.mark.parametrize("kind", [GradNorm, ResNorm, Homoscedastic, SoftAdapt, lambda **given: ReLoBRaLo(recall=1.0, **given)])
 def test_what_was_learned_of_a_term_is_carried_or_forgotten(kind: Any) -> None:
     """A term that comes back after a reset counts as if it had never been there; the others go on."""

@@ -43,7 +43,7 @@ class Trained:
             "optimizer": planned.optimizer,
             "seeds": list(planned.seeds),
             "published": self.case.published.get((planned.weighting, planned.optimizer)) if self.training.steps == self.case.steps else None,
-            "reference": self.case.reference,
+            "reference": self.case.reference if isinstance(self.case.reference, str) else ", ".join(self.case.reference),
             "made": {"weighting": repr(self.training.weighting), "network": repr_of(network), "parameters": network.parameter_count()},
             "training": {
                 "updates": self.fit.steps,

@@ -16,7 +16,8 @@ class Case:
     """What a setting of the field comes to.
 
     Args: problem, batches: what is trained, on what. errors: name -> error per seed (S,) of the network as it is; the first is the endpoint.
-          reference: the term whose weight is held at one. optimal: weights that are optimal for the known solution, by term, if they are known.
+          reference: the term whose weight is held at one, or several, of which it is the first that is there. optimal: weights that are optimal
+          for the known solution, by term, if they are known.
           steps, drops: updates, and shares of them after which the learning rate is a tenth. every: updates between looks at gradients.
           published: (weighting, optimiser) -> the endpoint's published value, where the setting is the published one.
     """
@@ -24,7 +25,7 @@ class Case:
     problem: Problem
     batches: Batches
     errors: Callable[[Problem], Mapping[str, Tensor]]
-    reference: str
+    reference: str | tuple[str, ...]
     steps: int
     drops: tuple[float, ...] = (1 / 3, 2 / 3)
     every: int = 5

@@ -176,7 +176,7 @@ def turbulence_inverse(
         }
 
     per_epoch = max(1, len(nodes) // batch)
-    return Case(problem, Batches({"nodes": nodes}, {"nodes": batch}), errors, "data", steps, (0.8, 0.9), 5 * per_epoch)
+    return Case(problem, Batches({"nodes": nodes}, {"nodes": batch}), errors, ("momentum", "divergence", "data"), steps, (0.8, 0.9), 5 * per_epoch)
 
 
 def _points(flow: Window, mask: Tensor, dtype: torch.dtype) -> Points:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,6 +29,10 @@ class Aggregated:
 
     due = property(lambda self: self.weighting.due)
     looks_at = property(lambda self: getattr(self.weighting, "looks_at", "losses"))
+
+    def announced(self, names: Collection[str]) -> None:
+        getattr(self.weighting, "announced", lambda names: None)(names)
+
     wants_gradients = True  # at every call: the update itself is made of them
 
     def __call__(self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None) -> dict[str, Any]:

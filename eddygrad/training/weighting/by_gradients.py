@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -18,11 +19,14 @@ class InverseDirichlet(Weighting):
         lam_hat_k = (std(g_ref) / std(g_k))^power, std over all parameters, unbiased        Maddu, Sturm, Mueller, Sbalzarini 2021 (arXiv 2107.00940)
     Scaling a residual by s scales its gradient's std by s^2, so only power 1 makes lam_k L_k independent of units.
 
-    Args: reference: a term, whose weight is then 1; "largest", the paper's form, or "mean" of the terms' stds. pool: std over "all" parameters, or
-          the mean of the stds of each tensor of them ("layers"). Others: see `Weighting`.
+    Args: reference: a term, whose weight is then 1, or several, of which the first that is there is meant: ("momentum", "data"); "largest", the
+          paper's form, or "mean" of the terms' stds. pool: std over "all" parameters, or the mean of the stds of each tensor of them ("layers").
+          Others: see `Weighting`.
     """
 
-    def __init__(self, reference: str = "largest", power: float = 1.0, pool: Literal["all", "layers"] = "all", **options: Any) -> None:
+    def __init__(
+        self, reference: str | Sequence[str] = "largest", power: float = 1.0, pool: Literal["all", "layers"] = "all", **options: Any
+    ) -> None:
         super().__init__(**options)
         if not power > 0 or pool not in ("all", "layers"):
             raise ValueError(f"InverseDirichlet: expected a power above 0 and pool all or layers, got {power} and {pool!r}")
@@ -43,10 +47,10 @@ class MaxAverage(Weighting):
 
     With steady gradients and the arithmetic mean it comes to sqrt(max / mean), not to max / mean.
 
-    Args: reference: a term, whose weight is 1. Others: see `Weighting`.
+    Args: reference: a term, whose weight is 1, or several, of which the first that is there is meant. Others: see `Weighting`.
     """
 
-    def __init__(self, reference: str, **options: Any) -> None:
+    def __init__(self, reference: str | Sequence[str], **options: Any) -> None:
         super().__init__(**options)
         self.reference = reference
 
@@ -141,7 +145,7 @@ def _least(gram: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return found
 
 
-def _reference(values: Tensor, reference: str, terms: Terms) -> Tensor:
+def _reference(values: Tensor, reference: str | Sequence[str], terms: Terms) -> Tensor:
     """(S, 1) of values (S, K): the largest, the mean, or a term's own."""
     if reference == "largest":
         return values.amax(1, keepdim=True)

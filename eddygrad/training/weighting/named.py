@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eddygrad.training.weighting.by_gradients import MGDA, GradientNorm, InverseDirichlet, MaxAverage, NeuralTangentKernel
@@ -30,7 +30,12 @@ NAMES: Mapping[str, Callable[..., Any]] = {
 
 
 def weighting(
-    name: str, options: Mapping[str, Any] | None = None, *, reference: str | None = None, every: int = 1, optimal: Mapping[str, float] | None = None
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    reference: str | Sequence[str] | None = None,
+    every: int = 1,
+    optimal: Mapping[str, float] | None = None,
 ) -> Any:
     """A weighting by name, as a problem wants it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -28,11 +28,13 @@ class Terms:
     grads: Tensor | None = None
     layers: tuple[int, ...] = ()
 
-    def column(self, name: str) -> int:
-        """Raises ValueError for a term that is not there."""
-        if name not in self.names:
-            raise ValueError(f"weighting: the reference {name!r} is none of the terms {list(self.names)}")
-        return self.names.index(name)
+    def column(self, reference: str | Sequence[str]) -> int:
+        """Of a term, or of the first of several that is there. Raises ValueError where none is."""
+        several = (reference,) if isinstance(reference, str) else reference
+        there = [name for name in several if name in self.names]
+        if not there:
+            raise ValueError(f"weighting: the reference {' or '.join(map(repr, several))} is none of the terms {list(self.names)}")
+        return self.names.index(there[0])
 
     @property
     def rows(self) -> Tensor:
@@ -46,7 +48,8 @@ class Weighting(abc.ABC):
 
         lam <- (1 - a) lam + a lam_hat,   log lam <- (1 - a) log lam + a log lam_hat for the geometric mean;   lam_0 = 1
         bias-corrected: lam = m / (1 - (1 - a)^n) after n of them, m_0 = 0: the first is lam_hat
-    A term may appear and leave in mid-training; the weights of the others do not notice. What has no finite lam_hat, a term with a gradient of zero
+    A term may appear and leave in mid-training; the weights of the others do not notice. One that is `announced` and new is looked at at once: at
+    weight 1 until the next look it might undo what was learned. What has no finite lam_hat, a term with a gradient of zero
     say, keeps its weight. Nothing bounds a weight. Weights have no gradient.
 
     Args:
@@ -77,7 +80,7 @@ class Weighting(abc.ABC):
             raise ValueError(f"{name}: mean is arithmetic or geometric and returning carry or reset, got {mean!r} and {returning!r}")
         self.average, self.mean, self.corrected = average, mean, corrected
         self.every, self.warm_up, self.returning = every, warm_up, returning
-        self.calls, self.frozen = 0, False
+        self.calls, self.frozen, self._joins = 0, False, False
         self._moving: dict[str, Tensor] = {}  # (S,) float64; of the geometric mean the logarithm
         self._count: dict[str, Tensor] = {}  # how many lam_hat are in it
         self._present: tuple[str, ...] = ()
@@ -89,7 +92,12 @@ class Weighting(abc.ABC):
     @property
     def due(self) -> bool:
         """Whether the next call looks: only then it must be given what it `looks_at`."""
-        return not self.frozen and self.calls >= self.warm_up and (self.calls - self.warm_up) % self.every == 0
+        return not self.frozen and self.calls >= self.warm_up and (self._joins or (self.calls - self.warm_up) % self.every == 0)
+
+    def announced(self, names: Collection[str]) -> None:
+        """Which terms the next call has: with one that it has never looked at, or forgotten, among them the call is due."""
+        known = {*self._present} if self.returning == "reset" else {*self._moving}
+        self._joins = bool(self._moving) and bool({*names} - known)
 
     @property
     def wants_gradients(self) -> bool:
@@ -114,6 +122,7 @@ class Weighting(abc.ABC):
         self._present = names
         if self.due:
             self._look(names, losses, grads, select)
+        self._joins = False
         if not self.frozen:
             self.calls += 1
         return {name: self.weight(name, loss) for name, loss in losses.items()}
