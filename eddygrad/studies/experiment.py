@@ -353,8 +353,8 @@ def _with_seeds(stepper: Corrected, seeds: tuple[int, ...]) -> Corrected:
     return stepper.with_network(network.with_seeds(seeds))
 
 
-def saved_megabytes(stepper: nn.Module, objective: Callable[..., Any], batch_at: Any, horizon: int) -> float:
-    """Bytes that one update's graph keeps for its backward pass, each storage once, parameters left out [MB]. Deterministic."""
+def saved_megabytes(stepper: nn.Module, objective: Callable[..., Any], batch_at: Any, horizon: int, step: int = 0) -> float:
+    """Bytes that an update's graph keeps for its backward pass, each storage once, parameters left out [MB]. Deterministic."""
     sizes: dict[int, int] = {}
     own = {p.untyped_storage().data_ptr() for p in stepper.parameters()}
 
@@ -365,7 +365,7 @@ def saved_megabytes(stepper: nn.Module, objective: Callable[..., Any], batch_at:
         return t
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-        losses = objective(batch_at(0, horizon))
+        losses = objective(batch_at(step, horizon))
     del losses
     return sum(sizes.values()) / 1e6
 

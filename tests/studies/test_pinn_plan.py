@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from eddygrad.studies.experiment import saved_megabytes
 from eddygrad.studies.pinn.plan import Plan, preset, preset_names
 from eddygrad.studies.pinn.study import Study
 from eddygrad.studies.pinn.trained import prepare, train
 from eddygrad.studies.spelled import Spelled
+from eddygrad.training.loop import Loop
+from eddygrad.training.objectives.residual import Problem
 from eddygrad.training.schedule import Drops
 from eddygrad.training.weighting import InverseDirichlet, ReLoBRaLo
 from eddygrad.training.weighting.named import NAMES, weighting
@@ -81,6 +85,29 @@ def test_hours_are_told_beforehand(tmp_path: Any) -> None:
     rows = study.estimate(updates=2)
     assert [row.updates for row in rows] == [6, 6] and all(row.seconds_per_update > 0 and row.megabytes > 0 for row in rows)
     assert not list(tmp_path.iterdir()) and "about" in str(rows)
+
+
+def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Updates cost what their terms cost, those that look at gradients more: by a clock that ticks as the work goes."""
+    case = Plan(problem=("two-sensors",), weighting=("uniform",), seeds=1).case("two-sensors", (1,))
+    late = replace(case, problem=Problem(case.problem.network, case.problem.names, dict(case.problem.terms), {"k": 0.5}), steps=100)
+    late.problem.terms["pde"] = replace(late.problem.terms["pde"], begins=75)
+    clock = [0.0]
+
+    def update(loop: Loop) -> None:
+        terms = sum(term.there(loop.step) for term in late.problem.terms.values())
+        clock[0] += terms * (5.0 if loop.weighting.due else 1.0)
+        loop.weighting.calls += 1
+        loop.step += 1
+
+    monkeypatch.setattr(Plan, "case", lambda plan, text, seeds: late)
+    monkeypatch.setattr(Loop, "update", update)
+    monkeypatch.setattr("eddygrad.studies.pinn.study.time.perf_counter", lambda: clock[0])
+    plan = Plan(problem=("two-sensors",), weighting=("inverse-dirichlet",), seeds=1, steps=100, every=4)
+    (row,) = Study(plan, tmp_path).estimate(updates=2)
+    assert row.seconds_per_update == pytest.approx((0.75 * 2 + 0.25 * 3) * (3 + 5) / 4)
+    later = saved_megabytes(late.problem, late.problem.losses, late.batches, 1, 80)
+    assert row.megabytes == later > saved_megabytes(late.problem, late.problem.losses, late.batches, 1, 0)
 
 
 @pytest.mark.parametrize(

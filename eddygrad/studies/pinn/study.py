@@ -43,7 +43,7 @@ class Study:
         return self
 
     def estimate(self, updates: int = 3, jobs: int = 1) -> Estimates:
-        """Hours and graph memory of the missing runs from `updates` measured ones; nothing is written.
+        """Hours and graph memory of the missing runs from `updates` measured ones of every phase, with and without looks; nothing is written.
 
         Side by side runs are slower than one by itself, which is what is measured.
         """
@@ -63,15 +63,35 @@ def _expected(run: Planned, updates: int) -> Estimate:
     case, training = prepare(run)
     batches: Any = case.batches
     loop = Loop(case.problem, case.problem.losses, batches, training)
-    for _ in range(2):
+    ends = [end for term in case.problem.terms.values() for end in (term.begins, term.ends) if end is not None]
+    starts = sorted({0, *(end for end in ends if end < training.steps)})
+    seconds = 0.0
+    for start, stop in zip(starts, [*starts[1:], training.steps]):  # terms come and go
+        loop.step = start
         loop.update()
+        seconds += (stop - start) * _mean_update(loop, updates)
     begin = time.perf_counter()
-    for _ in range(updates):
-        loop.update()
-    each, begin = (time.perf_counter() - begin) / updates, time.perf_counter()
     case.errors(case.problem)
     errors = (time.perf_counter() - begin) * training.steps / training.validate_every
-    return Estimate(run.name, training.steps, each, saved_megabytes(case.problem, case.problem.losses, batches, 1), errors)
+    megabytes = max(saved_megabytes(case.problem, case.problem.losses, batches, 1, start) for start in starts)
+    return Estimate(run.name, training.steps, seconds / training.steps, megabytes, errors)
+
+
+def _mean_update(loop: Loop, updates: int) -> float:
+    """Seconds, with the share of those that look at gradients."""
+    every, begin = getattr(loop.weighting, "every", 1), time.perf_counter()
+    if every == 1:
+        for _ in range(updates):
+            loop.update()
+        return (time.perf_counter() - begin) / updates
+    loop.weighting.calls = loop.weighting.warm_up  # the next one looks
+    loop.update()
+    look, begin = time.perf_counter() - begin, time.perf_counter()
+    count = min(updates, every - 1)
+    for _ in range(count):
+        loop.update()
+    other = (time.perf_counter() - begin) / count
+    return other + (look - other) / every
 
 
 def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
