@@ -28,6 +28,7 @@ class Ratio:
         medians:   ratio of the medians.
         sizes:     number of seeds on either side.
         method:    how the interval was made.
+        apart:     known to differ by more than the interval says, which one diverged seed with its clipped error may blow up.
     """
 
     ratio: float
@@ -39,11 +40,12 @@ class Ratio:
     sizes: tuple[int, int]
     method: Literal["paired t", "one-sample t", "Welch t"]
     level: float = 0.95
+    apart: bool = False
 
     @property
     def tie(self) -> bool:
         """Is the gap below the spread of the seeds: does the interval contain 1, or is there none?"""
-        return not (self.low > 1 or self.high < 1)
+        return not (self.apart or self.low > 1 or self.high < 1)
 
 
 def geometric_mean(errors: ArrayLike) -> float:

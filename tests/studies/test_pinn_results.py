@@ -102,6 +102,21 @@ def test_a_seed_that_diverged_or_is_not_finite_counts_with_the_clipped_error(tmp
     assert curve[1, 1:].tolist() == [30.0] * (curve.shape[1] - 1)
 
 
+def test_a_diverged_seed_makes_no_tie_of_a_clear_loser(tmp_path: Path) -> None:
+    """Ten times the error on every seed and one lost: the clipped error widens the interval beyond 1. Without a gap on the others it stays a tie."""
+    for name, others, said in (("worse", 1e-2, "higher"), ("level", 1e-3, "tie")):
+        folder = tmp_path / name
+        scatter = [1.0, 1.1, 0.9, 1.05, 1.0]
+        made(folder, ntk=[1e-3 * s for s in scatter], mgda=[*(others * s for s in reversed(scatter[:4])), None])
+        edit(folder / "runs" / "mgda.json", lambda r: r["training"].update(diverged=[False] * 4 + [True]))
+        found = results.load(folder)
+        (c,) = results.comparisons(found)
+        assert c.ratio.low < 1 < c.ratio.high and c.label == "mgda / ntk" and results.verdict(c) == said
+        (block,) = found.blocks().values()
+        best, equals = results.ties(block)
+        assert best.weighting == "ntk" and [r.weighting for r in equals] == (["mgda"] if said == "tie" else [])
+
+
 def test_a_run_fails_above_the_threshold_only(tmp_path: Path) -> None:
     (row,) = results.rows(made(tmp_path, uniform=[finished.FAILED, 1.001 * finished.FAILED, 0.01]))
     assert (row["failed"], row["failed_share"]) == (1, pytest.approx(1 / 3))

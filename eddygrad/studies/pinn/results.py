@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,22 @@ def _block(title: str, runs: Sequence[Run]) -> Iterator[Comparison]:
 
 
 def between(first: Run, second: Run) -> Ratio | None:
-    """The ratio of the endpoints of two runs, paired by seed; None where an error is zero."""
+    """The ratio of the endpoints of two runs, paired by seed; None where an error is zero.
+
+    A diverged seed counts with the clipped error, which widens the interval whatever the others say: where the side that lost more seeds is worse on
+    those that neither lost too, the two are `apart`.
+    """
     if min(first.error.min(), second.error.min()) <= 0:
         return None
-    return by_seed(dict(zip(first.seeds, first.error)), dict(zip(second.seeds, second.error)))
+    errors = [dict(zip(run.seeds, run.error)) for run in (first, second)]
+    ratio = by_seed(errors[0], errors[1])
+    more = sum(first.diverged) - sum(second.diverged)
+    lost = {seed for run in (first, second) for seed, gone in zip(run.seeds, run.diverged) if gone}
+    rest = [{seed: error for seed, error in own.items() if seed not in lost} for own in errors]
+    if not more or min(map(len, rest)) < 2:
+        return ratio
+    kept = by_seed(rest[0], rest[1])
+    return replace(ratio, apart=kept.low > 1 if more > 0 else kept.high < 1)
 
 
 def ties(runs: Sequence[Run]) -> tuple[Run, list[Run]]:
@@ -100,7 +113,7 @@ def ties(runs: Sequence[Run]) -> tuple[Run, list[Run]]:
 
 
 def verdict(c: Comparison) -> str:
-    """A tie is a gap below the spread of the seeds: the 95 % interval of the ratio contains 1."""
+    """A tie is a gap below the spread of the seeds: the 95 % interval of the ratio contains 1, and diverged seeds do not tell the two apart."""
     return "one seed" if not isfinite(c.ratio.low) else "tie" if c.ratio.tie else "lower" if c.ratio.ratio < 1 else "higher"
 
 
