@@ -19,7 +19,7 @@ _METHOD = (
     "paired by seed on the log scale (Welch's test where seeds differ), with 95 % t-intervals; where the interval contains 1, the gap is below the "
     "spread of the seeds and is called a tie. p-values are corrected by Holm over all ratios of a problem and an optimiser; the best weighting is "
     f"found with the same seeds. A run fails where its error is above {FAILED:g}. An error is clipped at 30, and so counts one that is not finite or "
-    "of a seed that diverged: none is dropped. Published values are those of the problem's own budget."
+    "of a seed that diverged: none is dropped. Where terms join, the optimiser begins anew. Published values are those of the problem's own budget."
 )
 
 

@@ -49,7 +49,7 @@ class Problem:
                    stay so.
         hard:      boundary values are built into the network; on a rectangle, for one field.
         periodic:  coordinate -> its length: fields and all their derivatives repeat, whatever the weights.
-        begins:    term -> share of the training at which it joins.
+        begins:    term -> share of the training at which it joins; the optimiser then begins anew, for its memory is of other gradients.
         points:    inside. rim, start: on the rim and at the first moment. batch: of the points inside at an update; None: all.
         width, depth, activation: of the network. seed: of the points.
     Raises: ValueError for what does not fit together.
@@ -218,6 +218,7 @@ class Problem:
             validate=None if errors is None else lambda module: solution.error(errors),
             validate_every=every,
             log_every=every,
+            restarts=objective.joins,
         )
         described = {
             **self.described(), "terms": list(objective.terms), "weighting": repr(chosen), "optimizer": optimizer, "lr": training.lr,

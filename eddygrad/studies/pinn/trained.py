@@ -98,6 +98,7 @@ def prepare(planned: Planned) -> tuple[Case, Training]:
         log_every=every,
         diagnose_every=10 * every if plan.diagnose else None,
         checkpoint_every=plan.checkpoint_every,
+        restarts=case.problem.joins,
     )
     return case, training
 

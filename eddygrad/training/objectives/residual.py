@@ -127,6 +127,15 @@ class Problem(nn.Module):
         """The coefficients now, (S,)."""
         return {name: value.exp() if name in self.positive else value for name, value in self.unknown.items()}
 
+    @property
+    def joins(self) -> tuple[int, ...]:
+        """Updates at which a term joins those that are there already.
+
+        Its gradient may be larger by decades than those that an optimiser like Adam has been scaled by, whose first steps are then too long: let it
+        begin anew there (`Training.restarts`).
+        """
+        return tuple(sorted({term.begins for term in self.terms.values()} - {0}))
+
     def losses(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
         """Name -> loss, () or (S,), of the terms that are there at this update.
 
