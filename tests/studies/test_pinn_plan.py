@@ -69,8 +69,8 @@ def test_the_schedule_drops_at_its_shares() -> None:
 def test_phases_follow_the_number_of_updates() -> None:
     plan = Plan(problem=("turbulence-inverse:snapshots=2,batch=50",), steps=600, seeds=1)
     terms = plan.case(plan.problem[0], (1,)).problem.terms
-    assert [terms[name].begins for name in ("data", "divergence", "momentum")] == [0, 200, 300]
-    assert prepare(plan.planned[0])[1].restarts == (200, 300) and not prepare(Plan(**SMALL).planned[0])[1].restarts
+    assert [terms[name].begins for name in ("data", "divergence", "momentum")] == [0, 133, 200]
+    assert prepare(plan.planned[0])[1].restarts == (133, 200) and not prepare(Plan(**SMALL).planned[0])[1].restarts
 
 
 def test_a_published_value_stands_only_beside_the_published_setting() -> None:

@@ -133,11 +133,11 @@ def turbulence_inverse(
     width: int = 50,
     depth: int = 4,
     batch: int = 1000,
-    steps: int = 24_000,
+    steps: int = 36_000,
     first: int = recipe.WINDOW[0],
     share: float = 0.7,
-    divergence_from: float = 1 / 3,
-    momentum_from: float = 1 / 2,
+    divergence_from: float = 2 / 9,
+    momentum_from: float = 1 / 3,
 ) -> Case:
     """Five coefficients and the pressure's gradient from velocities: what is learned first must not be forgotten when equations join.
 
