@@ -1,0 +1,142 @@
+"""Trainings whose losses are weighted: they go on bitwise, log what they did, and their update is that of the weighted sum."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._functorch import config as functorch_config
+from weighting_cases import P, drawn, flat
+
+from eddygrad.training.gradients import gradients
+from eddygrad.training.loop import Loop, Training, fit
+from eddygrad.training.weighting import (
+    MGDA,
+    Aggregated,
+    Fixed,
+    GradientNorm,
+    GradNorm,
+    Homoscedastic,
+    InverseDirichlet,
+    MaxAverage,
+    NeuralTangentKernel,
+    ReLoBRaLo,
+    ResNorm,
+    SoftAdapt,
+    Uniform,
+)
+
+MAKERS: dict[str, Any] = {
+    "inverse-dirichlet": lambda: InverseDirichlet("a", every=2),
+    "max-average": lambda: MaxAverage("a"),
+    "gradient-norm": GradientNorm,
+    "mgda": MGDA,
+    "soft-adapt": SoftAdapt,
+    "relobralo": lambda: ReLoBRaLo(recall=0.5),
+    "gradnorm": GradNorm,
+    "resnorm": ResNorm,
+    "homoscedastic": Homoscedastic,
+    "uniform": Uniform,
+    "aggregated": lambda: Aggregated(lambda rows: rows.sum(0), InverseDirichlet("a", every=2)),
+    "ntk": lambda: NeuralTangentKernel(every=2),
+    "fixed": lambda: Fixed({"a": 1.0, "b": 3.0}),
+}
+
+
+class Two(nn.Module):
+    """A line a x + b whose value and slope are asked for, the slope's loss a thousand times as large."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.linspace(-1, 1, 12))
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        x = torch.linspace(0, 1, 12) + 0.01 * step
+        return {"a": (self.w * x - 1).square().mean(), "b": 1e3 * (self.w - x).square().mean()}
+
+    def probes(self, step: int) -> dict[str, Tensor]:
+        x, signs = torch.linspace(0, 1, 12) + 0.01 * step, 1 - 2 * ((torch.arange(12) * (step + 3) // 2) % 2)
+        return {"a": (signs * (self.w * x - 1)).sum() / 12**0.5, "b": 1e3**0.5 * (signs * (self.w - x)).sum() / 12**0.5}
+
+
+def trained(make: Any, steps: int, folder: Any = None) -> Tensor:
+    module = Two()
+    fit(module, module.losses, lambda step, horizon: step, Training(steps=steps, lr=0.01, weighting=make(), log_every=5, checkpoint_every=5), folder)
+    return module.w.detach().clone()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_run_that_stops_goes_on_bitwise(name: str, tmp_path: Any) -> None:
+    whole = trained(MAKERS[name], 20)
+    trained(MAKERS[name], 10, tmp_path / "run")
+    resumed = trained(MAKERS[name], 20, tmp_path / "run")
+    assert torch.equal(resumed, whole)
+
+
+def test_the_update_is_that_of_the_weighted_sum() -> None:
+    """Whether gradients are taken term by term, on the updates that look, or of the sum, between them."""
+    given = Fixed({"a": 3e3, "b": 1.0})
+    at_once, one_by_one = trained(lambda: given, 12), trained(lambda: Aggregated(lambda rows: rows.sum(0), given), 12)
+    torch.testing.assert_close(at_once, one_by_one, rtol=1e-5, atol=1e-6)
+    assert (at_once - trained(Uniform, 12)).abs().max() > 1e-2
+
+
+def test_an_aggregator_comes_first_and_seeds_that_diverged_do_not_reach_it() -> None:
+    seen = []
+    given = Aggregated(lambda rows: seen.append(rows) or rows.sum(0), NeuralTangentKernel())
+    assert given.looks_at == "probes" and given.due
+    rows = torch.ones(2, 2, 3)
+    rows[1, 0, 0] = math.nan
+    found = given.combine(rows)
+    assert len(seen) == 1 and torch.equal(found[0], torch.full((3,), 2.0)) and bool(found[1, 0].isnan())
+    for wrong in (InverseDirichlet("a"), 3):
+        with pytest.raises(TypeError, match="an aggregator first"):
+            Aggregated(wrong, "ConFIG")
+
+
+def test_a_term_that_stays_alone_is_logged_without_those_that_left() -> None:
+    module = Two()
+    plan = Training(steps=9, lr=1e-2, weighting=InverseDirichlet("a"))
+    loop = Loop(module, lambda step: module.losses(step) if step < 3 else {"a": module.losses(step)["a"]}, lambda step, horizon: step, plan)
+    for _ in range(3):
+        loop.update()
+    assert set(loop.balance.terms) == {"a", "b"}
+    loop.update()
+    assert set(loop.balance.terms) == {"a"}
+
+
+def test_losses_and_weights_are_written_with_the_run(tmp_path: Any) -> None:
+    trained(lambda: InverseDirichlet("a"), 10, tmp_path / "run")
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert set(last["terms"]) == {"a", "b"} and last["terms"]["a"]["weight"] == 1.0 and last["terms"]["b"]["weight"] < 0.1
+    assert last["loss"][0] == pytest.approx(sum(t["loss"] * t["weight"] for t in last["terms"].values()), rel=1e-5)
+
+
+@functorch_config.patch(donated_buffer=False)
+def test_weights_change_where_the_losses_are_compiled() -> None:
+    module = Two()
+    compiled = torch.compile(module.losses, backend="aot_eager")
+    weighting, seen = InverseDirichlet("a", average=1.0), []
+    for step in range(3):
+        losses = compiled(step)
+        grads = gradients(losses, [module.w])
+        weights = weighting(losses, grads)
+        with torch.no_grad():
+            module.w -= 1e-4 * sum(weights[n] * g[0] for n, g in grads.items())
+        seen.append(float(weights["b"]))
+    assert len(set(seen)) == 3 and module.w.grad is None
+
+
+def test_conflicting_gradients_are_resolved_by_an_aggregator() -> None:
+    pytest.importorskip("torchjd")
+    _, grads = drawn(1.0, 30.0, -1.0)
+    rows = torch.stack([flat(g) for g in grads.values()]).unsqueeze(0)
+    for name in ("ConFIG", "PCGrad", "MGDA", "AlignedMTL"):
+        update = Aggregated(name).combine(rows)
+        assert update.shape == (1, P) and bool(((rows[0] @ update[0]) > 0).all() if name == "ConFIG" else update.isfinite().all())
+    with pytest.raises(ValueError, match=r"expected one of .*ConFIG"):
+        Aggregated("NoSuchThing")
