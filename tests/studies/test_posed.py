@@ -147,6 +147,15 @@ def test_names_take_options() -> None:
         case.solve(steps=3, weighting="mgda:warmth=3", progress=False)
 
 
+def test_the_weight_of_the_equation_is_held_and_not_that_of_the_data() -> None:
+    """Of one that joins as well: at its first look its weight is 1, where a moving average from 1 would give it a half, which may be far too much."""
+    posed = laplace(begins={"pde": 0.5})
+    solution = posed.solve(steps=20, weighting="inverse-dirichlet", errors=exact, progress=False)
+    assert solution.fit is not None
+    weights = [record["terms"]["pde"]["weight"] for record in solution.fit.curve if "pde" in record.get("terms", {})]
+    assert len(weights) == 10 and set(weights) == {1.0}
+
+
 def test_hard_values_may_be_named() -> None:
     named = eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, eg.pinn.Box(0, 1), boundary=lambda x: {"u": exact(x)}, hard=True, width=4, depth=1)
     rim = named.domain.rim(12, 0)

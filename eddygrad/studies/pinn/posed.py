@@ -192,18 +192,19 @@ class Problem:
     ) -> Solution:
         """Train; a killed run goes on in `folder`, which takes no other problem, nor this one with other code in its functions.
 
-        Args:   weighting: a name (see eddygrad info), with options as in "mgda:floor=1e-5", or a weighting. optimizer: a name likewise. lr: its rate,
+        Args:   weighting: a name (see eddygrad info), with options as in "mgda:floor=1e-5", or a weighting; by name, the equation that joined last
+                has the weight 1, or where none is there the first of the other terms. optimizer: a name likewise. lr: its rate,
                 a tenth after half and three quarters of the steps. seeds: None for one network, a number or a sequence for a stack. errors: the
                 exact solution, for an error on the way.
         Raises: ValueError for an unknown name; FloatingPointError if a single run diverges.
         """
         each: int | tuple[int, ...] = self.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
         objective = Objective(self.network(each, dtype), self.names, self.terms(steps), self.unknown, self.positive)
-        first = next((name for name, term in objective.terms.items() if term.begins == 0), None)  # the one that is always there
+        held = tuple(sorted(objective.terms, key=lambda name: (objective.terms[name].at != "inside", -objective.terms[name].begins)))
         chosen: Any = weighting
         if isinstance(weighting, str):
             asked = Spelled.parse(weighting, "weighting")
-            chosen = weighting_named(asked.name, asked.options, reference=first, every=5)
+            chosen = weighting_named(asked.name, asked.options, reference=held, every=5)
         spelled = Spelled.parse(optimizer, "optimizer")
         make, usual = optimizers.named(spelled.name, spelled.options)
         batches: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch}).to(device)
