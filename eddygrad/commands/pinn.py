@@ -30,6 +30,8 @@ class Pinn(Command):
     """Only estimate hours and memory."""
     jobs: int = 1
     """Runs side by side."""
+    compiled: bool = False
+    """Fuse the networks' loops: faster, to round-off; needs a C++ compiler and up to a minute at first."""
     plan: Annotated[Plan, tyro.conf.OmitArgPrefixes] = field(default_factory=Plan)
     """What is compared, fixed before it starts."""
 
@@ -48,10 +50,10 @@ class Pinn(Command):
         count = set_up_process(self.threads, self.plan.device)
         study = Study(self.plan, self.folder or Path("runs") / self.plan.name)
         if self.estimate:
-            expected = study.estimate(jobs=self.jobs)
+            expected = study.estimate(jobs=self.jobs, compiled=self.compiled)
             say(f"{study.folder}: {len(expected)} of {len(self.plan.planned)} runs are missing\n{expected}")
             return Outcome({"folder": str(study.folder), "estimate": [{**asdict(row), "hours": row.hours} for row in expected]})
-        study.run(self.jobs, count, progress=not self.json)
+        study.run(self.jobs, count, progress=not self.json, compiled=self.compiled)
         say(study.table())
         found = page.publish(study.folder)
         say(f"{found['report']}; the numbers: results.json, results.csv and results-ratios.csv beside it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -13,11 +13,12 @@ from torch import Tensor
 from eddygrad.correctors.taylor import Truncation
 
 _TIMES_SLOPE_OF_TANH = torch.ops.aten.tanh_backward.grad_input  # x, t -> x (1 - t^2)
+Parts = Sequence[Tensor]
 Derivatives = Callable[[Tensor, int], list[Tensor]]  # z, n -> f(z), f'(z), .. the n-th derivative
 
 
 class Activation(ABC):
-    """f of a polynomial z, whose coefficients are (S, n, N, width); those that are missing at the end are zero.
+    """f of a polynomial z: lists of coefficients, each (S, N, width), written into memory that is given.
 
     The gradient needs the polynomial of f'(z) alone:   dL/dz_b = sum_{a >= b} dL/dy_a [f'(z)]_{a-b}
     """
@@ -25,28 +26,40 @@ class Activation(ABC):
     factor = 1.0  # what all coefficients of a slope but the constant are to be multiplied by
 
     @abstractmethod
-    def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor | None]:
-        """All coefficients of f(z), and what `slope` needs beside them."""
+    def propagate(self, z: Parts, y: Parts, beside: Parts, kept: Truncation) -> None:
+        """All coefficients of f(z), and `beside` what `slope` needs of it; those of z that are missing at the end are zero."""
 
-    def slope(self, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
+    def beside(self, kept: Truncation) -> int:
+        """How many coefficients wait for the gradient beside those of f(z)."""
+        return len(kept.indices)
+
+    def slope(self, y: Parts, beside: Parts, kept: Truncation) -> Parts:
         """Coefficients of f'(z), all but the constant divided by `factor`; the constant is read by `times` alone."""
-        assert beside is not None
         return beside
 
     def times(self, x: Tensor, y: Tensor, slope: Tensor, out: Tensor) -> None:
-        """x times the slope's constant."""
-        torch.mul(x, slope[:, :1], out=out)
+        """x times the slope's constant, given that of y too."""
+        torch.mul(x, slope, out=out)
 
-    def pulled(self, grad: Tensor, y: Tensor, beside: Tensor | None, kept: Truncation) -> None:
+    def pull(self, g: Parts, y: Parts, beside: Parts, kept: Truncation) -> None:
         """Gradients by the coefficients of z over those by the coefficients of y."""
         slope = self.slope(y, beside, kept)
-        g, f = grad.unbind(1), slope.unbind(1)
-        for start, stop in kept.groups:  # in rising order, so that what has been overwritten is not read again
-            own = grad[:, start:stop]
-            self.times(own, y, slope, own)
-            for b in range(start, stop):
-                for a, c, factor in kept.above[b]:
-                    g[b].addcmul_(g[a], f[c], value=factor * self.factor)
+        for b, own in enumerate(g):  # in rising order, so that what has been overwritten is not read again
+            self.times(own, y[0], slope[0], own)
+            for a, c, factor in kept.above[b]:
+                own.addcmul_(g[a], slope[c], value=factor * self.factor)
+
+    def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor | None]:
+        """f(z) and what waits beside it, (S, n, N, width) like z."""
+        y = z.new_empty(len(z), len(kept.indices), *z.shape[2:])
+        beside = z.new_empty(len(z), self.beside(kept), *z.shape[2:])
+        self.propagate(z.unbind(1), y.unbind(1), beside.unbind(1), kept)
+        return y, beside if beside.shape[1] else None
+
+    def pulled(self, grad: Tensor, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
+        """The gradient by z; that by y is written over."""
+        self.pull(grad.unbind(1), y.unbind(1), () if beside is None else beside.unbind(1), kept)
+        return grad
 
 
 class Recurrence(Activation):
@@ -55,39 +68,27 @@ class Recurrence(Activation):
     y_a = sum_{0 < b <= a} |b| / |a| z_b S_{a-b},   S the slope                                     [|a| y_a by Euler's homogeneous functions]
     """
 
-    def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor | None]:
-        y, slope = z.new_empty(len(z), len(kept.indices), *z.shape[2:]), z.new_empty(len(z), self.needed(kept), *z.shape[2:])
-        there = z.shape[1]
-        zs, ys, ss = z.unbind(1), y.unbind(1), slope.unbind(1)
-        self.begin(zs[0], ys[0], ss[0])
-        if there > 1:
-            self.times(z[:, 1:], y, slope, y[:, 1:there])
-        if there < len(ys):
-            y[:, there:].zero_()
-        for start, stop in kept.groups[1:]:
-            for a in range(start, stop):
-                for b, c, factor in kept.shares[a]:
-                    if b < there:
-                        ys[a].addcmul_(zs[b], ss[c], value=self.factor * factor)
-            if start < len(ss):
-                self.raised(z, y, slope[:, start:stop], start, kept)
-        return y, self.beside(slope)
-
-    @abstractmethod
-    def needed(self, kept: Truncation) -> int:
-        """How many coefficients of the slope are made on the way."""
+    def recur(self, z: Parts, y: Parts, slope: Parts, kept: Truncation) -> None:
+        """y, and as many coefficients of the slope as are asked for, from the constants on."""
+        self.begin(z[0], y[0], slope[0])
+        for a in range(1, len(y)):
+            if a < len(z):
+                self.times(z[a], y[0], slope[0], y[a])
+            else:
+                y[a].zero_()
+            for b, c, factor in kept.shares[a]:
+                if b < len(z):
+                    y[a].addcmul_(z[b], slope[c], value=self.factor * factor)
+            if a < len(slope):
+                self.raised(z, y, slope[a], a, kept)
 
     @abstractmethod
     def begin(self, z: Tensor, y: Tensor, slope: Tensor) -> None:
         """The constants of y and its slope."""
 
     @abstractmethod
-    def raised(self, z: Tensor, y: Tensor, slope: Tensor, start: int, kept: Truncation) -> None:
-        """Coefficients of the slope from place `start` on, divided by `factor`."""
-
-    def beside(self, slope: Tensor) -> Tensor | None:
-        """What of it is kept for the gradient."""
-        return slope
+    def raised(self, z: Parts, y: Parts, own: Tensor, a: int, kept: Truncation) -> None:
+        """Coefficient a of the slope, divided by `factor`."""
 
 
 class Tanh(Recurrence):
@@ -99,31 +100,28 @@ class Tanh(Recurrence):
 
     factor = -2.0
 
-    def times(self, x: Tensor, y: Tensor, slope: Tensor, out: Tensor) -> None:
-        _TIMES_SLOPE_OF_TANH(x, y[:, :1], grad_input=out)
+    def propagate(self, z: Parts, y: Parts, beside: Parts, kept: Truncation) -> None:
+        self.recur(z, y, [torch.empty_like(y[0]) for _ in range(kept.inner)], kept)
 
-    def needed(self, kept: Truncation) -> int:
-        return kept.inner
+    def beside(self, kept: Truncation) -> int:
+        return 0
+
+    def times(self, x: Tensor, y: Tensor, slope: Tensor, out: Tensor) -> None:
+        _TIMES_SLOPE_OF_TANH(x, y, grad_input=out)
 
     def begin(self, z: Tensor, y: Tensor, slope: Tensor) -> None:
         torch.mul(z, 2, out=y).sigmoid_()
         torch.add(y.new_full((), -1), y, alpha=2, out=y)
 
-    def raised(self, z: Tensor, y: Tensor, slope: Tensor, start: int, kept: Truncation) -> None:
-        stop = start + slope.shape[1]
-        torch.mul(y[:, start:stop], y[:, :1], out=slope)
-        ys = y.unbind(1)
-        for a, own in enumerate(slope.unbind(1), start):
-            for b, c, factor in kept.pairs[a]:
-                own.addcmul_(ys[b], ys[c], value=0.5 * factor)
+    def raised(self, z: Parts, y: Parts, own: Tensor, a: int, kept: Truncation) -> None:
+        torch.mul(y[a], y[0], out=own)
+        for b, c, factor in kept.pairs[a]:
+            own.addcmul_(y[b], y[c], value=0.5 * factor)
 
-    def beside(self, slope: Tensor) -> None:
-        return None
-
-    def slope(self, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
-        slope = torch.empty_like(y)
-        if y.shape[1] > 1:
-            self.raised(y, y, slope[:, 1:], 1, kept)
+    def slope(self, y: Parts, beside: Parts, kept: Truncation) -> Parts:
+        slope = [torch.empty_like(part) for part in y]
+        for a in range(1, len(y)):
+            self.raised(y, y, slope[a], a, kept)
         return slope
 
 
@@ -135,22 +133,20 @@ class Turning(Recurrence):
     def __init__(self, begin: Callable[[Tensor, Tensor, Tensor], object]) -> None:
         self._begin = begin
 
-    def needed(self, kept: Truncation) -> int:
-        return len(kept.indices)
+    def propagate(self, z: Parts, y: Parts, beside: Parts, kept: Truncation) -> None:
+        self.recur(z, y, beside, kept)
 
     def begin(self, z: Tensor, y: Tensor, slope: Tensor) -> None:
         self._begin(z, y, slope)
 
-    def raised(self, z: Tensor, y: Tensor, slope: Tensor, start: int, kept: Truncation) -> None:
-        there = z.shape[1]
-        known = max(0, min(there - start, slope.shape[1]))
-        torch.mul(z[:, start : start + known], y[:, :1], out=slope[:, :known])
-        slope[:, known:].zero_()
-        zs, ys = z.unbind(1), y.unbind(1)
-        for a, own in enumerate(slope.unbind(1), start):
-            for b, c, factor in kept.shares[a]:
-                if b < there:
-                    own.addcmul_(zs[b], ys[c], value=factor)
+    def raised(self, z: Parts, y: Parts, own: Tensor, a: int, kept: Truncation) -> None:
+        if a < len(z):
+            torch.mul(z[a], y[0], out=own)
+        else:
+            own.zero_()
+        for b, c, factor in kept.shares[a]:
+            if b < len(z):
+                own.addcmul_(z[b], y[c], value=factor)
 
 
 class FaaDiBruno(Activation):
@@ -162,22 +158,19 @@ class FaaDiBruno(Activation):
     def __init__(self, derivatives: Derivatives) -> None:
         self.derivatives = derivatives
 
-    def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor]:
-        f = self.derivatives(z[:, 0], kept.order + 1)
-        first = dict(enumerate(z.unbind(1)[1:], 1))
+    def propagate(self, z: Parts, y: Parts, beside: Parts, kept: Truncation) -> None:
+        f = self.derivatives(z[0], kept.order + 1)
+        first = dict(enumerate(z[1:], 1))
         powers = [{}, first]
         for k in range(2, kept.order + 1):
             powers.append(_times(first, powers[k - 1], kept, k))
-        both = []
-        for raised in (0, 1):
-            out = z.new_zeros(len(z), len(kept.indices), *z.shape[2:])
-            parts = out.unbind(1)
-            parts[0].copy_(f[raised])
+        for raised, out in enumerate((y, beside)):
+            out[0].copy_(f[raised])
+            for part in out[1:]:
+                part.zero_()
             for k, power in enumerate(powers):
                 for a, part in power.items():
-                    parts[a].addcmul_(f[k + raised], part)
-            both.append(out)
-        return both[0], both[1]
+                    out[a].addcmul_(f[k + raised], part)
 
 
 def _times(d: dict[int, Tensor], power: dict[int, Tensor], kept: Truncation, k: int) -> dict[int, Tensor]:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from eddygrad.correctors.activations import ACTIVATIONS, COSINE, Activation
+from eddygrad.correctors.fused import Fused
 from eddygrad.correctors.taylor import Kept, Truncation, members, scale
 from eddygrad.solver.randomness import generator
 
-_CACHED_BYTES = 1 << 21  # of all coefficients of a layer
+_CACHED_BYTES, _CACHED_BYTES_COMPILED = 1 << 21, 1 << 23  # of all coefficients of a layer: few passes over more, or many over what stays near
 _GAIN = {"tanh": 5 / 3}  # of Xavier's normal draw; 1 for the others
 
 
@@ -30,6 +31,8 @@ class CoordinateNetwork(nn.Module):
             activation: "tanh", "sine", "silu" or "gelu". seeds: an int for one network, a sequence for a stack.
             mean, std: of the points, per coordinate or one number for all. fourier: number of features and the scale of the normal draw of B.
             periodic: coordinate by number -> its length.
+    `compiled`, an attribute: if True, activations are fused by `torch.compile` where gradients are asked for (see `correctors.fused`), about 1.3
+    times as fast for second and 1.7 times for fifth derivatives on a CPU, to round-off; it needs a C++ compiler and half a minute the first time.
     Input (N, inputs), or (S, N, inputs) where seeds see their own points; output (N, outputs), of a stack (S, N, outputs).
     Raises: ValueError for a size or an activation that there is not, or points of other coordinates.
     """
@@ -63,6 +66,7 @@ class CoordinateNetwork(nn.Module):
         self.seeds: tuple[int, ...] = (seeds,) if isinstance(seeds, int) else tuple(seeds)
         if not self.seeds:
             raise ValueError("CoordinateNetwork: seeds must name at least one seed, got an empty sequence")
+        self.compiled = False
         self.fourier, self.periodic = fourier, dict(sorted((periodic or {}).items()))
         wrong = [axis for axis, length in self.periodic.items() if axis not in range(inputs) or not length > 0]
         if wrong or (self.periodic and fourier):
@@ -97,6 +101,7 @@ class CoordinateNetwork(nn.Module):
             self.inputs, self.width, self.depth, self.outputs, self.activation, seeds,
             mean=self.mean.tolist(), std=self.std.tolist(), fourier=self.fourier, periodic=self.periodic,
         )  # fmt: skip
+        made.compiled = self.compiled
         return made.to(self.mean.device, self.mean.dtype)
 
     def with_seeds(self, seeds: int | Sequence[int]) -> Self:
@@ -135,11 +140,16 @@ class CoordinateNetwork(nn.Module):
             raise ValueError("CoordinateNetwork: derivatives by the points are partials to be asked for by index, got points that require gradients")
         kept = Truncation.below(wanted)
         places = tuple(kept.indices.index(index) for index in wanted)
-        rows = max(1, _CACHED_BYTES // (len(kept.indices) * max(self.width, self.inputs) * x.element_size() * len(self.seeds)))
+        cached = _CACHED_BYTES_COMPILED if self.compiled else _CACHED_BYTES
+        rows = max(1, cached // (len(kept.indices) * max(self.width, self.inputs) * x.element_size() * len(self.seeds)))
         parts = x.split(rows, -2) if x.device.type == "cpu" else (x,)  # point by point the same: as many at once as stay in the cache
-        y = _Layers.apply(ACTIVATIONS[self.activation], kept, [self._entered(part, kept) for part in parts], places, *self.weights, *self.biases)
+        y = _Layers.apply(self._activation(), kept, [self._entered(part, kept) for part in parts], places, *self.weights, *self.biases)
         y = y if self.stacked else tuple(part.squeeze(0) for part in y)
         return {index: part if scale(index) == 1 else part * scale(index) for index, part in zip(wanted, y)}
+
+    def _activation(self) -> Activation:
+        plain = ACTIVATIONS[self.activation]
+        return Fused(plain) if self.compiled and torch.is_grad_enabled() else plain  # errors are looked at too seldom to compile for them
 
     def _entered(self, x: Tensor, kept: Truncation) -> Tensor:
         """Polynomials of the standardised coordinates, then of the features: (S, n, N, ..), those that are missing at the end are zero."""
@@ -233,7 +243,7 @@ class _Layers(torch.autograd.Function):
             spare: Tensor | None = None
             for k in reversed(range(count - 1)):
                 y, beside = layers[k]
-                activation.pulled(g, y, beside, kept)
+                g = activation.pulled(g, y, beside, kept)
                 h = layers[k - 1][0] if k else entered
                 _correlate(by_weight[k], h, g)
                 by_bias[k] += g[:, 0].sum(1, keepdim=True)

@@ -188,6 +188,7 @@ class Problem:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         threads: int | None = 1,
+        compiled: bool = False,
         progress: bool = True,
     ) -> Solution:
         """Train; a killed run goes on in `folder`, which takes no other problem, nor this one with other code in its functions.
@@ -195,7 +196,7 @@ class Problem:
         Args:   weighting: a name (see eddygrad info), with options as in "mgda:floor=1e-5", or a weighting; by name, the equation that joined last
                 has the weight 1, or where none is there the first of the other terms. optimizer: a name likewise. lr: its rate,
                 a tenth after half and three quarters of the steps. seeds: None for one network, a number or a sequence for a stack. errors: the
-                exact solution, for an error on the way.
+                exact solution, for an error on the way. compiled: loops are fused, see `CoordinateNetwork`.
         Raises: ValueError for an unknown name; FloatingPointError if a single run diverges.
         """
         each: int | tuple[int, ...] = self.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
@@ -208,6 +209,7 @@ class Problem:
         spelled = Spelled.parse(optimizer, "optimizer")
         make, usual = optimizers.named(spelled.name, spelled.options)
         batches: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch}).to(device)
+        objective.compiled = compiled
         solution = Solution(self, objective.to(device))
         every = max(1, steps // 100)
         training = Training(

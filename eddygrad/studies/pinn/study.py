@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +32,24 @@ class Study:
     def pending(self) -> list[Planned]:
         return [run for run in self.plan.planned if not self.path(run).exists()]
 
-    def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True) -> Study:
+    def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True, compiled: bool = False) -> Study:
         """Do the missing runs; killed at any moment, a second call goes on.
 
         Args:   jobs: processes side by side, each with `threads` threads (default: torch's number of threads, shared out).
+                compiled: activations fused, see `CoordinateNetwork`; results differ by round-off.
         Raises: ValueError if the folder holds a study of another plan.
         """
         claim(self.folder, describe(self.plan), describe(Plan()))
         threads = threads or max(1, torch.get_num_threads() // jobs)
-        side_by_side(_run, self.folder, self.pending(), self.plan.name, jobs, threads, progress)
+        side_by_side(partial(_run, compiled), self.folder, self.pending(), self.plan.name, jobs, threads, progress)
         return self
 
-    def estimate(self, updates: int = 3, jobs: int = 1) -> Estimates:
+    def estimate(self, updates: int = 3, jobs: int = 1, compiled: bool = False) -> Estimates:
         """Hours and graph memory of the missing runs from `updates` measured ones of every phase, with and without looks; nothing is written.
 
         Side by side runs are slower than one by itself, which is what is measured.
         """
-        return Estimates([_expected(run, updates) for run in self.pending()], jobs=jobs)
+        return Estimates([_expected(run, updates, compiled) for run in self.pending()], jobs=jobs)
 
     def table(self) -> str:
         """Errors, failed seeds and ratios of the finished runs as text."""
@@ -59,8 +61,8 @@ class Study:
         return written
 
 
-def _expected(run: Planned, updates: int) -> Estimate:
-    case, training = prepare(run)
+def _expected(run: Planned, updates: int, compiled: bool) -> Estimate:
+    case, training = prepare(run, compiled)
     batches: Any = case.batches
     loop = Loop(case.problem, case.problem.losses, batches, training)
     ends = [end for term in case.problem.terms.values() for end in (term.begins, term.ends) if end is not None]
@@ -94,13 +96,13 @@ def _mean_update(loop: Loop, updates: int) -> float:
     return other + (look - other) / every
 
 
-def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
+def _run(compiled: bool, folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
     """Train the seeds of a run and write RUN.json."""
     set_up_process(threads)
     study, work = Study(run.plan, folder), folder / "work" / run.name
     with locked(work):
         if not study.path(run).exists():
-            trained = train(run, work, threads=threads, progress=progress)
+            trained = train(run, work, threads=threads, compiled=compiled, progress=progress)
             record = trained.as_json()
             record["environment"]["side_by_side"] = together
             write_record(study.path(run), record)

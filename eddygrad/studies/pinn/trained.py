@@ -52,6 +52,7 @@ class Trained:
                 "seconds": self.fit.seconds,
                 "seconds_per_update": self.fit.seconds / max(1, self.fit.steps),
                 "threads": self.threads,
+                "compiled": self.case.problem.compiled,
                 "diverged": self.fit.diverged,
                 "frozen_at": self.fit.frozen_at,
             },
@@ -79,10 +80,11 @@ def repr_of(network: Any) -> str:
     return f"[{network.inputs}, {network.width} x {network.depth}, {network.outputs}] {network.activation}"
 
 
-def prepare(planned: Planned) -> tuple[Case, Training]:
-    """Problem and training of a run."""
+def prepare(planned: Planned, compiled: bool = False) -> tuple[Case, Training]:
+    """Problem and training of a run; `compiled`: see `CoordinateNetwork`."""
     plan = planned.plan
     case = plan.case(planned.problem, planned.seeds)
+    case.problem.compiled = compiled
     steps = plan.steps or case.steps
     spelled = Spelled.parse(planned.optimizer, "optimizer")
     make, rate = optimizers.named(spelled.name, spelled.options)
@@ -103,9 +105,9 @@ def prepare(planned: Planned) -> tuple[Case, Training]:
     return case, training
 
 
-def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, progress: bool = False) -> Trained:
+def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, compiled: bool = False, progress: bool = False) -> Trained:
     """Train a run's seeds; a killed run goes on in `folder`. Raises what `training.loop.fit` does."""
-    case, training = prepare(planned)
+    case, training = prepare(planned, compiled)
     described = {"run": planned.name, "steps": training.steps, "weighting": repr(training.weighting), "dtype": planned.plan.dtype}
     batch_at: Any = case.batches
     done = fit(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)

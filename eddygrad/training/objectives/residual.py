@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eddygrad.correctors.constrained import Network
+from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.randomness import generator
 from eddygrad.training.objectives.partials import Names, Partials, partials
 from eddygrad.training.objectives.pointwise import PointWeights, Remembered
@@ -118,6 +119,17 @@ class Problem(nn.Module):
     @property
     def seeds(self) -> tuple[int, ...] | None:
         return self.network.seeds if self.network.stacked else None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether its network fuses its loops, see `CoordinateNetwork`; to be set."""
+        return any(part.compiled for part in self.modules() if isinstance(part, CoordinateNetwork))
+
+    @compiled.setter
+    def compiled(self, value: bool) -> None:
+        for part in self.modules():
+            if isinstance(part, CoordinateNetwork):
+                part.compiled = value
 
     def coefficients(self) -> list[nn.Parameter]:
         """Parameters that are no weights of the network."""
