@@ -56,6 +56,15 @@ def geometric_mean(errors: ArrayLike) -> float:
     return float(np.exp(np.mean(np.log(values))))
 
 
+def share(hits: int, of: int, level: float = 0.95) -> tuple[float, float]:
+    """Ends of the score interval of hits / of, binomial                                                    Wilson 1927
+
+    (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+    """
+    interval = stats.binomtest(hits, of).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
 def paired(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Ratio:
     """Ratio of two models trained with the same seeds.
 

@@ -175,7 +175,8 @@ def test_what_only_holms_correction_makes_a_tie_is_said(tmp_path: Path) -> None:
     found = study(tmp_path, mgda=first.tolist(), **levels, far=(50 * first * np.array([1.0, 1.01, 0.99])).tolist())
     (v,) = verdicts(found)
     assert [(c.first, c.ratio.tie, c.significant) for c in results.comparisons(found)] == [("far", False, True), *((w, False, False) for w in levels)]
-    assert v.mark == "clear" and "After Holm's correction over 5 ratios the gap to w0, w1, w2 and w3 is not significant." in v.sentences
+    assert v.mark == "tie" and "after Holm's correction its gap to w0, w1, w2 and w3 is not significant" in v.headline
+    assert "After Holm's correction over 5 ratios the gap to w0, w1, w2 and w3 is not significant." in v.sentences
 
 
 @pytest.mark.parametrize("name", ["mine", "poisson"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eddygrad.studies.statistics import bootstrap, geometric_mean, holm, paired, unpaired
+from eddygrad.studies.statistics import bootstrap, geometric_mean, holm, paired, share, unpaired
 
 A = np.array([0.0021, 0.0018, 0.0030, 0.0016, 0.0024])
 B = np.array([0.0025, 0.0026, 0.0031, 0.0021, 0.0022])
@@ -149,3 +149,11 @@ def test_bootstrap_of_equal_seeds_is_a_point_and_one_seed_is_refused() -> None:
     assert bootstrap([2.0, 4.0], [1.0, 2.0]) == pytest.approx((2.0, 2.0))
     with pytest.raises(ValueError, match="at least two seeds"):
         bootstrap([1.0], [1.0])
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    for hits, of in ((3, 20), (0, 20), (20, 20)):
+        p, z = hits / of, stats.norm.ppf(0.975)
+        half = z * sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+        low, high = ((p + z * z / (2 * of) + side * half) / (1 + z * z / of) for side in (-1, 1))
+        assert share(hits, of) == pytest.approx((max(0.0, low), min(1.0, high)), abs=1e-9)

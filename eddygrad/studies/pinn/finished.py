@@ -15,7 +15,7 @@ from eddygrad.studies.entry import CLIP, Array, Entry, read_entry
 from eddygrad.studies.finished import configured
 from eddygrad.studies.joined import placed
 from eddygrad.studies.pinn.trained import SCHEMA
-from eddygrad.studies.statistics import geometric_mean
+from eddygrad.studies.statistics import geometric_mean, share
 
 FAILED = 0.1
 """A run with a larger relative error has not found the solution."""
@@ -76,6 +76,11 @@ class Run:
     def failed(self) -> int:
         """Seeds whose error is above `FAILED`, those that diverged among them."""
         return int((self.error > FAILED).sum())
+
+    @property
+    def failed_interval(self) -> tuple[float, float]:
+        """Of their share, 95 %."""
+        return share(self.failed, len(self.seeds))
 
 
 @dataclass(frozen=True)

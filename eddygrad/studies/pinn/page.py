@@ -13,7 +13,7 @@ from eddygrad.studies.page import HEAD, TAIL, captioned, cards, p_value, table
 from eddygrad.studies.pinn import figures, results
 from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
 from eddygrad.studies.pinn.method import setup
-from eddygrad.studies.pinn.results import Comparison, comparison_rows, comparisons, rows, spread, to_csv, to_json, verdict
+from eddygrad.studies.pinn.results import Comparison, comparison_rows, comparisons, percent, rows, spread, to_csv, to_json, verdict
 from eddygrad.studies.pinn.verdict import verdicts
 from eddygrad.studies.written import count, write_text
 
@@ -134,12 +134,16 @@ def _reliability(found: Results) -> str:
     body = []
     for weighting in found.weightings:
         runs = {run.block: run for run in found.runs if run.weighting == weighting}
-        cells = [f"{runs[block].failed} / {len(runs[block].seeds)}" if block in runs else "" for block in blocks]
+        cells = [_share(runs[block]) if block in runs else "" for block in blocks]
         failed, seeds = sum(run.failed for run in runs.values()), sum(len(run.seeds) for run in runs.values())
         body.append([_chip(found, weighting), *cells, f"<b>{failed} / {seeds}</b>", f"{100 * failed / seeds:.0f} %"])
     head = ["", *(escape(found.title(block)).replace(", ", "<br>") for block in blocks), "all", "share"]
-    note = f"Seeds with an error above {FAILED:g}, those that diverged among them, of all seeds."
+    note = f"Seeds with an error above {FAILED:g}, those that diverged among them, of all seeds; with the 95 % score interval of the share."
     return f'<section id="failed"><h2>Failed runs</h2>{table(head, body)}<p class="note">{note}</p></section>'
+
+
+def _share(run: Run) -> str:
+    return f"{run.failed} / {len(run.seeds)}<br><small>{percent(run.failed_interval)}</small>"
 
 
 def _figures(found: Results) -> list[str]:

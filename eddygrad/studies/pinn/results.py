@@ -36,6 +36,8 @@ def _row(run: Run) -> dict[str, Any]:
         **spread(run.error),
         "failed": run.failed,
         "failed_share": run.failed / len(run.seeds),
+        "failed_low": run.failed_interval[0],
+        "failed_high": run.failed_interval[1],
         "diverged": sum(run.diverged),
         "published": run.published,
         "to_published": run.typical / run.published if run.published else None,
@@ -68,6 +70,11 @@ def spread(error: Array) -> dict[str, float | None]:
         "lowest": float(error.min()),
         "highest": float(error.max()),
     }
+
+
+def percent(interval: tuple[float, float]) -> str:
+    """An interval of shares."""
+    return f"{100 * interval[0]:.0f} to {100 * interval[1]:.0f} %"
 
 
 def comparisons(found: Results) -> list[Comparison]:
@@ -125,7 +132,8 @@ def comparison_rows(compared: Sequence[Comparison]) -> list[dict[str, Any]]:
 
 def table(found: Results) -> str:
     """Errors, failures, costs and ratios as aligned plain text, for a terminal."""
-    return "\n\n".join([f"{found.name}: geometric mean over seeds; failed: error above {FAILED:g}", *_tables(found)]) + "\n"
+    head = f"{found.name}: geometric mean over seeds; failed: error above {FAILED:g}, with the 95 % interval of its share"
+    return "\n\n".join([head, *_tables(found)]) + "\n"
 
 
 def _tables(found: Results) -> Iterator[str]:
@@ -148,7 +156,7 @@ def _line(run: Run, others: Sequence[str]) -> list[str]:
         f"{row['error']:.3g}",
         interval,
         *(f"{row[key]:.3g}" for key in ("median", "lowest", "highest")),
-        f"{run.failed}/{len(run.seeds)}",
+        f"{run.failed}/{len(run.seeds)} ({percent(run.failed_interval)})",
         *published,
         f"{1e3 * run.seconds_per_update:.3g}",
         *(f"{geometric_mean(run.errors[name]):.3g}" if name in run.errors else "" for name in others),

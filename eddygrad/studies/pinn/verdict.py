@@ -29,14 +29,18 @@ def _verdict(title: str, runs: Sequence[Run], compared: Sequence[Comparison]) ->
     if ratios and not any(isfinite(ratio.low) for _, ratio in ratios):
         said = f"{best.weighting} is lowest; one seed cannot tell whether that is more than chance."
         return Verdict(title, said, "not shown", tuple(sentences))
+    lost = _lost(best, compared)
+    if not equals and lost:
+        said = f"{best.weighting} is lowest; after Holm's correction its gap to {listed(lost)} is not significant."
+        return Verdict(title, said, "not shown" if len(lost) == len(rivals) else "tie", (*sentences, *_corrected(lost, compared)))
     if not equals:
         nearest, ratio = min(ratios, key=lambda pair: pair[1].ratio, default=(rivals[0], None))
         gap = f": {factor(ratio.ratio)} times below {nearest.weighting}, the next" if ratio else ""
-        return Verdict(title, f"{best.weighting} is best{gap}.", "clear", (*sentences, *_corrected(best, compared)))
+        return Verdict(title, f"{best.weighting} is best{gap}.", "clear", tuple(sentences))
     names = [r.weighting for r in equals]
     headline = f"{best.weighting} is lowest; {listed(names)} {'ties' if len(names) == 1 else 'tie'} with it."
     tied = f"A tie: the 95 % interval of the ratio of errors contains 1 ({_intervals(best, equals)})."
-    return Verdict(title, headline, "not shown" if len(equals) == len(rivals) else "tie", (*sentences, tied, *_corrected(best, compared)))
+    return Verdict(title, headline, "not shown" if len(equals) == len(rivals) else "tie", (*sentences, tied, *_corrected(lost, compared)))
 
 
 def _published(best: Run) -> list[str]:
@@ -68,10 +72,13 @@ def _intervals(best: Run, equals: Sequence[Run]) -> str:
     return "; ".join(parts)
 
 
-def _corrected(best: Run, compared: Sequence[Comparison]) -> list[str]:
-    """What the intervals tell apart and Holm's correction does not."""
+def _lost(best: Run, compared: Sequence[Comparison]) -> list[str]:
+    """Rivals that the intervals tell from the best and Holm's correction does not."""
     pairs = [(c.first if c.second == best.weighting else c.second, c) for c in compared if best.weighting in (c.first, c.second)]
-    lost = [rival for rival, c in pairs if not c.ratio.tie and not c.significant]
+    return [rival for rival, c in pairs if not c.ratio.tie and not c.significant]
+
+
+def _corrected(lost: Sequence[str], compared: Sequence[Comparison]) -> list[str]:
     return [f"After Holm's correction over {count(len(compared), 'ratio')} the gap to {listed(lost)} is not significant."] if lost else []
 
 
