@@ -7,7 +7,8 @@ import math
 import re
 import statistics
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from eddygrad.training.checkpoint import MetricsLog, digest, load_state, save_st
 from eddygrad.training.gradients import Reduce, gradients
 from eddygrad.training.guard import Guard
 from eddygrad.training.optimizers import adam, searches
+from eddygrad.training.polish import Polish
 from eddygrad.training.refinement import Refinement, refine_pressure
 from eddygrad.training.schedule import Constant, Plateau, Schedule, set_rates
 from eddygrad.training.stack import SeedStack
@@ -40,6 +42,7 @@ class Training:
         optimizer:     parameter groups -> optimiser; Adam by default.
         horizon:       steps that `batch_at` is asked for at an update: a number, or a function of the update (curriculum).
         restarts:      updates before which the optimiser begins anew, the weights kept (curriculum).
+        polish:        its last updates by L-BFGS, with the weights of the losses at rest.
         weighting:     named losses -> named weights, see `training.weighting`; a run works with a copy.
         guard:         clipping, outlier skipping, freezing per seed.
         validate:      module -> error per seed (S,), asked every `validate_every` updates and at the end; or several by name, of which schedules and
@@ -50,6 +53,7 @@ class Training:
         diagnose_every: updates between diagnoses of the terms' gradients, written there too (see `diagnosis`); None for none.
         reduce:        mean over processes of a tensor, taken of losses and gradients before anything looks at them.
         checkpoint_every: updates between checkpoints (a folder given).
+        select:        name of a parameter -> does it count for weightings; all do by default, but coefficients of an equation.
     """
 
     steps: int
@@ -58,6 +62,7 @@ class Training:
     optimizer: Callable[[Any], torch.optim.Optimizer] = adam
     horizon: int | Callable[[int], int] = 1
     restarts: Collection[int] = ()
+    polish: Polish | None = None
     weighting: Callable[..., Mapping[str, float | Tensor]] = field(default_factory=Uniform)
     guard: Guard = field(default_factory=Guard)
     validate: Callable[[Any], Tensor | Mapping[str, Tensor]] | None = None
@@ -68,6 +73,7 @@ class Training:
     diagnose_every: int | None = None
     checkpoint_every: int = 1000
     reduce: Reduce | None = None
+    select: Callable[[str], bool] | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.lr > 0 or min(self.validate_every, self.log_every, self.checkpoint_every, self.diagnose_every or 1) < 1:
@@ -76,6 +82,13 @@ class Training:
             raise ValueError("fit: the plateau schedule watches a validation error; pass validate=, or another schedule")
         if self.refinement is not None and self.validate is None:
             raise ValueError("fit: refinement watches a validation error; pass validate=, or a solver of fixed iterations")
+
+        if self.polish is not None and self.polish.steps >= self.steps:
+            raise ValueError(f"fit: {self.polish.steps} updates of polish leave none of {self.steps}; take an optimizer of that kind for all of them")
+
+    def polishes(self, step: int) -> bool:
+        """Does update `step` belong to the polish?"""
+        return self.polish is not None and step >= self.steps - self.polish.steps
 
     def horizon_at(self, step: int) -> int:
         return self.horizon(step) if callable(self.horizon) else self.horizon
@@ -110,15 +123,18 @@ class Loop:
         self.module, self.objective, self.batch_at, self.training = module, objective, batch_at, training
         self.seeds: tuple[int, ...] | None = getattr(module, "seeds", None)
         self.stack = SeedStack(module, None if self.seeds is None else len(self.seeds))
-        self.optimizer = self.stack.optimizer(training.optimizer, training.lr)
         self.guard = training.guard.start(self.stack.count)
         self.weighting: Any = deepcopy(training.weighting)
         apart = {id(p) for p in getattr(module, "coefficients", list)()}  # of an equation: no part of what a weighting looks at
-        counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart]
+        names = {id(p): name for name, p in module.named_parameters()}
+        counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart and (training.select is None or training.select(names[id(p)]))]
+        if not counted:
+            raise ValueError(f"fit: select leaves no parameter for the weighting to look at; they are {', '.join(names.values())}")
         self.balance = Balance(self.weighting, self.stack, counted, getattr(module, "probes", None), training.reduce)
         self.companions = {
             f"{i} {name}": part for i, who in enumerate((module, batch_at)) for name, part in getattr(who, "companions", dict)().items()
         }
+        self.optimizer = self._optimizer(0)
         self.start = {
             "dtype": str(self.stack.buffer.dtype).removeprefix("torch."),
             "device": self.stack.buffer.device.type,
@@ -141,8 +157,9 @@ class Loop:
     def update(self) -> Tensor:
         """One update of every seed that is alive; returns the total loss per seed (S,) before it."""
         plan = self.training
-        if self.step in plan.restarts:
-            self.optimizer = self.stack.optimizer(plan.optimizer, plan.lr)
+        if self.step in plan.restarts or plan.polishes(self.step) > plan.polishes(self.step - 1):
+            self.optimizer = self._optimizer(self.step)
+            self._rest(plan.polishes(self.step))
         window = self.batch_at(self.step, plan.horizon_at(self.step))
         diagnosed = plan.diagnose_every is not None and (self.step + 1) % plan.diagnose_every == 0
         total, grad = self.balance(self.objective(window), window, diagnosed)
@@ -151,11 +168,39 @@ class Loop:
         if isinstance(plan.schedule, Plateau):
             active = [on and not plan.schedule.stopped(i) for i, on in enumerate(active)]
         self.stack.assign(grad, active)
-        set_rates(self.optimizer, plan.lr, plan.schedule, self.step, plan.steps)
+        if not plan.polishes(self.step):
+            set_rates(self.optimizer, plan.lr, plan.schedule, self.step, plan.steps)
         step: Callable[..., Any] = self.optimizer.step
         step(self._searching(window, total, active) if searches(self.optimizer) else None)
         self.step += 1
         return total.reshape(-1)
+
+    def _optimizer(self, step: int) -> torch.optim.Optimizer:
+        """A new one, as update `step` has it."""
+        plan = self.training
+        make, rate = (plan.polish.optimizer, plan.polish.lr) if plan.polish is not None and plan.polishes(step) else (plan.optimizer, plan.lr)
+        optimizer = self.stack.optimizer(make, rate)
+        if searches(optimizer) and hasattr(self.weighting, "combine"):
+            raise ValueError(f"fit: a search along lines needs one loss, got {self.weighting!r}, whose update is no loss's gradient")
+        return optimizer
+
+    def _rest(self, polishing: bool) -> None:
+        """What makes the loss another one stays as it is."""
+        for part in (self.weighting, *self.companions.values()):
+            if polishing and hasattr(part, "frozen"):
+                part.frozen = True
+
+    @contextmanager
+    def _at_rest(self) -> Iterator[None]:
+        """Weights of points do not move here."""
+        moving = [part for part in self.companions.values() if not part.frozen]
+        for part in moving:
+            part.frozen = True
+        try:
+            yield
+        finally:
+            for part in moving:
+                part.frozen = False
 
     def _searching(self, window: Any, total: Tensor, active: list[bool]) -> Callable[[], Tensor]:
         """What an optimiser that searches along lines asks for: the loss where it is now, its gradient left in place."""
@@ -164,7 +209,8 @@ class Loop:
         def closure() -> Tensor:
             if known:
                 return known.pop()
-            found, grad = self.balance.again(self.objective(window))
+            with self._at_rest():
+                found, grad = self.balance.again(self.objective(window))
             self.stack.assign(grad, active)
             return found
 
@@ -227,8 +273,10 @@ class Loop:
         self._check_start(state)
         with torch.no_grad():
             self.stack.buffer.copy_(state["buffer"])
-        self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds, self.curve = state["step"], state["seconds"], json.loads(state["curve"])
+        self.optimizer = self._optimizer(self.step - 1)  # that of the last update; the next one may begin another
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._rest(self.training.polishes(self.step - 1))
         if isinstance(self.training.schedule, Plateau):
             self.training.schedule.state = state["plateau"]
         if self.training.refinement is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,3 +150,12 @@ def test_a_problem_is_where_the_plan_says(name: str) -> None:
     assert all(loss.is_meta for loss in losses.values()) and all(error.is_meta for error in case.errors(case.problem).values())
     sum(losses.values()).sum().backward()
     assert all(p.grad is not None and p.grad.is_meta for p in case.problem.network.parameters())
+
+
+def test_a_polished_plan_is_trained_seed_by_seed_and_says_so(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"problem": "layer:width=8,depth=2", "weighting": "inverse-dirichlet", "seeds": 2, "steps": 12, "polish": 4}
+    with pytest.raises(ValueError, match="set seeds_per_run to 1"):
+        Plan(**options)
+    plan = Plan(**options, seeds_per_run=1)
+    record = train(plan.planned[0], tmp_path).as_json()
+    assert record["training"]["polish"] == 4 and record["training"]["updates"] == 12

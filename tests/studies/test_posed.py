@@ -160,3 +160,45 @@ def test_hard_values_may_be_named() -> None:
     named = eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, eg.pinn.Box(0, 1), boundary=lambda x: {"u": exact(x)}, hard=True, width=4, depth=1)
     rim = named.domain.rim(12, 0)
     torch.testing.assert_close(eg.fit(named, steps=2, progress=False)(rim)["u"].double(), exact(rim), rtol=1e-5, atol=1e-6)
+
+
+def test_terms_may_end_points_have_weights_and_be_drawn_anew() -> None:
+    def wave(x: Tensor) -> Tensor:
+        return torch.sin(x[:, 0] - x[:, 1])
+
+    options: dict[str, Any] = {"boundary": wave, "initial": wave, "width": 10, "depth": 2, "points": 100, "rim": 40, "start": 20}
+    rule = eg.pinn.Causal(axis=1, span=(0.0, 1.0))
+    problem = eg.pinn.Problem(
+        lambda d, p: {"pde": d.u_t + d.u_x},
+        eg.pinn.Box(0.0, 1.0, axes=1).over(0.0, 1.0),
+        ends={"initial": 0.5},
+        pointwise={"pde": rule},
+        resample={"pde": 5},
+        **options,
+    )
+    terms = problem.terms(20)
+    assert terms["initial"].ends == 10 and terms["pde"].ends is None
+    assert terms["pde"].pointwise is not rule and isinstance(terms["pde"].pointwise, eg.pinn.Causal) and terms["boundary"].pointwise is None
+    solution = eg.fit(problem, steps=20, progress=False)
+    batches = problem.batches(solution.objective, torch.float32, "cpu")
+    drawn = [batches(step)[1]["inside"].x for step in (0, 4, 5)]
+    assert len(drawn[0]) == 100 and torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[1], drawn[2])
+    assert problem.described() != laplace().described() and "Causal" in problem.described()["pointwise"]
+
+
+def test_a_polished_solution_is_better() -> None:
+    errors = [float(eg.fit(laplace(), steps=400, lr=5e-3, polish=polish, progress=False).error(exact)) for polish in (None, 150)]
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_what_does_not_go_with_drawing_and_polish_is_said() -> None:
+    with pytest.raises(ValueError, match="resample names 'pde2'"):
+        laplace(resample={"pde2": 5})
+    with pytest.raises(ValueError, match="resample draws all points inside by one residual"):
+        laplace(resample={"boundary": 5})
+    with pytest.raises(ValueError, match="ends names 'data'; the terms are pde, boundary"):
+        laplace(ends={"data": 0.5})
+    with pytest.raises(ValueError, match="got batches of 50 points"):
+        eg.fit(laplace(batch=50), steps=20, polish=5, progress=False)
+    with pytest.raises(ValueError, match="got 2 stacked seeds"):
+        eg.fit(laplace(), steps=20, polish=5, seeds=2, progress=False)

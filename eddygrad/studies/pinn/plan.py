@@ -45,6 +45,8 @@ class Plan:
     """Updates; by default the problem's own."""
     every: int | None = None
     """Updates between looks of a weighting at gradients; by default the problem's own."""
+    polish: int | None = None
+    """The last updates by L-BFGS, weights of the losses at rest; for runs of one seed (seeds_per_run 1)."""
     validate_every: int | None = None
     """Updates between errors; by default a 400th of the updates."""
     diagnose: bool = False
@@ -62,10 +64,14 @@ class Plan:
             object.__setattr__(self, field, (value,) if isinstance(value, str) else tuple(value))
             if not getattr(self, field):
                 raise ValueError(f"pinn: {field}: expected at least one, got none")
-        for field in ("seeds", "seeds_per_run", "steps", "every", "validate_every", "checkpoint_every"):
+        for field in ("seeds", "seeds_per_run", "steps", "every", "polish", "validate_every", "checkpoint_every"):
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise ValueError(f"pinn: {field} must be at least one, got {value}")
+        if self.polish and self.seeds > 1 and self.seeds_per_run != 1:
+            raise ValueError(
+                f"pinn: polish searches along the line of one seed, got {self.seeds_per_run or self.seeds} in a run; set seeds_per_run to 1"
+            )
         if self.first_seed < 0:
             raise ValueError(f"pinn: first_seed must not be negative, got {self.first_seed}")
         if self.dtype not in ("float32", "float64"):

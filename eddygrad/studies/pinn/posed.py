@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,22 +15,23 @@ from eddygrad.correctors.constrained import Constrained, Network, box_distance, 
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.digest import code_digest
 from eddygrad.solver.threads import threads as number_of_threads
-from eddygrad.studies.problems.errors import relative
+from eddygrad.studies.pinn.solution import Solution
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
 from eddygrad.training.checkpoint import digest
-from eddygrad.training.loop import Fit, Training
+from eddygrad.training.loop import Training
 from eddygrad.training.loop import fit as train
 from eddygrad.training.objectives.domains import Box, Domain, SpaceTime, mean_and_std
-from eddygrad.training.objectives.partials import Names, Partials, Sum, needed, partials
+from eddygrad.training.objectives.partials import Names, Sum, needed
+from eddygrad.training.objectives.pointwise import PointWeights
+from eddygrad.training.objectives.resampled import Resampled
 from eddygrad.training.objectives.residual import Batches, Points, Term, misfit
 from eddygrad.training.objectives.residual import Problem as Objective
+from eddygrad.training.polish import Polish
 from eddygrad.training.schedule import Drops
 from eddygrad.training.weighting.named import weighting as weighting_named
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+_POOL = 4  # times as many points as are drawn
 Known = Callable[[Tensor], Any]  # points (N, inputs) -> (N,), (N, outputs) or name -> (N,)
 
 
@@ -50,6 +52,9 @@ class Problem:
         hard:      boundary values are built into the network; on a rectangle, for one field.
         periodic:  coordinate -> its length: fields and all their derivatives repeat, whatever the weights.
         begins:    term -> share of the training at which it joins; the optimiser then begins anew, for its memory is of other gradients.
+        ends:      term -> share of the training at which it leaves.
+        pointwise: term -> weights of its points: Causal, ResidualAttention, SelfAdaptive; a training works with copies.
+        resample:  residual -> updates after which the points inside are drawn anew, by its size, from four times as many    Wu et al. 2023
         points:    inside. rim, start: on the rim and at the first moment. batch: of the points inside at an update; None: all.
         width, depth, activation: of the network. seed: of the points.
     Raises: ValueError for what does not fit together.
@@ -68,6 +73,9 @@ class Problem:
     hard: bool = False
     periodic: Mapping[str, float] | None = None
     begins: Mapping[str, float] | None = None
+    ends: Mapping[str, float] | None = None
+    pointwise: Mapping[str, PointWeights] | None = None
+    resample: Mapping[str, int] | None = None
     points: int = 2500
     rim: int = 400
     start: int = 400
@@ -91,9 +99,12 @@ class Problem:
         strangers = sorted(set(self.periodic or {}) - set(self.inputs))
         if strangers:
             raise ValueError(f"pinn: periodic names {strangers[0]!r}; the coordinates are {', '.join(self.inputs)}")
-        unknown_terms = set(self.begins or {}) - set(self.terms(1))
-        if unknown_terms:
-            raise ValueError(f"pinn: begins names {sorted(unknown_terms)[0]!r}; the terms are {', '.join(self.terms(1))}")
+        terms = self.terms(1)
+        for option in ("begins", "ends", "pointwise", "resample"):
+            strangers = sorted(set(getattr(self, option) or {}) - set(terms))
+            if strangers:
+                raise ValueError(f"pinn: {option} names {strangers[0]!r}; the terms are {', '.join(terms)}")
+        self._check_resample(terms)
 
     @property
     def names(self) -> Names:
@@ -110,8 +121,31 @@ class Problem:
                 found[self._new(name, found)] = Term(at, misfit(*given), given)
         if self.data is not None:
             found[self._new("data", found)] = Term("data", misfit(*self.data.known), tuple(self.data.known))
-        shares = self.begins or {}
-        return {name: Term(t.at, t.residual, t.needs, round(shares.get(name, 0.0) * steps)) for name, t in found.items()}
+        first, last, points = self.begins or {}, self.ends or {}, deepcopy(dict(self.pointwise or {}))
+        return {
+            name: replace(
+                t,
+                begins=round(first.get(name, 0.0) * steps),
+                ends=round(last[name] * steps) if name in last else None,
+                pointwise=points.get(name),
+            )
+            for name, t in found.items()
+        }
+
+    def _check_resample(self, terms: Mapping[str, Term]) -> None:
+        for name in self.resample or {}:
+            if terms[name].at != "inside" or len(self.resample or {}) > 1 or self.batch is not None:
+                raise ValueError(
+                    f"pinn: resample draws all points inside by one residual, without batch=; got {name!r} of {dict(self.resample or {})}"
+                )
+
+    def batches(self, objective: Objective, dtype: torch.dtype, device: torch.device | str) -> Any:
+        """The points of every update."""
+        found: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch}).to(device)
+        for name, every in (self.resample or {}).items():
+            pool = Points(self.domain.interior(_POOL * self.points, self.seed).to(device, dtype))
+            found = Resampled(found, objective, name, pool, self.points, every, seed=self.seed)
+        return found
 
     @staticmethod
     def _new(name: str, found: Mapping[str, Term]) -> str:
@@ -153,10 +187,11 @@ class Problem:
     def described(self) -> dict[str, str]:
         """What distinguishes it from other problems, functions by their code and what it reads: for a folder that goes on."""
         functions = {"residuals": self.residuals, "boundary": self.boundary, "initial": self.initial}
-        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {*functions, "data"}}
+        points = {name: (type(rule).__name__, rule.options) for name, rule in (self.pointwise or {}).items()}
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {*functions, "data", "pointwise"}}
         data = None if self.data is None else {"x": digest(self.data.x), **{name: digest(value) for name, value in self.data.known.items()}}
         codes = {name: code_digest(function) for name, function in functions.items() if function is not None}
-        return {name: repr(value) for name, value in {**plain, **codes, "data": data}.items()}
+        return {name: repr(value) for name, value in {**plain, **codes, "data": data, "pointwise": points}.items()}
 
     def network(self, seeds: int | Sequence[int], dtype: torch.dtype) -> Network:
         mean, std = mean_and_std(self.domain.interior(1000, self.seed))
@@ -182,6 +217,8 @@ class Problem:
         weighting: Any = "inverse-dirichlet",
         optimizer: str = "adam",
         lr: float | None = None,
+        polish: int | None = None,
+        select: Callable[[str], bool] | None = None,
         seeds: int | Sequence[int] | None = None,
         errors: Known | None = None,
         folder: str | Path | None = None,
@@ -195,10 +232,14 @@ class Problem:
 
         Args:   weighting: a name (see eddygrad info), with options as in "mgda:floor=1e-5", or a weighting; by name, the equation that joined last
                 has the weight 1, or where none is there the first of the other terms. optimizer: a name likewise. lr: its rate,
-                a tenth after half and three quarters of the steps. seeds: None for one network, a number or a sequence for a stack. errors: the
-                exact solution, for an error on the way. compiled: loops are fused, see `CoordinateNetwork`.
+                a tenth after half and three quarters of the steps. polish: the last updates by L-BFGS with all weights at rest, for one network and
+                all points. select: of a parameter's name, such as "network.weights.2": does it count for the weighting? seeds: None for one
+                network, a number or a sequence for a stack. errors: the exact solution, for an error on the way. compiled: loops are fused, see
+                `CoordinateNetwork`.
         Raises: ValueError for an unknown name; FloatingPointError if a single run diverges.
         """
+        if polish is not None and self.batch is not None:
+            raise ValueError(f"pinn: polish searches along lines of one loss, got batches of {self.batch} points; leave out batch= or polish=")
         each: int | tuple[int, ...] = self.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
         objective = Objective(self.network(each, dtype), self.names, self.terms(steps), self.unknown, self.positive)
         held = tuple(sorted(objective.terms, key=lambda name: (objective.terms[name].at != "inside", -objective.terms[name].begins)))
@@ -208,9 +249,9 @@ class Problem:
             chosen = weighting_named(asked.name, asked.options, reference=held, every=5)
         spelled = Spelled.parse(optimizer, "optimizer")
         make, usual = optimizers.named(spelled.name, spelled.options)
-        batches: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch}).to(device)
         objective.compiled = compiled
         solution = Solution(self, objective.to(device))
+        batches = self.batches(objective, dtype, device)
         every = max(1, steps // 100)
         training = Training(
             steps=steps,
@@ -222,50 +263,18 @@ class Problem:
             validate_every=every,
             log_every=every,
             restarts=objective.joins,
+            polish=None if polish is None else Polish(polish),
+            select=select,
         )
         described = {
             **self.described(), "terms": list(objective.terms), "weighting": repr(chosen), "optimizer": optimizer, "lr": training.lr,
             "steps": steps, "seeds": str(each),
         }  # fmt: skip
+        described |= {} if polish is None else {"polish": polish}
+        described |= {} if select is None else {"select": code_digest(select)}
         with number_of_threads(threads):
             solution.fit = train(objective, objective.losses, batches, training, folder, progress=progress, title="pinn", description=described)
         return solution
-
-
-class Solution:
-    """Fields that a trained network stands for."""
-
-    def __init__(self, problem: Problem, objective: Objective) -> None:
-        self.problem, self.objective = problem, objective
-        self.fit: Fit | None = None
-
-    def __call__(self, x: Tensor) -> dict[str, Tensor]:
-        """Name -> values at points (N, inputs): (N,), of a stack (S, N)."""
-        return dict(self.partials(x, self.problem.outputs))
-
-    @torch.no_grad()
-    def partials(self, x: Tensor, needs: Iterable[str]) -> Partials:
-        """Any partials by name at points (N, inputs)."""
-        like = next(self.objective.parameters())
-        return partials(self.objective.network, x.to(like), self.problem.names, tuple(needs))
-
-    @property
-    def coefficients(self) -> dict[str, Tensor]:
-        """What was found for the unknown ones, (S,)."""
-        return {name: value.detach() for name, value in self.objective.values().items()}
-
-    def error(self, exact: Known, count: int = 4000) -> Tensor:
-        """Relative L2 norm of the difference to a known solution at points of the domain, (S,)."""
-        x = self.problem.domain.interior(count, self.problem.seed + 1)
-        truth = self.problem._values(exact, x)
-        found = self.partials(x, tuple(truth))
-        return relative([found[name] for name in truth], list(truth.values()))
-
-    def plot(self, field: str | None = None, at: float | None = None) -> Figure:
-        """A field over the plane, or over a line and time. at: the moment, for a plane that changes in time (default: the last)."""
-        from eddygrad.studies.pinn.drawn import draw  # training draws nothing
-
-        return draw(self, field or self.problem.outputs[0], at)
 
 
 def fit(what: Any, *args: Any, **options: Any) -> Any:

@@ -16,6 +16,7 @@ from eddygrad.studies.records import environment
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
 from eddygrad.training.loop import Fit, Training, fit
+from eddygrad.training.polish import Polish
 from eddygrad.training.schedule import Drops
 
 SCHEMA = "eddygrad-pinn/1"
@@ -49,6 +50,7 @@ class Trained:
                 "updates": self.fit.steps,
                 "learning_rate": self.training.lr,
                 "schedule": repr(self.training.schedule),
+                "polish": None if self.training.polish is None else self.training.polish.steps,
                 "seconds": self.fit.seconds,
                 "seconds_per_update": self.fit.seconds / max(1, self.fit.steps),
                 "threads": self.threads,
@@ -101,6 +103,7 @@ def prepare(planned: Planned, compiled: bool = False) -> tuple[Case, Training]:
         diagnose_every=10 * every if plan.diagnose else None,
         checkpoint_every=plan.checkpoint_every,
         restarts=case.problem.joins,
+        polish=None if plan.polish is None else Polish(plan.polish),
     )
     return case, training
 
@@ -109,6 +112,7 @@ def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, com
     """Train a run's seeds; a killed run goes on in `folder`. Raises what `training.loop.fit` does."""
     case, training = prepare(planned, compiled)
     described = {"run": planned.name, "steps": training.steps, "weighting": repr(training.weighting), "dtype": planned.plan.dtype}
+    described |= {} if planned.plan.polish is None else {"polish": planned.plan.polish}
     batch_at: Any = case.batches
     done = fit(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
     return Trained(case, done, training, planned, threads)

@@ -18,6 +18,11 @@ class PointWeights(abc.ABC):
     def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         """The loss. x: points ([S,] N, inputs). numbers: which points of the whole set they are, None for all of it in its order."""
 
+    @property
+    @abc.abstractmethod
+    def options(self) -> dict[str, Any]:
+        """What makes it, beside the class."""
+
 
 class Causal(PointWeights):
     """Later times count once earlier ones are fulfilled.
@@ -32,6 +37,10 @@ class Causal(PointWeights):
         if chunks < 1 or not span[1] > span[0] or not tolerance > 0:
             raise ValueError(f"Causal: expected chunks, a span that goes forward and a tolerance above 0, got {chunks}, {span} and {tolerance}")
         self.axis, self.span, self.chunks, self.tolerance = axis, span, chunks, tolerance
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"axis": self.axis, "span": self.span, "chunks": self.chunks, "tolerance": self.tolerance}
 
     def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         means, there = self.chunk_means(square, x)
@@ -52,11 +61,12 @@ class Remembered(PointWeights):
 
     def __init__(self) -> None:
         self._kept: Tensor | None = None
+        self.frozen = False  # while it is, the numbers stay
 
     def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         chosen = torch.arange(square.shape[-1]) if numbers is None else numbers.cpu()
         kept = self._grown(square, int(chosen.max()) + 1)
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and not self.frozen:
             kept[..., chosen] = self.moved(kept[..., chosen], square.detach())
         return (self.factor(kept[..., chosen]) * square).mean(-1)
 
@@ -95,6 +105,10 @@ class ResidualAttention(Remembered):
         super().__init__()
         self.decay, self.rate = decay, rate
 
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"decay": self.decay, "rate": self.rate}
+
     def moved(self, kept: Tensor, square: Tensor) -> Tensor:
         size = square.sqrt()
         largest = size.amax(-1, keepdim=True)
@@ -115,6 +129,10 @@ class SelfAdaptive(Remembered):
             raise ValueError(f"SelfAdaptive: expected a rate above 0 and a bound above 1, got {rate} and {most}")
         super().__init__()
         self.rate, self.most = rate, most
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"rate": self.rate, "most": self.most}
 
     def moved(self, kept: Tensor, square: Tensor) -> Tensor:
         return (kept + self.rate * 2 * kept * square).clamp(max=self.most)

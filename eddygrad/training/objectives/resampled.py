@@ -48,10 +48,11 @@ class Resampled:
         self.batches, self.problem, self.term, self.pool, self.size = batches, problem, term, pool, size
         self.every, self.power, self.floor, self.seed = every, power, floor, seed
         self._drawn: Tensor | None = None
+        self.frozen = False  # while it is, the points stay
 
     def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
         """The points of update `step`."""
-        if self._drawn is None or step % self.every == 0:
+        if self._drawn is None or (step % self.every == 0 and not self.frozen):
             self._drawn = self._draw(step)
         x = self.pool.x if self.pool.x.ndim == 3 else self.pool.x.expand(len(self._drawn), -1, -1)
         known = {name: value.expand(len(self._drawn), -1).gather(1, self._drawn) for name, value in self.pool.known.items()}

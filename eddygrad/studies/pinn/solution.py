@@ -1,0 +1,55 @@
+"""What a trained network of coordinates stands for: fields, their partials, errors, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from eddygrad.studies.problems.errors import relative
+from eddygrad.training.loop import Fit
+from eddygrad.training.objectives.partials import Partials, partials
+from eddygrad.training.objectives.residual import Problem as Objective
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from eddygrad.studies.pinn.posed import Known, Problem
+
+
+class Solution:
+    """Fields that a trained network stands for."""
+
+    def __init__(self, problem: Problem, objective: Objective) -> None:
+        self.problem, self.objective = problem, objective
+        self.fit: Fit | None = None
+
+    def __call__(self, x: Tensor) -> dict[str, Tensor]:
+        """Name -> values at points (N, inputs): (N,), of a stack (S, N)."""
+        return dict(self.partials(x, self.problem.outputs))
+
+    @torch.no_grad()
+    def partials(self, x: Tensor, needs: Iterable[str]) -> Partials:
+        """Any partials by name at points (N, inputs)."""
+        like = next(self.objective.parameters())
+        return partials(self.objective.network, x.to(like), self.problem.names, tuple(needs))
+
+    @property
+    def coefficients(self) -> dict[str, Tensor]:
+        """What was found for the unknown ones, (S,)."""
+        return {name: value.detach() for name, value in self.objective.values().items()}
+
+    def error(self, exact: Known, count: int = 4000) -> Tensor:
+        """Relative L2 norm of the difference to a known solution at points of the domain, (S,)."""
+        x = self.problem.domain.interior(count, self.problem.seed + 1)
+        truth = self.problem._values(exact, x)
+        found = self.partials(x, tuple(truth))
+        return relative([found[name] for name in truth], list(truth.values()))
+
+    def plot(self, field: str | None = None, at: float | None = None) -> Figure:
+        """A field over the plane, or over a line and time. at: the moment, for a plane that changes in time (default: the last)."""
+        from eddygrad.studies.pinn.drawn import draw  # training draws nothing
+
+        return draw(self, field or self.problem.outputs[0], at)

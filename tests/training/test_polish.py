@@ -1,0 +1,123 @@
+"""A training that ends with L-BFGS: what rests, what goes on, what is refused."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_residual import known, oscillator
+
+from eddygrad.training.checkpoint import MetricsLog, save_state
+from eddygrad.training.loop import Loop, Training, fit
+from eddygrad.training.objectives.pointwise import ResidualAttention, SelfAdaptive
+from eddygrad.training.objectives.resampled import Resampled
+from eddygrad.training.objectives.residual import Batches
+from eddygrad.training.optimizers import named
+from eddygrad.training.polish import Polish
+from eddygrad.training.weighting import InverseDirichlet
+
+
+def training(steps: int, **options: Any) -> Training:
+    return Training(steps=steps, lr=1e-2, weighting=InverseDirichlet("data", every=2), **options)
+
+
+def test_it_goes_further_down_than_adam_does_in_as_many_updates() -> None:
+    totals = []
+    for polish in (None, Polish(150)):
+        problem = oscillator()
+        fit(problem, problem.losses, Batches(known()), Training(steps=300, lr=1e-2, polish=polish))
+        totals.append(float(sum(loss.detach() for loss in problem.losses(Batches(known())(300)).values())))
+    assert totals[1] < 0.1 * totals[0]
+
+
+def test_weights_of_terms_and_points_and_drawn_points_rest() -> None:
+    problem = oscillator(pointwise=ResidualAttention())
+    loop = Loop(problem, problem.losses, Batches(known()), training(8, polish=Polish(3)))
+    seen = []
+    for _ in range(8):
+        loop.update()
+        weights = {name: pair["weight"].clone() for name, pair in loop.balance.terms.items()}
+        points = [part.state_dict()["kept"].clone() for part in loop.companions.values()]
+        seen.append((weights, points, type(loop.optimizer).__name__, loop.optimizer.param_groups[0]["lr"]))
+    assert [name for _, _, name, _ in seen] == ["Adam"] * 5 + ["LBFGS"] * 3 and seen[-1][3] == 1.0
+    moved = [not all(torch.equal(a[0][n], b[0][n]) for n in a[0]) for a, b in pairwise(seen)]
+    assert any(moved[:4]) and not any(moved[4:])
+    moved = [not torch.equal(a[1][0], b[1][0]) for a, b in pairwise(seen)]
+    assert all(moved[:4]) and not any(moved[4:])
+    drawn = Resampled(Batches(known()), problem, next(iter(problem.terms)), known()["all"], size=3, every=1)
+    first = drawn(0)[1]["all"].x
+    drawn.frozen = True
+    assert torch.equal(drawn(1)[1]["all"].x, first)
+    drawn.frozen = False
+    assert not torch.equal(drawn(2)[1]["all"].x, first)
+
+
+def test_points_move_once_an_update_however_long_a_line_is_searched() -> None:
+    """Weights that ascend by a factor: w = prod_n (1 + 2 rate r_n^2) over the updates."""
+    make, rate = named("lbfgs")
+    problem, expected = oscillator(pointwise=SelfAdaptive(rate=0.1)), None
+    loop = Loop(problem, problem.losses, Batches(known()), Training(steps=4, lr=rate, optimizer=make))
+    for step in range(4):
+        ((name, rule),) = problem.companions().items()
+        square = problem.residuals(Batches(known())(step))[name][0].detach().square()
+        expected = (1.0 if expected is None else expected) * (1 + 0.2 * square)
+        loop.update()
+        torch.testing.assert_close(rule.state_dict()["kept"], expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("stops", [[5, 12], [8, 12], [9, 12], [10, 12]], ids=str)
+def test_it_goes_on_bitwise(stops: list[int], tmp_path: Path) -> None:
+    """Stopped before, at the beginning and in the midst of its polish."""
+    ends = []
+    for folder in (None, tmp_path):
+        for stop in stops if folder else [12]:
+            problem = oscillator(pointwise=ResidualAttention())
+            loop_training = training(12, polish=Polish(4), checkpoint_every=1)
+            if stop < 12:  # killed there
+                loop = Loop(problem, problem.losses, Batches(known()), loop_training)
+                _until(loop, stop, tmp_path)
+            else:
+                fit(problem, problem.losses, Batches(known()), loop_training, folder)
+        ends.append([p.detach().clone() for p in problem.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*ends))
+
+
+def _until(loop: Loop, stop: int, folder: Path) -> None:
+    log = MetricsLog(folder / "metrics.jsonl", 0)
+    while loop.step < stop:
+        loop.update()
+    save_state(folder / "checkpoint.pt", {**loop.state(), "log": log.position(), "description": json.dumps({})})
+    log.close()
+
+
+def test_what_cannot_be_polished_is_said() -> None:
+    with pytest.raises(ValueError, match="12 updates of polish leave none of 12"):
+        training(12, polish=Polish(12))
+    with pytest.raises(ValueError, match="steps of at least 1"):
+        Polish(0)
+    problem = oscillator(seeds=(0, 1))
+    with pytest.raises(ValueError, match="got 2 stacked seeds"):
+        fit(problem, problem.losses, Batches(known()), training(4, polish=Polish(2)))
+
+
+def test_a_weighting_looks_at_the_parameters_that_are_selected() -> None:
+    found = []
+    for select in (None, lambda name: name == "network.weights.1"):
+        problem = oscillator()
+        loop = Loop(problem, problem.losses, Batches(known()), training(1, select=select))
+        loop.update()
+        found.append({name: float(pair["weight"].detach()) for name, pair in loop.balance.terms.items()})
+    assert found[0] != found[1]
+    problem = oscillator()
+    grads = {
+        name: torch.autograd.grad(loss.sum(), problem.network.weights[1], retain_graph=True)[0].std()
+        for name, loss in problem.losses(Batches(known())(0)).items()
+    }
+    for name, value in found[1].items():
+        assert value == pytest.approx(0.5 + 0.5 * float(grads["data"] / grads[name]), rel=1e-9)
+    with pytest.raises(ValueError, match="select leaves no parameter"):
+        Loop(problem, problem.losses, Batches(known()), training(1, select=lambda name: False))
