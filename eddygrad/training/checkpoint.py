@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,22 @@ def save_weights(path: Path, state: dict[str, Tensor], description: dict[str, An
 def digest(t: Tensor) -> str:
     """Of the numbers of a tensor, whatever its device."""
     return hashlib.sha256(t.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()).hexdigest()[:16]
+
+
+def difference(found: dict[str, Any], given: dict[str, Any]) -> tuple[str, str]:
+    """The first entry in which two descriptions differ, as text; of two representations alike the first field that differs."""
+    name = next(key for key in {**given, **found} if found.get(key) != given.get(key))
+    pair = [str(description.get(name)) for description in (found, given)]
+    fields = [_fields(text) for text in pair]
+    if len(fields[0]) == len(fields[1]) > 1:
+        pair = next(([a, b] for a, b in zip(*fields) if a != b), pair)
+    return f"{name} {pair[0]}", pair[1]
+
+
+def _fields(text: str) -> list[str]:
+    """`Name(a=1, b=Other(c=2))` -> Name, a=1, b=Other, c=2."""
+    pieces = re.split(r"(?:\(|, )(?=\w+=)", text)
+    return [piece[: len(piece) - max(0, piece.count(")") - piece.count("("))] for piece in pieces]
 
 
 class MetricsLog:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import statistics
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from eddygrad.progress import Bar, bar
 from eddygrad.solver.rollout import BatchAt, Window
 from eddygrad.training.balance import Balance
-from eddygrad.training.checkpoint import MetricsLog, digest, load_state, save_state, save_weights
+from eddygrad.training.checkpoint import MetricsLog, difference, digest, load_state, save_state, save_weights
 from eddygrad.training.gradients import Reduce, gradients
 from eddygrad.training.guard import Guard
 from eddygrad.training.optimizers import adam, searches
@@ -383,23 +382,7 @@ def _resume(loop: Loop, folder: Path, description: dict[str, Any]) -> int:
     if not {"description", "buffer", "optimizer", "log"} <= set(state):
         raise ValueError(f"checkpoint: {path} holds {sorted(state)[:5]}, not the state of a run; delete it to start this run anew")
     if state["description"] != json.dumps(description, sort_keys=True):
-        was, got = _difference(json.loads(state["description"]), json.loads(json.dumps(description)))
+        was, got = difference(json.loads(state["description"]), json.loads(json.dumps(description)))
         raise ValueError(f"fit: {folder} holds a run of another configuration: {was}, got {got}; choose another folder or delete it")
     loop.load(state)
     return int(state["log"])
-
-
-def _difference(found: dict[str, Any], given: dict[str, Any]) -> tuple[str, str]:
-    """The first entry in which two descriptions differ, as text; of two representations alike the first field that differs."""
-    name = next(key for key in {**given, **found} if found.get(key) != given.get(key))
-    pair = [str(description.get(name)) for description in (found, given)]
-    fields = [_fields(text) for text in pair]
-    if len(fields[0]) == len(fields[1]) > 1:
-        pair = next(([a, b] for a, b in zip(*fields) if a != b), pair)
-    return f"{name} {pair[0]}", pair[1]
-
-
-def _fields(text: str) -> list[str]:
-    """`Name(a=1, b=Other(c=2))` -> Name, a=1, b=Other, c=2."""
-    pieces = re.split(r"(?:\(|, )(?=\w+=)", text)
-    return [piece[: len(piece) - max(0, piece.count(")") - piece.count("("))] for piece in pieces]
