@@ -18,7 +18,7 @@ Derivatives = Callable[[Tensor, int], list[Tensor]]  # z, n -> f(z), f'(z), .. t
 
 
 class Activation(ABC):
-    """f of a polynomial z: lists of coefficients, each (S, N, width), written into memory that is given.
+    """f of a polynomial z: lists of coefficients, each (S, width, N), written into memory that is given.
 
     The gradient needs the polynomial of f'(z) alone:   dL/dz_b = sum_{a >= b} dL/dy_a [f'(z)]_{a-b}
     """
@@ -50,15 +50,14 @@ class Activation(ABC):
                 own.addcmul_(g[a], slope[c], value=factor * self.factor)
 
     def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor | None]:
-        """f(z) and what waits beside it, (S, n, N, width) like z."""
-        y = z.new_empty(len(z), len(kept.indices), *z.shape[2:])
-        beside = z.new_empty(len(z), self.beside(kept), *z.shape[2:])
-        self.propagate(z.unbind(1), y.unbind(1), beside.unbind(1), kept)
-        return y, beside if beside.shape[1] else None
+        """f(z) and what waits beside it, (S, width, n, N) like z."""
+        y, beside = (z.new_empty(*z.shape[:2], n, z.shape[3]) for n in (len(kept.indices), self.beside(kept)))
+        self.propagate(z.unbind(2), y.unbind(2), beside.unbind(2), kept)
+        return y, beside if beside.shape[2] else None
 
     def pulled(self, grad: Tensor, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
         """The gradient by z; that by y is written over."""
-        self.pull(grad.unbind(1), y.unbind(1), () if beside is None else beside.unbind(1), kept)
+        self.pull(grad.unbind(2), y.unbind(2), () if beside is None else beside.unbind(2), kept)
         return grad
 
 

@@ -34,16 +34,15 @@ class Fused(Activation):
     def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor | None]:
         if kept.order == 0:
             return self.activation.propagated(z, kept)
-        flat = z.flatten(2)
-        y, *beside = (part.unflatten(2, z.shape[2:]) for part in _forward(self.activation, kept, _like(flat))(flat))
+        y, *beside = _forward(self.activation, kept, _like(z))(z)
         return y, beside[0] if beside else None
 
     def pulled(self, grad: Tensor, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
         if kept.order == 0:
             return self.activation.pulled(grad, y, beside, kept)
-        flat = [part.flatten(2) for part in (grad, y, beside) if part is not None]
-        found: Tensor = _backward(self.activation, kept, *map(_like, flat))(*flat)
-        return found.view_as(grad)
+        given = [part for part in (grad, y, beside) if part is not None]
+        found: Tensor = _backward(self.activation, kept, *map(_like, given))(*given)
+        return found
 
 
 def _like(x: Tensor) -> _Like:
@@ -53,10 +52,10 @@ def _like(x: Tensor) -> _Like:
 @lru_cache(maxsize=_PROGRAMS)
 def _forward(activation: Activation, kept: Truncation, like: _Like) -> Callable[[Tensor], Any]:
     def propagated(z: Tensor) -> tuple[Tensor, ...]:
-        parts = z.unbind(1)
+        parts = z.unbind(2)
         y, beside = ([torch.empty_like(parts[0]) for _ in range(n)] for n in (len(kept.indices), activation.beside(kept)))
         activation.propagate(parts, y, beside, kept)
-        return tuple(torch.stack(each, 1) for each in (y, beside) if each)
+        return tuple(torch.stack(each, 2) for each in (y, beside) if each)
 
     return _compiled(propagated, like)
 
@@ -64,10 +63,10 @@ def _forward(activation: Activation, kept: Truncation, like: _Like) -> Callable[
 @lru_cache(maxsize=_PROGRAMS)
 def _backward(activation: Activation, kept: Truncation, *like: _Like) -> Callable[..., Any]:
     def pulled(*stacked: Tensor) -> Tensor:
-        grad, y, *beside = (part.unbind(1) for part in stacked)
+        grad, y, *beside = (part.unbind(2) for part in stacked)
         g = [part.clone() for part in grad]
         activation.pull(g, y, beside[0] if beside else (), kept)
-        return torch.stack(g, 1)
+        return torch.stack(g, 2)
 
     return _compiled(pulled, *like)
 
