@@ -192,8 +192,9 @@ class _Layers(torch.autograd.Function):
     """Dense layers of polynomials (S, in, n, N): of every coefficient W^T h, plus b for the constant one, then the activation.
 
         dL/dh_a = W g_a,   dL/dW = sum_a h_a g_a^T,   dL/db = sum of g_0
-    Points come last: products of a small matrix with many columns are a third faster than those of many rows with it. Called with several lots of points, each of which goes through all layers before the next; gradients are written over each other.
-    Gives of all points together the coefficients at the places that are wanted.
+    Points come last: a small matrix times many columns is a third faster than many rows times the matrix. Called with several lots of points, each
+    of which goes through all layers before the next; gradients are written over each other. Gives of all points together the coefficients at the
+    places that are wanted.
     """
 
     @staticmethod
