@@ -33,6 +33,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--weighting", default="uniform", choices=["uniform", "inverse-dirichlet"], help="nested: uniform alone")
     parser.add_argument("--seeds", type=int, default=1, help="1: a single network; more: a stack; nested: 1 alone")
     parser.add_argument("--updates", type=int, default=20, help="updates per timed block, a multiple of the 5 between looks at gradients")
+    parser.add_argument("--compiled", action="store_true", help="taylor: fused loops, as `eddygrad pinn --compiled` has them")
     parser.add_argument("--freed-memory", default="keep", choices=["keep", "return"], help="keep: as the command line does")
     return parser.parse_args()
 
@@ -55,9 +56,10 @@ def shared_case(dtype: torch.dtype = torch.float32) -> Case:
     return replace(case, batches=Batches(sets))
 
 
-def by_taylor(weighting: str, seeds: int) -> tuple[Update, Losses]:
+def by_taylor(weighting: str, seeds: int, compiled: bool = False) -> tuple[Update, Losses]:
     """The package's own update; a stack has points and weights of its own for every seed."""
     case = shared_case() if seeds == 1 else poisson(given.WAVENUMBER, range(seeds))
+    case.problem.compiled = compiled
     chosen = InverseDirichlet("pde", every=given.EVERY) if weighting == "inverse-dirichlet" else Uniform()
     training = Training(steps=10**9, lr=given.LEARNING_RATE, weighting=chosen)
     update = Loop(case.problem, case.problem.losses, case.batches, training).update
@@ -82,16 +84,16 @@ def by_nested_autograd() -> tuple[Update, Losses]:
     return update, losses
 
 
-def build(way: str, weighting: str, seeds: int) -> tuple[Update, Losses]:
+def build(way: str, weighting: str, seeds: int, compiled: bool = False) -> tuple[Update, Losses]:
     """(an update, the losses now). Raises ValueError for what nested autograd is not written for."""
-    if way == "nested" and (weighting != "uniform" or seeds > 1):
-        raise ValueError(f"poisson_update: nested autograd is there for uniform weights of one seed, got {weighting} and {seeds}")
-    return by_nested_autograd() if way == "nested" else by_taylor(weighting, seeds)
+    if way == "nested" and (weighting != "uniform" or seeds > 1 or compiled):
+        raise ValueError(f"poisson_update: nested autograd is there for uniform weights of one seed, not compiled, got {weighting} and {seeds}")
+    return by_nested_autograd() if way == "nested" else by_taylor(weighting, seeds, compiled)
 
 
-def probe(way: str) -> list[float]:
+def probe(way: str, compiled: bool = False) -> list[float]:
     """Both losses after some updates with uniform weights."""
-    update, losses = build(way, "uniform", 1)
+    update, losses = build(way, "uniform", 1, compiled)
     for _ in range(given.PROBE_UPDATES):
         update()
     return given.poisson_probe(**{name: float(loss.detach()) for name, loss in losses().items()})
@@ -108,7 +110,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.freed_memory == "keep":
         keep_freed_memory()
-    update, losses = build(args.way, args.weighting, args.seeds)
+    update, losses = build(args.way, args.weighting, args.seeds, args.compiled)
 
     def block() -> None:
         for _ in range(args.updates):
@@ -116,9 +118,9 @@ def main() -> None:
 
     result = measure(block, args.updates * args.seeds, args.repetitions, args.max_seconds)
     assert all(bool(torch.isfinite(loss).all()) for loss in losses().values())
-    settings = {name: getattr(args, name) for name in ("way", "weighting", "seeds", "threads", "freed_memory")}
+    settings = {name: getattr(args, name) for name in ("way", "weighting", "seeds", "threads", "compiled", "freed_memory")}
     # A stack has points of its own, and a weighting that is not uniform goes its own way: the probe is that of the plain case.
-    counted = {"flops": update_flops(update, args.seeds), "iterations_per_second": 1 / result["seconds"], "probe": probe(args.way)}
+    counted = {"flops": update_flops(update, args.seeds), "iterations_per_second": 1 / result["seconds"], "probe": probe(args.way, args.compiled)}
     versions = f"torch {torch.__version__}"
     emit("pinn-poisson", args.way, result, scheme="k=6", **settings, **counted, parameters=given.parameters(given.POISSON_LAYERS), versions=versions)
 

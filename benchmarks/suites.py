@@ -187,6 +187,7 @@ def pinn(programs: Programs) -> list[Job]:
     case = "Poisson k=6 iteration"
     both(case, "ours", "eddygrad, uniform", ours, "")
     both(case, "variant", "eddygrad, inverse-Dirichlet", ours, "--weighting inverse-dirichlet")
+    both(case, "variant", "eddygrad, uniform, compiled", ours, "--compiled")
     both(case, "peer", *nested)
     both(case, "peer", "DeepXDE", deepxde, "")
     both(case, "peer", *kept)
@@ -198,12 +199,14 @@ def pinn(programs: Programs) -> list[Job]:
     stacked, seeds = f"{case}, per model of 5 stacked seeds", "--seeds 5"
     both(stacked, "ours", "eddygrad, uniform", ours, seeds)
     both(stacked, "variant", "eddygrad, inverse-Dirichlet", ours, f"{seeds} --weighting inverse-dirichlet")
+    both(stacked, "variant", "eddygrad, uniform, compiled", ours, f"{seeds} --compiled")
     both(stacked, "peer", *nested)
     both(stacked, "peer", *kept)
     both(stacked, "limit", "limit: our products alone", "pinn_limits.py", f"products poisson {seeds}")
     for batch in (1000, 4000):
         case, size, ours = f"turbulence residual batch {batch}", f"--batch {batch}", "turbulence_residual.py"
         both(case, "ours", "eddygrad", ours, size)
+        both(case, "variant", "eddygrad, compiled", ours, f"{size} --compiled")
         both(case, "peer", "nested autograd", ours, f"{size} --way nested --gradients 1")
         if batch > 1000:  # the whole of it takes some 22 GB
             both(case, "peer", "nested autograd, 1000 at a time", ours, f"{size} --way nested --gradients 1 --together 1000")

@@ -31,6 +31,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=given.TURBULENCE_BATCHES[0], help="points")
     parser.add_argument("--together", type=int, default=None, help="nested: points at a time, their gradients summed [all]")
     parser.add_argument("--gradients", type=int, default=3, help="gradients per timed block")
+    parser.add_argument("--compiled", action="store_true", help="taylor: fused loops, as `eddygrad pinn --compiled` has them")
     parser.add_argument("--freed-memory", default="keep", choices=["keep", "return"], help="keep: as the command line does")
     return parser.parse_args()
 
@@ -80,11 +81,17 @@ def by_nested_autograd(network: CoordinateNetwork, points: Tensor, together: int
 
 
 def build(
-    way: str, batch: int, layers: tuple[int, ...] = given.TURBULENCE_LAYERS, dtype: torch.dtype = torch.float32, together: int | None = None
+    way: str,
+    batch: int,
+    layers: tuple[int, ...] = given.TURBULENCE_LAYERS,
+    dtype: torch.dtype = torch.float32,
+    together: int | None = None,
+    compiled: bool = False,
 ) -> Gradient:
     """Raises MemoryError where the nested way would take more than there is, which could end other programs too."""
     network, points = sine_network(layers, dtype), points_of(batch, dtype)
     if way == "taylor":
+        network.compiled = compiled
         return by_taylor(network, points)
     needed, free = NESTED_MB * min(batch, together or batch), available_mb()
     if layers == given.TURBULENCE_LAYERS and free is not None and needed > free:
@@ -105,14 +112,16 @@ def main() -> None:
     if args.freed_memory == "keep":
         keep_freed_memory()
     build(args.way, 8, (3, 4, 4, 2))()  # loads what torch imports at first use, which is not to count as memory
-    gradient = build(args.way, args.batch, together=args.together)
+    gradient = build(args.way, args.batch, together=args.together, compiled=args.compiled)
+    if args.compiled:
+        gradient()  # nor is what the compiler takes
 
     def block() -> None:
         for _ in range(args.gradients):
             gradient()
 
     result = measure_memory(block, args.gradients, args.repetitions, args.max_seconds, least=args.gradients)
-    settings = {name: getattr(args, name) for name in ("way", "batch", "together", "threads", "freed_memory")}
+    settings = {name: getattr(args, name) for name in ("way", "batch", "together", "threads", "compiled", "freed_memory")}
     counted = {"flops": products_of(gradient).flops, "iterations_per_second": 1 / result["seconds"], "probe": probe(gradient)}
     size = given.parameters(given.TURBULENCE_LAYERS)
     emit("pinn-residual", args.way, result, scheme="vorticity", **settings, **counted, parameters=size, versions=f"torch {torch.__version__}")
