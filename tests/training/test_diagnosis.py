@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_residual import known, oscillator
+from test_residual import grid, known, oscillator
 
 from eddygrad.training.diagnosis import diagnose
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import Training, fit
-from eddygrad.training.objectives.residual import Batches
+from eddygrad.training.objectives.residual import Batches, Points
 from eddygrad.training.weighting import InverseDirichlet, NeuralTangentKernel, Uniform
 
 
@@ -66,6 +66,23 @@ def test_probes_estimate_the_trace_of_the_tangent_kernel() -> None:
         draws.append(sum(float(g.square().sum()) for g in grads if g is not None))
     assert np.mean(draws) == pytest.approx(trace, rel=4 * np.std(draws) / 20 / trace)  # four standard errors
     assert np.std(draws) > 0
+
+
+def test_probes_go_over_all_sides_of_a_sum_of_means() -> None:
+    """The loss is a sum of means over sides of 2 and 5 points, its trace the sum of their mean traces."""
+    problem = oscillator()
+    x = grid(7, 3.0)
+    batch = {"all": Points(x, {"u": torch.sin(2 * x[:, 0])}, parts=(2, 5))}
+    params = list(problem.network.parameters())
+    (residual, _) = problem.residuals((0, batch))["data"]
+    squares = [sum(float(g.square().sum()) for g in torch.autograd.grad(r, params, retain_graph=True)) for r in residual]
+    trace = np.mean(squares[:2]) + np.mean(squares[2:])
+    draws = []
+    for step in range(400):
+        grads = torch.autograd.grad(problem.probes((step, batch))["data"], params)
+        draws.append(sum(float(g.square().sum()) for g in grads))
+    assert np.mean(draws) == pytest.approx(trace, rel=4 * np.std(draws) / 20 / trace)
+    assert 4 * np.std(draws) / 20 < 0.25 * trace < abs(trace - np.mean(squares))
 
 
 def test_the_loop_gives_the_tangent_kernel_its_probes() -> None:

@@ -89,6 +89,22 @@ def test_the_tangent_kernels_traces_come_from_probes() -> None:
     assert sum(ratios) / len(ratios) == pytest.approx(exact["b"] / exact["a"], rel=0.03)
 
 
+def test_it_is_the_traces_that_are_averaged() -> None:
+    """Of traces 1, 3 and 2, 2 by halves: (2, 2), so equal weights, where averaged ratios would not be; a run that goes on has them too."""
+    x = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    losses = {name: torch.tensor(1.0) for name in "ab"}
+    weighting = NeuralTangentKernel(average=0.5)
+    for traces in ({"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 2.0}):
+        again = NeuralTangentKernel(average=0.5)
+        again.load_state_dict(weighting.state_dict())
+        probes = {name: math.sqrt(trace) * x.sum() for name, trace in traces.items()}
+        grads = gradients(probes, [x])
+        weights = weighting(losses, grads)
+        assert again(losses, grads) == weights
+    assert float(weights["a"]) == pytest.approx(2.0) and float(weights["b"]) == pytest.approx(2.0)
+    assert weighting.options["average"] == 0.5
+
+
 def test_two_terms_have_mgdas_closed_form() -> None:
     for seed, (a, b) in product(range(5), ((1.0, 1.0), (1.0, 10.0), (3.0, 2.9))):
         losses, grads = drawn(a, b, seed=seed)

@@ -156,11 +156,12 @@ class Problem(nn.Module):
         return {name: self._mean(residual, points, self.terms[name]) for name, (residual, points) in self.residuals(batch).items()}
 
     def probes(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
-        """v . r_k / sqrt(N) with random signs v, for the traces of the tangent kernel; () or (S,)."""
+        """v . r_k / sqrt(N) with random signs v, summed over sides, for the traces of the tangent kernel; () or (S,)."""
         found = {}
-        for name, (residual, _) in self.residuals(batch).items():
+        for name, (residual, points) in self.residuals(batch).items():
             signs = torch.randint(0, 2, residual.shape, generator=generator(0, f"probe/{name}", batch[0])).to(residual) * 2 - 1
-            found[name] = _per_seed((signs * residual).sum(-1) / residual.shape[-1] ** 0.5, self.network.stacked)
+            sides = (signs * residual).split(points.parts or residual.shape[-1], -1)
+            found[name] = _per_seed(torch.stack([side.sum(-1) / side.shape[-1] ** 0.5 for side in sides]).sum(0), self.network.stacked)
         return found
 
     def residuals(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, tuple[Tensor, Points]]:

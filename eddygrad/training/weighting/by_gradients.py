@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -80,17 +80,38 @@ class NeuralTangentKernel(Weighting):
     """lam_hat_k = sum_j tr K_j / tr K_k, K_k = J_k J_k^T of the residuals of term k by the parameters     Wang, Yu, Perdikaris 2022, arXiv 2007.14527
 
     The traces, means over the points, are estimated without a bias from one backward pass: tr K / N = E |J^T v|^2 / N with v of random signs. So
-    it is given the gradients of v . r_k / sqrt(N) (`probes`) in place of the losses'.
+    it is given the gradients of v . r_k / sqrt(N) (`probes`) in place of the losses'. Ratios of single estimates would be biased, so it is the traces
+    that are averaged, over 1 / `average` looks; the first counts whole.
     """
 
     looks_at = "probes"
 
     def __init__(self, average: float = 0.1, **options: Any) -> None:
         super().__init__(average, **options)
+        self._share, self.average = self.average, 1.0  # of the traces, then none of their ratios
+        self._traces: dict[str, Tensor] = {}  # (S,)
 
     def proposed(self, terms: Terms) -> Tensor:
-        traces = terms.rows.double().square().sum(2)
+        for name, new in zip(terms.names, terms.rows.double().square().sum(2).cpu().unbind(1)):
+            old = self._traces.get(name, new)
+            self._traces[name] = torch.where(new.isfinite(), (1 - self._share) * old + self._share * new, old)
+        traces = torch.stack([self._traces[name] for name in terms.names], 1)
         return traces.sum(1, keepdim=True) / traces
+
+    def _forget(self, name: str) -> None:
+        super()._forget(name)
+        self._traces.pop(name, None)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "traces": {name: value.clone() for name, value in self._traces.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._traces = {name: value.clone() for name, value in state["traces"].items()}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {**super().options, "average": self._share}
 
 
 class MGDA(Weighting):
