@@ -111,6 +111,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.freed_memory == "keep":
         keep_freed_memory()
+    if args.way == "nested" and args.compiled:
+        raise ValueError("turbulence_residual: nested autograd is not compiled")
     build(args.way, 8, (3, 4, 4, 2))()  # loads what torch imports at first use, which is not to count as memory
     gradient = build(args.way, args.batch, together=args.together, compiled=args.compiled)
     if args.compiled:

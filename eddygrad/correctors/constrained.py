@@ -92,6 +92,8 @@ Network = CoordinateNetwork | Constrained
 
 def taylor_of(field: Field, x: Tensor, kept: Truncation) -> Tensor:
     """Coefficients of a known field at points by nested autograd in float64, (A, .., N, values), in the dtype of the points."""
+    if x.ndim > 2:  # points of several seeds are one list to a field
+        return taylor_of(field, x.flatten(0, -2), kept).unflatten(1, x.shape[:-1])
     points = x.detach().double().requires_grad_()
     with torch.enable_grad():
         value = field(points)

@@ -33,7 +33,7 @@ class CoordinateNetwork(nn.Module):
             mean, std: of the points, per coordinate or one number for all. fourier: number of features and the scale of the normal draw of B.
             periodic: coordinate by number -> its length.
     `compiled`, an attribute: if True, activations are fused by `torch.compile` where gradients are asked for (see `correctors.fused`), about 1.3
-    times as fast for second and 1.7 times for fifth derivatives on a CPU, to round-off; it needs a C++ compiler and half a minute the first time.
+    times as fast for second and 1.7 times for fifth derivatives on a CPU, to round-off; it needs a C++ compiler and up to a minute the first time.
     Input (N, inputs), or (S, N, inputs) where seeds see their own points; output (N, outputs), of a stack (S, N, outputs).
     Raises: ValueError for a size or an activation that there is not, or points of other coordinates.
     """
@@ -141,11 +141,12 @@ class CoordinateNetwork(nn.Module):
             raise ValueError("CoordinateNetwork: derivatives by the points are partials to be asked for by index, got points that require gradients")
         kept = Truncation.below(wanted)
         places = tuple(kept.indices.index(index) for index in wanted)
-        cached = _CACHED_BYTES_COMPILED if self.compiled else _CACHED_BYTES
+        activation = self._activation()
+        cached = _CACHED_BYTES_COMPILED if isinstance(activation, Fused) else _CACHED_BYTES
         rows = max(1, cached // (len(kept.indices) * max(self.width, self.inputs) * x.element_size() * len(self.seeds)))
         rows = rows - rows % _LANES if rows > _LANES else rows
         parts = x.split(rows, -2) if x.device.type == "cpu" else (x,)  # point by point the same: as many at once as stay in the cache
-        y = _Layers.apply(self._activation(), kept, [self._entered(part, kept) for part in parts], places, *self.weights, *self.biases)
+        y = _Layers.apply(activation, kept, [self._entered(part, kept) for part in parts], places, *self.weights, *self.biases)
         y = tuple(part.mT for part in y) if self.stacked else tuple(part[0].mT for part in y)
         return {index: part if scale(index) == 1 else part * scale(index) for index, part in zip(wanted, y)}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from shutil import which
 from typing import Any
 
 import torch
@@ -22,7 +24,7 @@ _Like = tuple[torch.Size, torch.dtype, torch.device]
 class Fused(Activation):
     """The same activation, compiled by `torch.compile` for every truncation and shape that it meets; to round-off.
 
-    The first call of a kind takes up to half a minute and needs a C++ compiler; later ones, of other processes too, take what torch keeps of it on
+    The first call of a kind takes up to a minute and needs a C++ compiler; later ones, of other processes too, take what torch keeps of it on
     disk. Polynomials of one coefficient have nothing to fuse.
     """
 
@@ -72,7 +74,12 @@ def _backward(activation: Activation, kept: Truncation, *like: _Like) -> Callabl
 
 
 def _compiled(function: Callable[..., Any], *like: _Like) -> Callable[..., Any]:
-    """Traced to plain operations first, so that a call checks no more than the tensors that it is given."""
+    """Traced to plain operations first, so that a call checks no more than the tensors that it is given.
+
+    Raises: ValueError where the processor's programs would need a C++ compiler and there is none.
+    """
+    if like[0][2].type == "cpu" and not any(map(which, filter(None, (os.environ.get("CXX"), "g++", "clang++", "cl")))):
+        raise ValueError("compiled: fused loops need a C++ compiler, found none; install g++, or leave out `compiled`")
     with torch.no_grad():
         traced = make_fx(function)(*(torch.empty(shape, dtype=dtype, device=device) for shape, dtype, device in like))
     return torch.compile(traced, dynamic=False)

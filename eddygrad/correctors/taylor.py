@@ -57,12 +57,6 @@ class Truncation:
         return table
 
     @cached_property
-    def groups(self) -> list[tuple[int, int]]:
-        """First and last place + 1 of those of one order, which do not depend on each other."""
-        starts = [a for a, index in enumerate(self.indices) if not a or _kind(index) != _kind(self.indices[a - 1])]
-        return list(zip(starts, [*starts[1:], len(self.indices)]))
-
-    @cached_property
     def shares(self) -> list[list[Pair]]:
         """`pairs` with |b| / |a| in the factor, by Euler's theorem: |a| y_a = sum_b |b| z_b S_{a-b} of y = f(z) with the slope S."""
         return [[(b, c, factor * self.orders[b] / order) for b, c, factor in own] for own, order in zip(self.pairs, self.orders)]
@@ -80,10 +74,6 @@ def members(index: Kept) -> Combination:
 
 def order_of(index: Kept) -> int:
     return sum(members(index)[0][1])
-
-
-def _kind(index: Kept) -> tuple[bool, int]:
-    return isinstance(index[0], tuple), order_of(index)
 
 
 @lru_cache(maxsize=64)

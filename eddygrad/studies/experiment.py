@@ -25,11 +25,12 @@ from eddygrad.studies.tested import Tested, describe_network, steppers
 from eddygrad.training import metrics
 from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.guard import Guard
-from eddygrad.training.loop import Fit, Loop, Training
+from eddygrad.training.loop import Fit, Loop
 from eddygrad.training.loop import fit as train
 from eddygrad.training.objectives.unrolled import LossTerm, Unrolled, Unrolling
 from eddygrad.training.refinement import Refinement, refine_pressure
 from eddygrad.training.schedule import Schedule, schedule
+from eddygrad.training.settings import Training
 from eddygrad.training.weighting.named import weighting as weighting_named
 
 # Where a solver is tested, one of numpy that blows up is counted; its warnings would come by the thousand.

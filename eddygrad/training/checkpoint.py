@@ -69,7 +69,7 @@ def digest(t: Tensor) -> str:
 def difference(found: dict[str, Any], given: dict[str, Any]) -> tuple[str, str]:
     """The first entry in which two descriptions differ, as text; of two representations alike the first field that differs."""
     name = next(key for key in {**given, **found} if found.get(key) != given.get(key))
-    pair = [str(description.get(name)) for description in (found, given)]
+    pair = [str(description.get(name, "none")) for description in (found, given)]
     fields = [_fields(text) for text in pair]
     if len(fields[0]) == len(fields[1]) > 1:
         pair = next(([a, b] for a, b in zip(*fields) if a != b), pair)

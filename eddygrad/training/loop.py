@@ -6,10 +6,10 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,77 +20,11 @@ from eddygrad.progress import Bar, bar
 from eddygrad.solver.rollout import BatchAt, Window
 from eddygrad.training.balance import Balance
 from eddygrad.training.checkpoint import MetricsLog, difference, digest, load_state, save_state, save_weights
-from eddygrad.training.gradients import Reduce, gradients
-from eddygrad.training.guard import Guard
-from eddygrad.training.optimizers import adam, searches
-from eddygrad.training.polish import Polish
-from eddygrad.training.refinement import Refinement, refine_pressure
-from eddygrad.training.schedule import Constant, Plateau, Schedule, set_rates
+from eddygrad.training.gradients import gradients
+from eddygrad.training.optimizers import searches
+from eddygrad.training.schedule import Plateau, set_rates
+from eddygrad.training.settings import Training
 from eddygrad.training.stack import SeedStack
-from eddygrad.training.weighting import Uniform
-
-
-@dataclass
-class Training:
-    """How long, how fast and how carefully `fit` trains.
-
-    Args:
-        steps:         updates.
-        lr:            base learning rate.
-        schedule:      its factor over the run.
-        optimizer:     parameter groups -> optimiser; Adam by default.
-        horizon:       steps that `batch_at` is asked for at an update: a number, or a function of the update (curriculum).
-        restarts:      updates before which the optimiser begins anew, the weights kept (curriculum).
-        polish:        its last updates by L-BFGS, with the weights of the losses at rest.
-        weighting:     named losses -> named weights, see `training.weighting`; a run works with a copy.
-        guard:         clipping, outlier skipping, freezing per seed.
-        validate:      module -> error per seed (S,), asked every `validate_every` updates and at the end; or several by name, of which schedules and
-                       refinement watch the first.
-        refinement:    of an iterative solver, told of every validation's median over the seeds that have one; `refine` (module, iterations) sets
-                       what it decides.
-        log_every:     updates between lines of metrics.jsonl.
-        diagnose_every: updates between diagnoses of the terms' gradients, written there too (see `diagnosis`); None for none.
-        reduce:        mean over processes of a tensor, taken of losses and gradients before anything looks at them.
-        checkpoint_every: updates between checkpoints (a folder given).
-        select:        name of a parameter -> does it count for weightings; all do by default, but coefficients of an equation.
-    """
-
-    steps: int
-    lr: float = 1e-3
-    schedule: Schedule = field(default_factory=Constant)
-    optimizer: Callable[[Any], torch.optim.Optimizer] = adam
-    horizon: int | Callable[[int], int] = 1
-    restarts: Collection[int] = ()
-    polish: Polish | None = None
-    weighting: Callable[..., Mapping[str, float | Tensor]] = field(default_factory=Uniform)
-    guard: Guard = field(default_factory=Guard)
-    validate: Callable[[Any], Tensor | Mapping[str, Tensor]] | None = None
-    refinement: Refinement | None = None
-    refine: Callable[[Any, int], None] = refine_pressure
-    validate_every: int = 1000
-    log_every: int = 100
-    diagnose_every: int | None = None
-    checkpoint_every: int = 1000
-    reduce: Reduce | None = None
-    select: Callable[[str], bool] | None = None
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or not self.lr > 0 or min(self.validate_every, self.log_every, self.checkpoint_every, self.diagnose_every or 1) < 1:
-            raise ValueError(f"fit: steps, lr and the intervals must be positive, got steps={self.steps}, lr={self.lr}")
-        if isinstance(self.schedule, Plateau) and self.validate is None:
-            raise ValueError("fit: the plateau schedule watches a validation error; pass validate=, or another schedule")
-        if self.refinement is not None and self.validate is None:
-            raise ValueError("fit: refinement watches a validation error; pass validate=, or a solver of fixed iterations")
-
-        if self.polish is not None and self.polish.steps >= self.steps:
-            raise ValueError(f"fit: {self.polish.steps} updates of polish leave none of {self.steps}; take an optimizer of that kind for all of them")
-
-    def polishes(self, step: int) -> bool:
-        """Does update `step` belong to the polish?"""
-        return self.polish is not None and step >= self.steps - self.polish.steps
-
-    def horizon_at(self, step: int) -> int:
-        return self.horizon(step) if callable(self.horizon) else self.horizon
 
 
 @dataclass
@@ -127,12 +61,14 @@ class Loop:
         apart = {id(p) for p in getattr(module, "coefficients", list)()}  # of an equation: no part of what a weighting looks at
         names = {id(p): name for name, p in module.named_parameters()}
         counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart and (training.select is None or training.select(names[id(p)]))]
-        if not counted:
+        if training.select is not None and not counted:
             raise ValueError(f"fit: select leaves no parameter for the weighting to look at; they are {', '.join(names.values())}")
         self.balance = Balance(self.weighting, self.stack, counted, getattr(module, "probes", None), training.reduce)
         self.companions = {
             f"{i} {name}": part for i, who in enumerate((module, batch_at)) for name, part in getattr(who, "companions", dict)().items()
         }
+        self._check_polish()
+        self._rest(False)
         self.optimizer = self._optimizer(0)
         self.start = {
             "dtype": str(self.stack.buffer.dtype).removeprefix("torch."),
@@ -174,6 +110,16 @@ class Loop:
         self.step += 1
         return total.reshape(-1)
 
+    def _check_polish(self) -> None:
+        """What would end the training where its polish begins ends it here."""
+        plan = self.training
+        if plan.polish is None:
+            return
+        self._optimizer(plan.steps)
+        moments = [at for what in ("joins", "leaves") for at in getattr(self.module, what, ()) if plan.polishes(at) and at < plan.steps]
+        if moments:
+            raise ValueError(f"fit: a term joins or leaves at update {moments[0]}, within the last {plan.polish.steps}, which polish one loss")
+
     def _optimizer(self, step: int) -> torch.optim.Optimizer:
         """A new one, as update `step` has it."""
         plan = self.training
@@ -184,15 +130,20 @@ class Loop:
         return optimizer
 
     def _rest(self, polishing: bool) -> None:
-        """What makes the loss another one stays as it is."""
-        for part in (self.weighting, *self.companions.values()):
-            if polishing and hasattr(part, "frozen"):
-                part.frozen = True
+        """What makes the loss another one stays as it is while it is polished."""
+        if polishing and hasattr(self.weighting, "frozen"):
+            self.weighting.frozen = True
+        for part in self._moving:
+            part.frozen = polishing
+
+    @property
+    def _moving(self) -> list[Any]:
+        return [part for part in self.companions.values() if hasattr(part, "frozen")]
 
     @contextmanager
     def _at_rest(self) -> Iterator[None]:
         """Weights of points do not move here."""
-        moving = [part for part in self.companions.values() if not part.frozen]
+        moving = [part for part in self._moving if not part.frozen]
         for part in moving:
             part.frozen = True
         try:
@@ -202,16 +153,23 @@ class Loop:
                 part.frozen = False
 
     def _searching(self, window: Any, total: Tensor, active: list[bool]) -> Callable[[], Tensor]:
-        """What an optimiser that searches along lines asks for: the loss where it is now, its gradient left in place."""
-        known: list[Tensor] = [total]  # where it begins all is known
+        """What an optimiser that searches along lines asks for: the loss where it is now, its gradient left in place.
+
+        Both in units of the loss where it began: torch's L-BFGS has levels of its own below which it takes no curvature in.
+        """
+        group = self.optimizer.param_groups[0]
+        unit = group.setdefault("unit", float(total) if 0 < float(total) < math.inf else 1.0)
+        for p in group["params"]:
+            p.grad = None if p.grad is None else p.grad / unit
+        known: list[Tensor] = [total / unit]  # where it begins all is known
 
         def closure() -> Tensor:
             if known:
                 return known.pop()
             with self._at_rest():
                 found, grad = self.balance.again(self.objective(window))
-            self.stack.assign(grad, active)
-            return found
+            self.stack.assign(grad / unit, active)
+            return found / unit
 
         return closure
 
@@ -284,7 +242,7 @@ class Loop:
         if state.get("weighting"):  # an older checkpoint has none: there was but a weighting without memory
             self.weighting.load_state_dict(state["weighting"])
         for name, part in self.companions.items():
-            part.load_state_dict(state["companions"][name])
+            part.load_state_dict(state["companions"].get(name, {}))
         for name, value in state["guard"].items():
             setattr(self.guard, name, value)
 
@@ -337,6 +295,7 @@ def fit(
                     folder / "checkpoint.pt", {**loop.state(), "log": log.position(), "description": json.dumps(description or {}, sort_keys=True)}
                 )
     finally:
+        loop._rest(False)
         shown.close()
         if log is not None:
             log.close()

@@ -26,11 +26,15 @@ def soap(groups: Any, **options: Any) -> torch.optim.Optimizer:
 
 
 def lbfgs(groups: Any, **options: Any) -> torch.optim.Optimizer:
-    """L-BFGS with a strong Wolfe search, one line an update; for a single seed and batches that stay. Raises ValueError for several seeds."""
+    """L-BFGS with a strong Wolfe search, one line an update; for a single seed and batches that stay. Raises ValueError for several seeds.
+
+    It ends with the training's updates alone: torch's own tolerances know nothing of the size of a loss, and would end it unseen.
+    """
     groups = list(groups)
     if len(groups) > 1:
         raise ValueError(f"optimizer: lbfgs searches along one line at a time, got {len(groups)} stacked seeds; train them in runs of one seed")
-    return torch.optim.LBFGS(groups, **{"max_iter": 1, "max_eval": 25, "history_size": 50, "line_search_fn": "strong_wolfe", **options})
+    endless = {"tolerance_grad": 0.0, "tolerance_change": 0.0}
+    return torch.optim.LBFGS(groups, **{"max_iter": 1, "max_eval": 25, "history_size": 50, "line_search_fn": "strong_wolfe", **endless, **options})
 
 
 def searches(optimizer: torch.optim.Optimizer) -> bool:

@@ -179,3 +179,30 @@ def test_wrong_input_is_named() -> None:
         CoordinateNetwork(2, 4, 1, 1, "relu")
     with pytest.raises(ValueError, match="std must be positive"):
         CoordinateNetwork(2, 4, 1, 1, std=(1.0, 0.0))
+
+
+@pytest.mark.parametrize("seeds", [0, (1, 2)])
+def test_points_in_several_lots_are_those_of_one(seeds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last lot smaller than the others; sums of gradients in another order."""
+    network, wanted = CoordinateNetwork(2, 6, 3, 2, "tanh", seeds).double(), [(0, 0), (2, 0), (1, 1)]
+    x, found = points(70, 2), []
+    for number in (1 << 30, 4 * 6 * 8 * 5 * 8):
+        monkeypatch.setattr("eddygrad.correctors.coordinate._CACHED_BYTES", number)
+        parts = network.partials(x, wanted)
+        loss = sum((k + 1.0) * part.square().mean() for k, part in enumerate(parts.values()))
+        assert isinstance(loss, Tensor)
+        found.append(([*parts.values(), *torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)], _lots(loss)))
+    assert found[0][1] == 1 and found[1][1] > 1
+    for one, several in zip(found[0][0], found[1][0]):
+        torch.testing.assert_close(one, several, rtol=1e-13, atol=1e-14)
+
+
+def _lots(loss: Tensor) -> int:
+    """How many the network's node of the graph has gone through."""
+    nodes = [loss.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if hasattr(node, "lots"):
+            return int(node.lots)
+        nodes += [parent for parent, _ in getattr(node, "next_functions", ()) if parent is not None]
+    raise AssertionError("no network in the graph")

@@ -12,9 +12,9 @@ import torch
 from eddygrad.studies.experiment import saved_megabytes
 from eddygrad.studies.pinn.plan import Plan, preset, preset_names
 from eddygrad.studies.pinn.study import Study
-from eddygrad.studies.pinn.trained import prepare, train
+from eddygrad.studies.pinn.trained import Trained, prepare, train
 from eddygrad.studies.spelled import Spelled
-from eddygrad.training.loop import Loop
+from eddygrad.training.loop import Fit, Loop
 from eddygrad.training.objectives.residual import Problem
 from eddygrad.training.schedule import Drops
 from eddygrad.training.weighting import InverseDirichlet, ReLoBRaLo
@@ -159,3 +159,22 @@ def test_a_polished_plan_is_trained_seed_by_seed_and_says_so(tmp_path: Path) -> 
     plan = Plan(**options, seeds_per_run=1)
     record = train(plan.planned[0], tmp_path).as_json()
     assert record["training"]["polish"] == 4 and record["training"]["updates"] == 12
+    with pytest.raises(ValueError, match="polish searches along lines of one loss"):
+        prepare(Plan(problem="sobolev:points=200,batch=50", seeds=1, steps=20, polish=8).planned[0])
+
+
+def test_published_values_stand_beside_the_published_training_alone() -> None:
+    usual = prepare(Plan(problem="poisson:k=6", weighting=("uniform", "mgda:floor=1e-5"), seeds=1).planned[0])
+    options = {"problem": "poisson:k=6", "seeds": 1}
+    found = {}
+    for name, changed in (
+        ("as published", {}),
+        ("polished", {"polish": 100}),
+        ("shorter", {"steps": 10}),
+        ("narrower", {"problem": "poisson:k=6,width=20"}),
+    ):
+        planned = Plan(**{**options, **changed}, weighting=("uniform",)).planned[0]
+        case, training = prepare(planned)
+        found[name] = Trained(case, Fit(case.problem, 0, [], 0.0, [0], [0], [-1]), training, planned, 1).published
+    assert found == {"as published": 0.25, "polished": None, "shorter": None, "narrower": None}
+    assert usual[0].published["mgda:floor=1e-5", "adam"] == usual[0].published["mgda", "adam"] == 0.012

@@ -183,7 +183,20 @@ def test_terms_may_end_points_have_weights_and_be_drawn_anew() -> None:
     batches = problem.batches(solution.objective, torch.float32, "cpu")
     drawn = [batches(step)[1]["inside"].x for step in (0, 4, 5)]
     assert len(drawn[0]) == 100 and torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[1], drawn[2])
-    assert problem.described() != laplace().described() and "Causal" in problem.described()["pointwise"]
+    assert "Causal" in problem.described()["pointwise"] and "tolerance" in problem.described()["pointwise"]
+    assert not {"ends", "pointwise", "resample"} & set(laplace().described())  # a folder of an older version goes on
+
+
+def test_a_rule_of_two_terms_remembers_them_apart() -> None:
+    rule = eg.pinn.ResidualAttention()
+    terms = laplace(pointwise={"pde": rule, "boundary": rule}).terms(10)
+    assert terms["pde"].pointwise is not terms["boundary"].pointwise and terms["pde"].pointwise is not rule
+
+
+def test_points_drawn_anew_go_with_built_in_values_and_several_seeds() -> None:
+    problem = laplace(hard=True, resample={"pde": 50})
+    solution = eg.fit(problem, steps=300, lr=5e-3, seeds=2, progress=False)
+    assert bool((solution.error(exact) < 0.08).all())
 
 
 def test_a_polished_solution_is_better() -> None:
@@ -196,6 +209,18 @@ def test_what_does_not_go_with_drawing_and_polish_is_said() -> None:
         laplace(resample={"pde2": 5})
     with pytest.raises(ValueError, match="resample draws all points inside by one residual"):
         laplace(resample={"boundary": 5})
+    with pytest.raises(ValueError, match="the points of 'pde' are remembered"):
+        laplace(resample={"pde": 5}, pointwise={"pde": eg.pinn.SelfAdaptive()})
+    for times in (
+        {"ends": {"boundary": 5.0}},
+        {"ends": {"boundary": 0.0}},
+        {"begins": {"pde": 0.6}, "ends": {"pde": 0.3}},
+        {"begins": {"pde": -0.1}},
+    ):
+        with pytest.raises(ValueError, match="0 <= begins < ends <= 1"):
+            laplace(**times)
+    with pytest.raises(ValueError, match=r"no term is there at 0\.5"):
+        laplace(ends={"pde": 0.5, "boundary": 0.5})
     with pytest.raises(ValueError, match="ends names 'data'; the terms are pde, boundary"):
         laplace(ends={"data": 0.5})
     with pytest.raises(ValueError, match="got batches of 50 points"):

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from eddygrad.studies.problems import poisson
-from eddygrad.training.loop import Training, fit
+from eddygrad.training.loop import fit
+from eddygrad.training.settings import Training
 from eddygrad.training.weighting import InverseDirichlet
 
 

@@ -12,8 +12,9 @@ from test_residual import grid, known, oscillator
 
 from eddygrad.training.diagnosis import diagnose
 from eddygrad.training.gradients import gradients
-from eddygrad.training.loop import Training, fit
+from eddygrad.training.loop import fit
 from eddygrad.training.objectives.residual import Batches, Points
+from eddygrad.training.settings import Training
 from eddygrad.training.weighting import InverseDirichlet, NeuralTangentKernel, Uniform
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from test_residual import known, oscillator
 
-from eddygrad.training.loop import Training, fit
+from eddygrad.training.loop import fit
 from eddygrad.training.objectives.residual import Batches
 from eddygrad.training.optimizers import OPTIMIZERS, named
+from eddygrad.training.settings import Training
 from eddygrad.training.weighting import InverseDirichlet
 
 soap = pytest.mark.skipif(find_spec("pytorch_optimizer") is None, reason="pytorch-optimizer is an extra that is not installed")

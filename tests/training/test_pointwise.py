@@ -9,9 +9,10 @@ import pytest
 import torch
 from test_residual import known, oscillator
 
-from eddygrad.training.loop import Training, fit
+from eddygrad.training.loop import fit
 from eddygrad.training.objectives.pointwise import Causal, PointWeights, ResidualAttention, SelfAdaptive
 from eddygrad.training.objectives.residual import Batches
+from eddygrad.training.settings import Training
 
 
 def test_causal_weights_are_the_formula() -> None:

@@ -12,13 +12,14 @@ import torch
 from test_residual import known, oscillator
 
 from eddygrad.training.checkpoint import MetricsLog, save_state
-from eddygrad.training.loop import Loop, Training, fit
-from eddygrad.training.objectives.pointwise import ResidualAttention, SelfAdaptive
+from eddygrad.training.loop import Loop, fit
+from eddygrad.training.objectives.pointwise import Causal, ResidualAttention, SelfAdaptive
 from eddygrad.training.objectives.resampled import Resampled
 from eddygrad.training.objectives.residual import Batches
 from eddygrad.training.optimizers import named
 from eddygrad.training.polish import Polish
-from eddygrad.training.weighting import InverseDirichlet
+from eddygrad.training.settings import Training
+from eddygrad.training.weighting import Aggregated, InverseDirichlet, Uniform
 
 
 def training(steps: int, **options: Any) -> Training:
@@ -48,7 +49,7 @@ def test_weights_of_terms_and_points_and_drawn_points_rest() -> None:
     assert any(moved[:4]) and not any(moved[4:])
     moved = [not torch.equal(a[1][0], b[1][0]) for a, b in pairwise(seen)]
     assert all(moved[:4]) and not any(moved[4:])
-    drawn = Resampled(Batches(known()), problem, next(iter(problem.terms)), known()["all"], size=3, every=1)
+    drawn = Resampled(Batches(known()), oscillator(), "pde", known()["all"], size=3, every=1)
     first = drawn(0)[1]["all"].x
     drawn.frozen = True
     assert torch.equal(drawn(1)[1]["all"].x, first)
@@ -94,14 +95,67 @@ def _until(loop: Loop, stop: int, folder: Path) -> None:
     log.close()
 
 
+def test_the_size_of_a_loss_does_not_end_it() -> None:
+    """Of a loss 1e-6 times as large every step is the same, to round-off; torch's own tolerances would not let it begin."""
+    ends = []
+    for factor in (1.0, 1e-6):
+        problem = oscillator()
+        sized = lambda batch: {name: factor * loss for name, loss in problem.losses(batch).items()}  # noqa: B023, E731
+        fit(problem, sized, Batches(known()), Training(steps=30, optimizer=named("lbfgs")[0], lr=1.0))
+        ends.append(torch.cat([p.detach().flatten() for p in problem.parameters()]))
+    torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-9)
+    assert not torch.equal(ends[0], torch.cat([p.detach().flatten() for p in oscillator().parameters()]))
+
+
+def test_what_rested_moves_again_afterwards() -> None:
+    problem, rule = oscillator(pointwise=ResidualAttention()), None
+    for polish in (Polish(2), None):
+        fit(problem, problem.losses, Batches(known()), training(5, polish=polish))
+        ((_, rule),) = problem.companions().items()
+        before = rule.state_dict()["kept"].clone()
+    fit(problem, problem.losses, Batches(known()), training(2))
+    assert not rule.frozen and not torch.equal(rule.state_dict()["kept"], before)
+
+
+def test_causal_weights_rest_along_a_line() -> None:
+    """The gradient is that of the loss that the search sees: by central differences along itself."""
+    problem = oscillator(pointwise=Causal(0, (0.0, 3.0), chunks=4, tolerance=0.5))
+    loop = Loop(problem, problem.losses, Batches(known()), Training(steps=3, optimizer=named("lbfgs")[0], lr=1.0))
+    window = loop.batch_at(0, 1)
+    _, grad = loop.balance(problem.losses(window), window, False)
+    values, h, start = [], 1e-6, loop.stack.buffer.clone()
+    with loop._at_rest():
+        for side in (1, -1):
+            loop.stack.buffer.copy_(start + side * h * grad)
+            values.append(float(loop.balance.again(problem.losses(window))[0]))
+    assert (values[0] - values[1]) / (2 * h) == pytest.approx(float(grad.square().sum()), rel=1e-5)
+
+
+def test_coefficients_alone_are_trained() -> None:
+    problem = oscillator()
+    for p in problem.network.parameters():
+        p.requires_grad_(False)
+    fit(problem, lambda batch: {"pde": problem.losses(batch)["pde"]}, Batches(known()), Training(steps=2, lr=1e-2))
+    assert float(problem.values()["k"].detach()) != 0.5
+
+
 def test_what_cannot_be_polished_is_said() -> None:
     with pytest.raises(ValueError, match="12 updates of polish leave none of 12"):
         training(12, polish=Polish(12))
     with pytest.raises(ValueError, match="steps of at least 1"):
         Polish(0)
-    problem = oscillator(seeds=(0, 1))
-    with pytest.raises(ValueError, match="got 2 stacked seeds"):
-        fit(problem, problem.losses, Batches(known()), training(4, polish=Polish(2)))
+    asked: list[int] = []
+    for seeds, weighting, said in (((0, 1), Uniform(), "got 2 stacked seeds"), (0, Aggregated(lambda rows: rows.sum(0)), "needs one loss")):
+        problem = oscillator(seeds=seeds)
+        counted = lambda batch: asked.append(1) or problem.losses(batch)  # noqa: B023, E731
+        with pytest.raises(ValueError, match=said):
+            fit(problem, counted, Batches(known()), Training(steps=4, polish=Polish(2), weighting=weighting))
+    assert not asked  # before anything is trained
+    for options in ({"begins": 9}, {"ends": 9}):
+        problem = oscillator(**options)
+        with pytest.raises(ValueError, match="joins or leaves at update 9"):
+            Loop(problem, problem.losses, Batches(known()), training(12, polish=Polish(4)))
+        Loop(problem, problem.losses, Batches(known()), training(12, polish=Polish(2)))
 
 
 def test_a_weighting_looks_at_the_parameters_that_are_selected() -> None:

@@ -10,9 +10,10 @@ import torch
 from test_residual import known, oscillator
 from torch import Tensor
 
-from eddygrad.training.loop import Loop, Training
+from eddygrad.training.loop import Loop
 from eddygrad.training.objectives.residual import Batches
 from eddygrad.training.optimizers import named
+from eddygrad.training.settings import Training
 from eddygrad.training.weighting import InverseDirichlet, MaxAverage
 
 

@@ -12,10 +12,11 @@ import torch
 from test_residual import LINE, grid
 
 from eddygrad.correctors.coordinate import CoordinateNetwork
-from eddygrad.training.loop import Training, fit
+from eddygrad.training.loop import fit
 from eddygrad.training.objectives.pointwise import ResidualAttention
 from eddygrad.training.objectives.resampled import Resampled
 from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.settings import Training
 
 
 def problem(seeds: Any = (0, 1)) -> Problem:

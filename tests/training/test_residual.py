@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from eddygrad.correctors.coordinate import CoordinateNetwork
-from eddygrad.training.loop import Training, fit
+from eddygrad.training.loop import fit
 from eddygrad.training.objectives.partials import Names, partials
 from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.settings import Training
 from eddygrad.training.weighting import InverseDirichlet, Uniform
 
 LINE = Names(("x",), ("u",))

@@ -13,7 +13,8 @@ from torch._functorch import config as functorch_config
 from weighting_cases import P, drawn, flat
 
 from eddygrad.training.gradients import gradients
-from eddygrad.training.loop import Loop, Training, fit
+from eddygrad.training.loop import Loop, fit
+from eddygrad.training.settings import Training
 from eddygrad.training.weighting import (
     MGDA,
     Aggregated,

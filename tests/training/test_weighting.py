@@ -103,6 +103,12 @@ def test_it_is_the_traces_that_are_averaged() -> None:
         assert again(losses, grads) == weights
     assert float(weights["a"]) == pytest.approx(2.0) and float(weights["b"]) == pytest.approx(2.0)
     assert weighting.options["average"] == 0.5
+    first = NeuralTangentKernel(average=0.5)
+    for slope in (math.nan, 2.0):  # a first look that is lost is made up for
+        last = first({"a": torch.ones(1), "b": torch.ones(1)}, gradients({"a": slope * x, "b": x}, [x]))
+    assert float(last["a"]) == pytest.approx(1.25)
+    with pytest.raises(ValueError, match="leave out mean and corrected"):
+        NeuralTangentKernel(mean="geometric")
 
 
 def test_two_terms_have_mgdas_closed_form() -> None:

@@ -19,19 +19,20 @@ from eddygrad.studies.pinn.solution import Solution
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
 from eddygrad.training.checkpoint import digest
-from eddygrad.training.loop import Training
 from eddygrad.training.loop import fit as train
 from eddygrad.training.objectives.domains import Box, Domain, SpaceTime, mean_and_std
 from eddygrad.training.objectives.partials import Names, Sum, needed
-from eddygrad.training.objectives.pointwise import PointWeights
+from eddygrad.training.objectives.pointwise import PointWeights, Remembered
 from eddygrad.training.objectives.resampled import Resampled
 from eddygrad.training.objectives.residual import Batches, Points, Term, misfit
 from eddygrad.training.objectives.residual import Problem as Objective
 from eddygrad.training.polish import Polish
 from eddygrad.training.schedule import Drops
+from eddygrad.training.settings import Training
 from eddygrad.training.weighting.named import weighting as weighting_named
 
 _POOL = 4  # times as many points as are drawn
+_OPTIONAL = ("ends", "pointwise", "resample")  # described where they are given
 Known = Callable[[Tensor], Any]  # points (N, inputs) -> (N,), (N, outputs) or name -> (N,)
 
 
@@ -104,6 +105,7 @@ class Problem:
             strangers = sorted(set(getattr(self, option) or {}) - set(terms))
             if strangers:
                 raise ValueError(f"pinn: {option} names {strangers[0]!r}; the terms are {', '.join(terms)}")
+        self._check_times(terms)
         self._check_resample(terms)
 
     @property
@@ -117,11 +119,11 @@ class Problem:
         found = {name: Term("inside", _part(self.residuals, name), asked) for name in self.residuals(_Any(), coefficients)}
         for name, known, at in (("boundary", None if self.hard else self.boundary, "rim"), ("initial", self.initial, "start")):
             if known is not None:
-                given = tuple(self._values(known, self.domain.interior(2, self.seed)))
+                given = tuple(self.known(known, self.domain.interior(2, self.seed)))
                 found[self._new(name, found)] = Term(at, misfit(*given), given)
         if self.data is not None:
             found[self._new("data", found)] = Term("data", misfit(*self.data.known), tuple(self.data.known))
-        first, last, points = self.begins or {}, self.ends or {}, deepcopy(dict(self.pointwise or {}))
+        first, last, points = self.begins or {}, self.ends or {}, {name: deepcopy(rule) for name, rule in (self.pointwise or {}).items()}
         return {
             name: replace(
                 t,
@@ -132,12 +134,22 @@ class Problem:
             for name, t in found.items()
         }
 
+    def _check_times(self, terms: Mapping[str, Term]) -> None:
+        spans = {name: ((self.begins or {}).get(name, 0.0), (self.ends or {}).get(name, 1.0)) for name in terms}
+        for name, (first, last) in spans.items():
+            if not 0 <= first < last <= 1:
+                raise ValueError(f"pinn: {name!r} is there from {first} to {last} of the training; expected shares with 0 <= begins < ends <= 1")
+        for moment in sorted({0.0, *(last for _, last in spans.values())} - {1.0}):
+            if not any(first <= moment < last for first, last in spans.values()):
+                raise ValueError(f"pinn: no term is there at {moment} of the training; look at begins and ends")
+
     def _check_resample(self, terms: Mapping[str, Term]) -> None:
-        for name in self.resample or {}:
-            if terms[name].at != "inside" or len(self.resample or {}) > 1 or self.batch is not None:
-                raise ValueError(
-                    f"pinn: resample draws all points inside by one residual, without batch=; got {name!r} of {dict(self.resample or {})}"
-                )
+        asked = dict(self.resample or {})
+        remembered = [name for name, rule in (self.pointwise or {}).items() if isinstance(rule, Remembered) and terms[name].at == "inside"]
+        if asked and remembered:
+            raise ValueError(f"pinn: the points of {remembered[0]!r} are remembered by their number; leave out pointwise= or resample=")
+        if asked and (len(asked) > 1 or self.batch is not None or any(terms[name].at != "inside" for name in asked)):
+            raise ValueError(f"pinn: resample draws all points inside by one residual, without batch=; got {asked} and batch={self.batch}")
 
     def batches(self, objective: Objective, dtype: torch.dtype, device: torch.device | str) -> Any:
         """The points of every update."""
@@ -153,7 +165,7 @@ class Problem:
             raise ValueError(f"pinn: a residual is called {name!r}, as the term of the {name} values is; call it otherwise")
         return name
 
-    def _values(self, known: Any, x: Tensor) -> dict[str, Tensor]:
+    def known(self, known: Any, x: Tensor) -> dict[str, Tensor]:
         """What is known at points, by output."""
         values = known(x)
         if not isinstance(values, Mapping):
@@ -178,7 +190,7 @@ class Problem:
         known = {"rim": self.boundary, "start": self.initial}
         found = {}
         for name, x in places.items():
-            values = {} if name == "inside" else self._values(known[name], x)
+            values = {} if name == "inside" else self.known(known[name], x)
             found[name] = Points(x.to(dtype), {key: value.detach().to(dtype) for key, value in values.items()})
         if self.data is not None:
             found["data"] = Points(self.data.x.to(dtype), {key: value.to(dtype) for key, value in self.data.known.items()})
@@ -188,10 +200,12 @@ class Problem:
         """What distinguishes it from other problems, functions by their code and what it reads: for a folder that goes on."""
         functions = {"residuals": self.residuals, "boundary": self.boundary, "initial": self.initial}
         points = {name: (type(rule).__name__, rule.options) for name, rule in (self.pointwise or {}).items()}
-        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {*functions, "data", "pointwise"}}
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {*functions, *_OPTIONAL, "data"}}
+        plain |= {name: value for name in ("ends", "resample") if (value := getattr(self, name))}
+        plain |= {"pointwise": points} if points else {}
         data = None if self.data is None else {"x": digest(self.data.x), **{name: digest(value) for name, value in self.data.known.items()}}
         codes = {name: code_digest(function) for name, function in functions.items() if function is not None}
-        return {name: repr(value) for name, value in {**plain, **codes, "data": data, "pointwise": points}.items()}
+        return {name: repr(value) for name, value in {**plain, **codes, "data": data}.items()}
 
     def network(self, seeds: int | Sequence[int], dtype: torch.dtype) -> Network:
         mean, std = mean_and_std(self.domain.interior(1000, self.seed))

@@ -202,6 +202,7 @@ __all__ = [
     "comparison_rows",
     "comparisons",
     "load",
+    "percent",
     "rows",
     "spread",
     "table",

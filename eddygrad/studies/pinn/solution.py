@@ -44,7 +44,7 @@ class Solution:
     def error(self, exact: Known, count: int = 4000) -> Tensor:
         """Relative L2 norm of the difference to a known solution at points of the domain, (S,)."""
         x = self.problem.domain.interior(count, self.problem.seed + 1)
-        truth = self.problem._values(exact, x)
+        truth = self.problem.known(exact, x)
         found = self.partials(x, tuple(truth))
         return relative([found[name] for name in truth], list(truth.values()))
 

@@ -66,6 +66,7 @@ def _expected(run: Planned, updates: int, compiled: bool) -> Estimate:
     batches: Any = case.batches
     loop = Loop(case.problem, case.problem.losses, batches, training)
     ends = [end for term in case.problem.terms.values() for end in (term.begins, term.ends) if end is not None]
+    ends += [] if training.polish is None else [training.steps - training.polish.steps]
     starts = sorted({0, *(end for end in ends if end < training.steps)})
     seconds = 0.0
     for start, stop in zip(starts, [*starts[1:], training.steps]):  # terms come and go

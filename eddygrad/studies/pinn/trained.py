@@ -15,9 +15,10 @@ from eddygrad.studies.problems import Case
 from eddygrad.studies.records import environment
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
-from eddygrad.training.loop import Fit, Training, fit
+from eddygrad.training.loop import Fit, fit
 from eddygrad.training.polish import Polish
 from eddygrad.training.schedule import Drops
+from eddygrad.training.settings import Training
 
 SCHEMA = "eddygrad-pinn/1"
 _POINTS = 400  # of a curve
@@ -43,7 +44,7 @@ class Trained:
             "weighting": planned.weighting,
             "optimizer": planned.optimizer,
             "seeds": list(planned.seeds),
-            "published": self.case.published.get((planned.weighting, planned.optimizer)) if self.training.steps == self.case.steps else None,
+            "published": self.published,
             "reference": self.case.reference if isinstance(self.case.reference, str) else ", ".join(self.case.reference),
             "made": {"weighting": repr(self.training.weighting), "network": repr_of(network), "parameters": network.parameter_count()},
             "training": {
@@ -70,6 +71,12 @@ class Trained:
         }
 
     @property
+    def published(self) -> float | None:
+        """The endpoint's published value, where the training is the published one."""
+        as_published = self.training.steps == self.case.steps and self.training.polish is None
+        return self.case.published.get((self.planned.weighting, self.planned.optimizer)) if as_published else None
+
+    @property
     def endpoint(self) -> str:
         """The error that counts."""
         return next(iter(self.case.errors(self.case.problem)))
@@ -88,6 +95,8 @@ def prepare(planned: Planned, compiled: bool = False) -> tuple[Case, Training]:
     case = plan.case(planned.problem, planned.seeds)
     case.problem.compiled = compiled
     steps = plan.steps or case.steps
+    if plan.polish is not None and any(size < len(case.batches.sets[name]) for name, size in case.batches.sizes.items()):
+        raise ValueError(f"pinn: polish searches along lines of one loss, {planned.problem} has batches of {dict(case.batches.sizes)} points")
     spelled = Spelled.parse(planned.optimizer, "optimizer")
     make, rate = optimizers.named(spelled.name, spelled.options)
     every = plan.validate_every or max(1, math.ceil(steps / _POINTS))

@@ -30,9 +30,10 @@ def _verdict(title: str, runs: Sequence[Run], compared: Sequence[Comparison]) ->
         said = f"{best.weighting} is lowest; one seed cannot tell whether that is more than chance."
         return Verdict(title, said, "not shown", tuple(sentences))
     lost = _lost(best, compared)
+    mark = "not shown" if len(equals) + len(lost) == len(rivals) else "tie"
     if not equals and lost:
         said = f"{best.weighting} is lowest; after Holm's correction its gap to {listed(lost)} is not significant."
-        return Verdict(title, said, "not shown" if len(lost) == len(rivals) else "tie", (*sentences, *_corrected(lost, compared)))
+        return Verdict(title, said, mark, (*sentences, *_corrected(lost, compared)))
     if not equals:
         nearest, ratio = min(ratios, key=lambda pair: pair[1].ratio, default=(rivals[0], None))
         gap = f": {factor(ratio.ratio)} times below {nearest.weighting}, the next" if ratio else ""
@@ -40,7 +41,7 @@ def _verdict(title: str, runs: Sequence[Run], compared: Sequence[Comparison]) ->
     names = [r.weighting for r in equals]
     headline = f"{best.weighting} is lowest; {listed(names)} {'ties' if len(names) == 1 else 'tie'} with it."
     tied = f"A tie: the 95 % interval of the ratio of errors contains 1 ({_intervals(best, equals)})."
-    return Verdict(title, headline, "not shown" if len(equals) == len(rivals) else "tie", (*sentences, tied, *_corrected(lost, compared)))
+    return Verdict(title, headline, mark, (*sentences, tied, *_corrected(lost, compared)))
 
 
 def _published(best: Run) -> list[str]:
@@ -73,9 +74,9 @@ def _intervals(best: Run, equals: Sequence[Run]) -> str:
 
 
 def _lost(best: Run, compared: Sequence[Comparison]) -> list[str]:
-    """Rivals that the intervals tell from the best and Holm's correction does not."""
+    """Rivals that the intervals tell from the best and Holm's correction does not; a diverged seed's clipped error does not speak for its rival."""
     pairs = [(c.first if c.second == best.weighting else c.second, c) for c in compared if best.weighting in (c.first, c.second)]
-    return [rival for rival, c in pairs if not c.ratio.tie and not c.significant]
+    return [rival for rival, c in pairs if not (c.ratio.tie or c.ratio.apart or c.significant)]
 
 
 def _corrected(lost: Sequence[str], compared: Sequence[Comparison]) -> list[str]:

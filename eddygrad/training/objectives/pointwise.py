@@ -12,16 +12,28 @@ from torch import Tensor
 
 
 class PointWeights(abc.ABC):
-    """Makes a weighted mean of the squares r^2 (N,) or (S, N), () or (S,). What it remembers belongs to one training."""
+    """Makes a weighted mean of the squares r^2 (N,) or (S, N), () or (S,). What it remembers belongs to one training.
+
+    While it is `frozen` its weights are those of the last call before.
+    """
+
+    frozen = False
 
     @abc.abstractmethod
     def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         """The loss. x: points ([S,] N, inputs). numbers: which points of the whole set they are, None for all of it in its order."""
 
     @property
-    @abc.abstractmethod
     def options(self) -> dict[str, Any]:
         """What makes it, beside the class."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What an interrupted training needs to go on with the same weights."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  most remember nothing
+        """Take what `state_dict` gave."""
 
 
 class Causal(PointWeights):
@@ -37,6 +49,7 @@ class Causal(PointWeights):
         if chunks < 1 or not span[1] > span[0] or not tolerance > 0:
             raise ValueError(f"Causal: expected chunks, a span that goes forward and a tolerance above 0, got {chunks}, {span} and {tolerance}")
         self.axis, self.span, self.chunks, self.tolerance = axis, span, chunks, tolerance
+        self._last: Tensor | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -44,8 +57,9 @@ class Causal(PointWeights):
 
     def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         means, there = self.chunk_means(square, x)
-        before = means.detach().cumsum(-1) - means.detach()
-        return (torch.exp(-self.tolerance * before) * means).sum(-1) / there.sum(-1)
+        if self._last is None or not self.frozen:
+            self._last = torch.exp(-self.tolerance * (means.detach().cumsum(-1) - means.detach()))
+        return (self._last * means).sum(-1) / there.sum(-1)
 
     def chunk_means(self, square: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """L_i ([S,] chunks), zero for a chunk without points, and which have some."""
@@ -61,7 +75,6 @@ class Remembered(PointWeights):
 
     def __init__(self) -> None:
         self._kept: Tensor | None = None
-        self.frozen = False  # while it is, the numbers stay
 
     def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         chosen = torch.arange(square.shape[-1]) if numbers is None else numbers.cpu()
@@ -79,6 +92,7 @@ class Remembered(PointWeights):
         """What multiplies r^2."""
 
     def _grown(self, square: Tensor, count: int) -> Tensor:
+        self._kept = None if self._kept is None else self._kept.to(square.device)  # a checkpoint is read on the CPU
         have = 0 if self._kept is None else self._kept.shape[-1]
         if have < count:
             more = torch.ones(*square.shape[:-1], count - have, dtype=square.dtype, device=square.device)

@@ -41,23 +41,30 @@ class Resampled:
     ) -> None:
         if term not in problem.terms:
             raise ValueError(f"resampled: expected a term of {', '.join(problem.terms)}, got {term!r}")
-        if isinstance(problem.terms[term].pointwise, Remembered):
-            raise ValueError(f"resampled: the points of {term!r} are remembered by their number, and other points would take their weights")
+        there = [name for name, t in problem.terms.items() if t.at == problem.terms[term].at and isinstance(t.pointwise, Remembered)]
+        if there:
+            raise ValueError(f"resampled: the points of {there[0]!r} are remembered by their number, and other points would take their weights")
         if not 1 <= size <= len(pool) or every < 1 or not power > 0 or not floor >= 0:
             raise ValueError(f"resampled: expected size <= {len(pool)}, every >= 1, power > 0 and floor >= 0, got {size}, {every}, {power}, {floor}")
         self.batches, self.problem, self.term, self.pool, self.size = batches, problem, term, pool, size
         self.every, self.power, self.floor, self.seed = every, power, floor, seed
         self._drawn: Tensor | None = None
+        self._chosen: Points | None = None  # the same points until others are drawn: whoever keeps what it knows of them may do so
         self.frozen = False  # while it is, the points stay
 
     def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
         """The points of update `step`."""
         if self._drawn is None or (step % self.every == 0 and not self.frozen):
-            self._drawn = self._draw(step)
-        x = self.pool.x if self.pool.x.ndim == 3 else self.pool.x.expand(len(self._drawn), -1, -1)
-        known = {name: value.expand(len(self._drawn), -1).gather(1, self._drawn) for name, value in self.pool.known.items()}
-        chosen = Points(x.gather(1, self._drawn.unsqueeze(-1).expand(-1, -1, x.shape[-1])), known)
-        return step, {**self.batches(step, horizon)[1], self.problem.terms[self.term].at: chosen if self.problem.network.stacked else _single(chosen)}
+            self._drawn, self._chosen = self._draw(step), None
+        if self._chosen is None:
+            self._chosen = self._gathered(self._drawn)
+        return step, {**self.batches(step, horizon)[1], self.problem.terms[self.term].at: self._chosen}
+
+    def _gathered(self, drawn: Tensor) -> Points:
+        x = self.pool.x if self.pool.x.ndim == 3 else self.pool.x.expand(len(drawn), -1, -1)
+        known = {name: value.expand(len(drawn), -1).gather(1, drawn) for name, value in self.pool.known.items()}
+        chosen = Points(x.gather(1, drawn.unsqueeze(-1).expand(-1, -1, x.shape[-1])), known)
+        return chosen if self.problem.network.stacked else _single(chosen)
 
     @torch.no_grad()
     def _draw(self, step: int) -> Tensor:
@@ -78,7 +85,7 @@ class Resampled:
         return {} if self._drawn is None else {"drawn": self._drawn.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._drawn = state["drawn"].clone() if "drawn" in state else None
+        self._drawn, self._chosen = state["drawn"].to(self.pool.x.device, copy=True) if "drawn" in state else None, None
 
 
 def _single(points: Points) -> Points:

@@ -13,7 +13,7 @@ from eddygrad.correctors.constrained import Network
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.randomness import generator
 from eddygrad.training.objectives.partials import Names, Partials, partials
-from eddygrad.training.objectives.pointwise import PointWeights, Remembered
+from eddygrad.training.objectives.pointwise import PointWeights
 
 Coefficients = Mapping[str, Tensor]
 Residual = Callable[[Partials, Coefficients], Tensor]
@@ -148,6 +148,11 @@ class Problem(nn.Module):
         """
         return tuple(sorted({term.begins for term in self.terms.values()} - {0}))
 
+    @property
+    def leaves(self) -> tuple[int, ...]:
+        """Updates at which a term is there no more."""
+        return tuple(sorted({term.ends for term in self.terms.values() if term.ends is not None}))
+
     def losses(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
         """Name -> loss, () or (S,), of the terms that are there at this update.
 
@@ -190,9 +195,9 @@ class Problem(nn.Module):
         found = partials(self.network, points.x, self.names, [name for each in needs for name in each])
         return Partials({**found, **{f"known_{name}": value for name, value in points.known.items()}})
 
-    def companions(self) -> dict[str, Remembered]:
-        """What a checkpoint keeps beside the network: weights of points that remember."""
-        return {name: term.pointwise for name, term in self.terms.items() if isinstance(term.pointwise, Remembered)}
+    def companions(self) -> dict[str, PointWeights]:
+        """What a checkpoint keeps beside the network: weights of points."""
+        return {name: term.pointwise for name, term in self.terms.items() if term.pointwise is not None}
 
     def _checked(self, residual: Tensor, points: Points, name: str) -> Tensor:
         lead = 1 if self.network.stacked else 0

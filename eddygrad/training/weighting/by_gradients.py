@@ -81,19 +81,24 @@ class NeuralTangentKernel(Weighting):
 
     The traces, means over the points, are estimated without a bias from one backward pass: tr K / N = E |J^T v|^2 / N with v of random signs. So
     it is given the gradients of v . r_k / sqrt(N) (`probes`) in place of the losses'. Ratios of single estimates would be biased, so it is the traces
-    that are averaged, over 1 / `average` looks; the first counts whole.
+    that are averaged, over 1 / `average` looks; the first counts whole. Weights of points within a term do not count.
+
+    Raises: ValueError for a geometric or corrected mean: there is none of weights.
     """
 
     looks_at = "probes"
 
     def __init__(self, average: float = 0.1, **options: Any) -> None:
         super().__init__(average, **options)
+        if self.mean != "arithmetic" or self.corrected:
+            raise ValueError("NeuralTangentKernel: traces are averaged, arithmetically from the first on; leave out mean and corrected")
         self._share, self.average = self.average, 1.0  # of the traces, then none of their ratios
         self._traces: dict[str, Tensor] = {}  # (S,)
 
     def proposed(self, terms: Terms) -> Tensor:
         for name, new in zip(terms.names, terms.rows.double().square().sum(2).cpu().unbind(1)):
             old = self._traces.get(name, new)
+            old = torch.where(old.isfinite(), old, new)
             self._traces[name] = torch.where(new.isfinite(), (1 - self._share) * old + self._share * new, old)
         traces = torch.stack([self._traces[name] for name in terms.names], 1)
         return traces.sum(1, keepdim=True) / traces
