@@ -21,7 +21,7 @@ from eddygrad.training.schedule import Drops
 from eddygrad.training.settings import Training
 
 SCHEMA = "eddygrad-pinn/1"
-_POINTS = 400  # of a curve
+_POINTS, _DIGITS = 400, 6  # of a curve
 
 
 @dataclass
@@ -128,9 +128,15 @@ def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, com
 
 
 def _turned(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Records by name; None where a record lacks it."""
+    """Records by name, to six digits; None where a record lacks it."""
     every = dict.fromkeys(name for record in records for name in record)
-    return {name: [_finite(record[name]) if name in record else None for record in records] for name in every}
+    return {name: [_short(_finite(record[name])) if name in record else None for record in records] for name in every}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_short(v) for v in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
 def _finite(value: Any) -> Any:
