@@ -12,7 +12,7 @@ from eddygrad.studies.look import styled
 from eddygrad.training.objectives.domains import SpaceTime
 
 if TYPE_CHECKING:
-    from eddygrad.studies.pinn.posed import Solution
+    from eddygrad.studies.pinn.solution import Solution
 
 NODES = 201
 
