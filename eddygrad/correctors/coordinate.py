@@ -32,8 +32,8 @@ class CoordinateNetwork(nn.Module):
             activation: "tanh", "sine", "silu" or "gelu". seeds: an int for one network, a sequence for a stack.
             mean, std: of the points, per coordinate or one number for all. fourier: number of features and the scale of the normal draw of B.
             periodic: coordinate by number -> its length.
-    `compiled`, an attribute: if True, activations are fused by `torch.compile` where gradients are asked for (see `correctors.fused`), about 1.3
-    times as fast for second and 1.7 times for fifth derivatives on a CPU, to round-off; it needs a C++ compiler and up to a minute the first time.
+    `compiled`, an attribute: if True, activations are fused by `torch.compile` where gradients are asked for (see `correctors.fused`), to
+    round-off, faster the more derivatives there are (docs/performance.md); it needs a C++ compiler and up to a minute the first time.
     Input (N, inputs), or (S, N, inputs) where seeds see their own points; output (N, outputs), of a stack (S, N, outputs).
     Raises: ValueError for a size or an activation that there is not, or points of other coordinates.
     """
