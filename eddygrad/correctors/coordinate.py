@@ -16,7 +16,7 @@ from eddygrad.correctors.fused import Fused
 from eddygrad.correctors.taylor import Kept, Truncation, members, scale
 from eddygrad.solver.randomness import generator
 
-_CACHED_BYTES, _CACHED_BYTES_COMPILED = 1 << 22, 1 << 23  # of all coefficients of a layer: the more, the fewer calls, until they leave the cache
+_CACHED_BYTES, _CACHED_BYTES_COMPILED = 1 << 22, 1 << 24  # of all coefficients of a layer: the more, the fewer calls, until they leave the cache
 _LANES = 16  # numbers that a processor handles at once: whole ones of them where points are many
 _GAIN = {"tanh": 5 / 3}  # of Xavier's normal draw; 1 for the others
 
@@ -32,7 +32,7 @@ class CoordinateNetwork(nn.Module):
             activation: "tanh", "sine", "silu" or "gelu". seeds: an int for one network, a sequence for a stack.
             mean, std: of the points, per coordinate or one number for all. fourier: number of features and the scale of the normal draw of B.
             periodic: coordinate by number -> its length.
-    `compiled`, an attribute: if True, activations are fused by `torch.compile` where gradients are asked for (see `correctors.fused`), to
+    `compiled`, an attribute: if True, activations are fused by torch's compiler where gradients are asked for (see `correctors.fused`), to
     round-off, faster the more derivatives there are (docs/performance.md); it needs a C++ compiler and up to a minute the first time.
     Input (N, inputs), or (S, N, inputs) where seeds see their own points; output (N, outputs), of a stack (S, N, outputs).
     Raises: ValueError for a size or an activation that there is not, or points of other coordinates.

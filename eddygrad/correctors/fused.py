@@ -10,6 +10,7 @@ from shutil import which
 from typing import Any
 
 import torch
+import torch._inductor
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -17,12 +18,13 @@ from eddygrad.correctors.activations import Activation, Parts
 from eddygrad.correctors.taylor import Truncation
 
 _PROGRAMS = 256  # that are kept: one belongs to an activation, a truncation and a shape
-_Like = tuple[torch.Size, torch.dtype, torch.device]
+_Like = tuple[torch.Size, tuple[int, ...], torch.dtype, torch.device]
+_Program = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Fused(Activation):
-    """The same activation, compiled by `torch.compile` for every truncation and shape that it meets; to round-off.
+    """The same activation, compiled by torch's Inductor for every truncation and shape that it meets; to round-off.
 
     The first call of a kind takes up to a minute and needs a C++ compiler; later ones, of other processes too, take what torch keeps of it on
     disk. Polynomials of one coefficient have nothing to fuse.
@@ -36,50 +38,52 @@ class Fused(Activation):
     def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor | None]:
         if kept.order == 0:
             return self.activation.propagated(z, kept)
-        y, *beside = _forward(self.activation, kept, _like(z))(z)
+        y, *beside = _forward(self.activation, kept, torch.get_num_threads(), _like(z))(z)
         return y, beside[0] if beside else None
 
     def pulled(self, grad: Tensor, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
         if kept.order == 0:
             return self.activation.pulled(grad, y, beside, kept)
         given = [part for part in (grad, y, beside) if part is not None]
-        found: Tensor = _backward(self.activation, kept, *map(_like, given))(*given)
+        found: Tensor = _backward(self.activation, kept, torch.get_num_threads(), *map(_like, given))(*given)
         return found
 
 
 def _like(x: Tensor) -> _Like:
-    return x.shape, x.dtype, x.device
+    return x.shape, x.stride(), x.dtype, x.device
 
 
 @lru_cache(maxsize=_PROGRAMS)
-def _forward(activation: Activation, kept: Truncation, like: _Like) -> Callable[[Tensor], Any]:
+def _forward(activation: Activation, kept: Truncation, threads: int, z: _Like) -> _Program:
+    """A program has the number of threads written into it that torch has when it is compiled."""
+
     def propagated(z: Tensor) -> tuple[Tensor, ...]:
         parts = z.unbind(2)
         y, beside = ([torch.empty_like(parts[0]) for _ in range(n)] for n in (len(kept.indices), activation.beside(kept)))
         activation.propagate(parts, y, beside, kept)
         return tuple(torch.stack(each, 2) for each in (y, beside) if each)
 
-    return _compiled(propagated, like)
+    return _compiled(propagated, z)
 
 
 @lru_cache(maxsize=_PROGRAMS)
-def _backward(activation: Activation, kept: Truncation, *like: _Like) -> Callable[..., Any]:
+def _backward(activation: Activation, kept: Truncation, threads: int, *given: _Like) -> _Program:
     def pulled(*stacked: Tensor) -> Tensor:
         grad, y, *beside = (part.unbind(2) for part in stacked)
         g = [part.clone() for part in grad]
         activation.pull(g, y, beside[0] if beside else (), kept)
         return torch.stack(g, 2)
 
-    return _compiled(pulled, *like)
+    return _compiled(pulled, *given)
 
 
-def _compiled(function: Callable[..., Any], *like: _Like) -> Callable[..., Any]:
-    """Traced to plain operations first, so that a call checks no more than the tensors that it is given.
+def _compiled(function: Callable[..., Any], *like: _Like) -> _Program:
+    """Traced to plain operations and given to the compiler without `torch.compile` before it, whose checks took longer than a small program.
 
     Raises: ValueError where the processor's programs would need a C++ compiler and there is none.
     """
-    if like[0][2].type == "cpu" and not any(map(which, filter(None, (os.environ.get("CXX"), "g++", "clang++", "cl")))):
+    if like[0][-1].type == "cpu" and not any(map(which, filter(None, (os.environ.get("CXX"), "g++", "clang++", "cl")))):
         raise ValueError("compiled: fused loops need a C++ compiler, found none; install g++, or leave out `compiled`")
+    examples: list[Any] = [torch.empty_strided(shape, stride, dtype=dtype, device=device) for shape, stride, dtype, device in like]
     with torch.no_grad():
-        traced = make_fx(function)(*(torch.empty(shape, dtype=dtype, device=device) for shape, dtype, device in like))
-    return torch.compile(traced, dynamic=False)
+        return torch._inductor.compile(make_fx(function)(*examples), examples)
