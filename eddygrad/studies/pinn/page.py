@@ -10,7 +10,7 @@ from typing import Any
 
 from eddygrad.studies.look import factor, number
 from eddygrad.studies.page import HEAD, TAIL, captioned, cards, p_value, table
-from eddygrad.studies.pinn import figures, results
+from eddygrad.studies.pinn import figures, joins, results
 from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
 from eddygrad.studies.pinn.method import setup
 from eddygrad.studies.pinn.results import Comparison, comparison_rows, comparisons, percent, rows, spread, to_csv, to_json, verdict
@@ -53,7 +53,7 @@ def html(found: Results) -> str:
         f"{'up to ' if len({len(run.seeds) for run in found.runs}) > 1 else ''}{count(seeds, 'seed')} each",
     ]
     head = f'<header><p class="kicker">eddygrad study · loss weightings</p><h1>{escape(title)}</h1><p class="lead">{" · ".join(parts)}</p></header>'
-    sections = [_answer(found, compared), _results(found), _ratios(compared), _reliability(found), *_figures(found), setup(found)]
+    sections = [_answer(found, compared), _results(found), _ratios(compared), _reliability(found), _joins(found), *_figures(found), setup(found)]
     return HEAD.replace("TITLE", escape(title)) + head + "\n".join(s for s in sections if s) + TAIL
 
 
@@ -144,6 +144,26 @@ def _reliability(found: Results) -> str:
 
 def _share(run: Run) -> str:
     return f"{run.failed} / {len(run.seeds)}<br><small>{percent(run.failed_interval)}</small>"
+
+
+def _joins(found: Results) -> str:
+    """What each run forgets when terms join, where any do."""
+    body = []
+    for row in joins.rows(found):
+        moments = [cell for name in ("highest", "last") for cell in (number(row[name]), _times(row[f"{name}_times"]))]
+        moments.insert(2, f"{row['at'] - row['last_before']:.0f}")
+        where = found.title((row["problem"], row["optimizer"]))
+        body.append([_chip(found, row["weighting"]), escape(where), escape(", ".join(row["terms"])), number(row["before"]), *moments])
+    if not body:
+        return ""
+    head = ["", "problem", "terms from then on", "before", "highest", "times", "updates<br>after", "at last", "times"]
+    note = "Geometric mean over seeds of the error at the last look before terms join, of its highest value until the next ones join or the training "
+    note += "ends, and of the value then; times: over the error before, from the lowest to the highest seed."
+    return f'<section id="joins"><h2>When terms join</h2>{table(head, body)}<p class="note">{note}</p></section>'
+
+
+def _times(times: Sequence[float]) -> str:
+    return f"{factor(times[0])} <small>{factor(times[1])} – {factor(times[2])}</small>"
 
 
 def _figures(found: Results) -> list[str]:

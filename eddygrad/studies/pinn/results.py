@@ -12,6 +12,7 @@ import numpy as np
 
 from eddygrad.studies import results
 from eddygrad.studies.entry import Array
+from eddygrad.studies.pinn import joins
 from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
 from eddygrad.studies.ratios import Comparison, corrected
 from eddygrad.studies.statistics import Ratio, by_seed, geometric_mean, paired
@@ -145,6 +146,8 @@ def _tables(found: Results) -> Iterator[str]:
     head = ["ratio of", "ratio", "95 % interval", "medians", "p (Holm)", "", "published"]
     for title in dict.fromkeys(c.family for c in compared):
         yield f"{title}: ratios of errors, paired by seed\n" + aligned(head, [_ratio(c) for c in compared if c.family == title])
+    if later := joins.table(found):
+        yield later
 
 
 def _line(run: Run, others: Sequence[str]) -> list[str]:
@@ -173,6 +176,7 @@ def _ratio(c: Comparison) -> list[str]:
 def to_json(found: Results, path: str | Path) -> Path:
     """Write everything that the report says in numbers; null where a number does not exist."""
     content = {"schema": "eddygrad-pinn-results/1", "study": found.name, "runs": rows(found), "ratios": comparison_rows(comparisons(found))}
+    content["joins"] = joins.rows(found)
     write_json(Path(path), content)
     return Path(path)
 
