@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from math import isfinite
 from pathlib import Path
@@ -148,18 +148,22 @@ def _share(run: Run) -> str:
 
 def _joins(found: Results) -> str:
     """What each run forgets when terms join, where any do."""
-    body = []
-    for row in joins.rows(found):
-        moments = [cell for name in ("highest", "last") for cell in (number(row[name]), _times(row[f"{name}_times"]))]
-        moments.insert(2, f"{row['at'] - row['last_before']:.0f}")
-        where = found.title((row["problem"], row["optimizer"]))
-        body.append([_chip(found, row["weighting"]), escape(where), escape(", ".join(row["terms"])), number(row["before"]), *moments])
+    body: list[list[str]] = []
+    for block, runs in found.blocks().items():
+        rows = [join.row() for run in runs for join in joins.joins(run)]
+        body += [[f"{found.title(block)}: {runs[0].endpoint}"], *(_join(found, row) for row in rows)] if rows else []
     if not body:
         return ""
-    head = ["", "problem", "terms from then on", "before", "highest", "times", "updates<br>after", "at last", "times"]
+    head = ["", "terms from then on", "before", "highest", "times", "updates<br>after", "at last", "times"]
     note = "Geometric mean over seeds of the error at the last look before terms join, of its highest value until the next ones join or the training "
     note += "ends, and of the value then; times: over the error before, from the lowest to the highest seed."
     return f'<section id="joins"><h2>When terms join</h2>{table(head, body)}<p class="note">{note}</p></section>'
+
+
+def _join(found: Results, row: Mapping[str, Any]) -> list[str]:
+    highest, last = ([number(row[name]), _times(row[f"{name}_times"])] for name in ("highest", "last"))
+    updates = f"{row['at'] - row['last_before']:.0f}"
+    return [_chip(found, row["weighting"]), escape(", ".join(row["terms"])), number(row["before"]), *highest, updates, *last]
 
 
 def _times(times: Sequence[float]) -> str:
