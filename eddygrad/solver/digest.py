@@ -90,7 +90,9 @@ class _Digest:
         if isinstance(getattr(x, "__wrapped__", None), types.FunctionType):
             return ["wrapper", _name(type(x)), self.of(x.__wrapped__)]
         if isinstance(x, (types.BuiltinFunctionType, np.ufunc)):
-            return ["builtin", _name(x)]
+            owner = getattr(x, "__self__", None)  # of a bound method an object, of a function its module, a class or nothing
+            bound = owner is not None and not isinstance(owner, (types.ModuleType, type))
+            return ["builtin", _name(x), *([self.of(owner)] if bound else [])]
         return []
 
     def _function(self, fn: types.FunctionType) -> list[str]:

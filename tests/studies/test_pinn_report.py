@@ -102,6 +102,14 @@ def test_terms_are_drawn_one_panel_each_and_only_where_something_was_written(fou
     assert 'id="cosines"' not in page.html(without) and 'id="weights"' in page.html(without)
 
 
+def test_many_seeds_are_shown_by_their_middle_half_and_the_report_says_so(tmp_path: Path) -> None:
+    values = np.arange(24.0).reshape(12, 2)[::-1]
+    np.testing.assert_allclose(figures.band(values), np.quantile(values, [0.25, 0.75], axis=0))
+    np.testing.assert_allclose(figures.band(values[:9]), [values[:9].min(0), values[:9].max(0)])
+    few, many = study(tmp_path / "few", uniform=[0.2] * 9), study(tmp_path / "many", uniform=[0.2] * 10)
+    assert "middle half" not in page.html(few) and "middle half where there are 10 or more" in page.html(many)
+
+
 def test_runs_that_ended_early_share_the_axis_of_the_others(tmp_path: Path) -> None:
     study(tmp_path, uniform=[0.2, 0.3], mgda=[0.2, 0.3])
     path = tmp_path / "runs" / "mgda.json"

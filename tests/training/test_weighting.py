@@ -56,6 +56,14 @@ def test_inverse_dirichlet_by_layers_takes_the_mean_of_their_spreads() -> None:
     assert layered != pytest.approx(settled(InverseDirichlet("a"), losses, grads)["b"], rel=0.1)
 
 
+@pytest.mark.parametrize("pool", ["all", "layers"])
+def test_inverse_dirichlet_of_a_single_number_says_that_it_has_no_spread(pool: Any) -> None:
+    losses = {"a": torch.ones(1), "b": torch.ones(1)}
+    grads = {"a": (torch.ones(1, 1),), "b": (torch.ones(1, 1),)}
+    with pytest.raises(ValueError, match="no standard deviation"):
+        settled(InverseDirichlet("a", pool=pool), losses, grads)
+
+
 def test_max_average_comes_to_the_square_root_of_max_over_mean() -> None:
     losses, grads = drawn(1.0, 1e-2)
     ratio = float(flat(grads["a"]).abs().max() / flat(grads["b"]).abs().mean())

@@ -22,6 +22,8 @@ from eddygrad.studies.ratios import Comparison
 
 # Grey, blue, amber, crimson, cyan for the weightings of Maddu et al. 2021; then what keeps farthest from them for every kind of colour blindness.
 PALETTE = ("#8b929b", "#2f7fc1", "#d99a1c", "#bf3f63", "#5cc4c9", "#3f2bdc", "#7f2382", "#c6d086", "#605f18")
+MANY = 10
+"""As many seeds are shown by their quartiles."""
 _POINTS = 160  # of a line
 _OWN = {"uniform": 0, "inverse-dirichlet": 1, "max-average": 2, "mgda": 3, "epsilon-optimal": 4}
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
@@ -60,7 +62,7 @@ def tones(weightings: Sequence[str]) -> dict[str, Tone]:
 
 @styled
 def errors(found: Results) -> Figure:
-    """The endpoint against updates: median over seeds, band from the lowest to the highest; a tick at the right edge is the published value."""
+    """The endpoint against updates: median over seeds with a band, see `band`; a tick at the right edge is the published value."""
     blocks, shown = found.blocks(), tones(found.weightings)
     figure, grid = titled_panels([found.title(block) for block in blocks], share=False)
     for axes, runs in zip(grid, blocks.values(), strict=True):
@@ -134,7 +136,7 @@ def ratios(found: Results, compared: Sequence[Comparison]) -> Figure:
 
 
 def _course(axes: Axes, run: Run, values: Array | None, tone: Tone, unit: float, positive: bool = True) -> None:
-    """Median over seeds with a band from the lowest to the highest; a logarithmic axis shows what is positive."""
+    """Median over seeds with a band; a logarithmic axis shows what is positive."""
     if values is None:
         return
     kept = np.where(values > 0, values, np.nan) if positive else values
@@ -146,8 +148,14 @@ def _course(axes: Axes, run: Run, values: Array | None, tone: Tone, unit: float,
     every = max(1, ceil(x.size / 8))
     start = int(PALETTE.index(tone.colour) * every / len(PALETTE))  # markers of several lines that coincide stand apart
     if len(run.seeds) > 1:
-        axes.fill_between(x, np.nanmin(kept, 0), np.nanmax(kept, 0), color=tone.colour, alpha=0.13, lw=0)
+        axes.fill_between(x, *band(kept), color=tone.colour, alpha=0.13, lw=0)
     axes.plot(x, np.nanmedian(kept, 0), color=tone.colour, ls=tone.dash, lw=1.5, marker=tone.marker, ms=4, markevery=(start, every))
+
+
+def band(values: Array) -> tuple[Array, Array]:
+    """From the lowest to the highest seed; of `MANY` and more their middle half, as the extremes then cover all other lines. (seeds, points)"""
+    low, high = (0.25, 0.75) if len(values) >= MANY else (0.0, 1.0)
+    return np.nanquantile(values, low, axis=0), np.nanquantile(values, high, axis=0)
 
 
 def _unit(runs: Sequence[Run]) -> float:

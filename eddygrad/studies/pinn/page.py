@@ -17,7 +17,10 @@ from eddygrad.studies.pinn.results import Comparison, comparison_rows, compariso
 from eddygrad.studies.pinn.verdict import verdicts
 from eddygrad.studies.written import count, write_text
 
-_BAND = "Line: median over seeds; band: from the lowest to the highest seed."
+_BANDS = {
+    False: "Line: median over seeds; band: from the lowest to the highest seed.",
+    True: f"Line: median over seeds; band: their middle half where there are {figures.MANY} or more, else from the lowest to the highest.",
+}
 _TITLES = {
     "weights": ("Weights", "Where a weighting holds one term's weight at one, only ratios to it tell."),
     "losses": ("Losses", "Of each term by itself, before it is weighted."),
@@ -172,11 +175,12 @@ def _times(times: Sequence[float]) -> str:
 
 def _figures(found: Results) -> list[str]:
     known = any(run.published for run in found.runs)
+    band = _BANDS[max(len(run.seeds) for run in found.runs) >= figures.MANY]
     published = " A tick beyond the right edge: the published value, reached with the problem's own budget." if known else ""
     marks = f"One mark per seed, one height for each seed; the bar and the number are the median. Dotted: {FAILED:g}, above which a run has failed."
     marks += " Hollow triangle: the published value." if known else ""
     plan = [
-        ("errors", "Error against updates", captioned(figures.errors(found), "errors", "Error against updates", _BAND + published)),
+        ("errors", "Error against updates", captioned(figures.errors(found), "errors", "Error against updates", band + published)),
         ("seeds", "Every seed", captioned(figures.seeds(found), "seeds", "Every seed", marks)),
     ]
     for group, (title, caption) in _TITLES.items():
@@ -184,7 +188,7 @@ def _figures(found: Results) -> list[str]:
         for i, (block, runs) in enumerate(found.blocks().items()):
             figure = figures.by_term(found, runs, group)
             if figure is not None:
-                drawn.append(f"<h3>{escape(found.title(block))}</h3>" + captioned(figure, f"{group}{i}", f"{title}, {found.title(block)}", _BAND))
+                drawn.append(f"<h3>{escape(found.title(block))}</h3>" + captioned(figure, f"{group}{i}", f"{title}, {found.title(block)}", band))
         if drawn:
             plan.append((group, title, f'<p class="note">{escape(caption)}</p>' + "".join(drawn)))
     return [f'<section id="{key}"><h2>{escape(title)}</h2>{content}</section>' for key, title, content in plan]

@@ -34,7 +34,12 @@ class InverseDirichlet(Weighting):
 
     def proposed(self, terms: Terms) -> Tensor:
         parts = [terms.rows] if self.pool == "all" else terms.rows.split(terms.layers, 2)
-        stds = torch.stack([part.double().std(2) for part in parts if part.shape[2] > 1]).mean(0)
+        several = [part.double() for part in parts if part.shape[2] > 1]
+        if not several:
+            raise ValueError(
+                f"InverseDirichlet: one number has no standard deviation, and the parameters that count hold no more (pool {self.pool!r})"
+            )
+        stds = torch.stack([part.std(2) for part in several]).mean(0)
         return (_reference(stds, self.reference, terms) / stds) ** self.power
 
     @property
