@@ -49,16 +49,18 @@ class Activation(ABC):
             for a, c, factor in kept.above[b]:
                 own.addcmul_(g[a], slope[c], value=factor * self.factor)
 
-    def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor | None]:
-        """f(z) and what waits beside it, (S, width, n, N) like z."""
+    def propagated(self, z: Tensor, kept: Truncation, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """f(z), (S, width, n, N) like z, and what waits beside it. With a bias (S, 1, width), f(z + bias), and z may be written over."""
+        if bias is not None:
+            z[:, :, 0].add_(bias.mT)
         y, beside = (z.new_empty(*z.shape[:2], n, z.shape[3]) for n in (len(kept.indices), self.beside(kept)))
         self.propagate(z.unbind(2), y.unbind(2), beside.unbind(2), kept)
         return y, beside if beside.shape[2] else None
 
-    def pulled(self, grad: Tensor, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
-        """The gradient by z; that by y is written over."""
+    def pulled(self, grad: Tensor, y: Tensor, beside: Tensor | None, kept: Truncation) -> tuple[Tensor, Tensor]:
+        """Gradients by z and by the bias (S, 1, width); that by y may be written over."""
         self.pull(grad.unbind(2), y.unbind(2), () if beside is None else beside.unbind(2), kept)
-        return grad
+        return grad, grad[:, :, 0].sum(2).unsqueeze(1)
 
 
 class Recurrence(Activation):

@@ -211,8 +211,7 @@ class _Layers(torch.autograd.Function):
             saved.append(h)
             for weight, bias in hidden:
                 z = _product(h, weight.mT, z)
-                z[:, :, 0].add_(bias.mT)
-                h, beside = activation.propagated(z, kept)
+                h, beside = activation.propagated(z, kept, bias)
                 saved += (h, beside)
             for a, part in zip(wanted, own.unbind(2)):
                 part.copy_(torch.baddbmm(biases[-1].mT, weights[-1].mT, h[:, :, a], beta=0 if a else 1))
@@ -247,10 +246,10 @@ class _Layers(torch.autograd.Function):
             spare: Tensor | None = None
             for k in reversed(range(count - 1)):
                 y, beside = layers[k]
-                g = activation.pulled(g, y, beside, kept)
+                g, constant = activation.pulled(g, y, beside, kept)
+                by_bias[k] += constant
                 h = layers[k - 1][0] if k else entered
-                _correlate(by_weight[k], h, g)
-                by_bias[k] += g[:, :, 0].sum(2).unsqueeze(1)
+                by_weight[k].baddbmm_(h.flatten(2), g[:, :, : h.shape[2]].flatten(2).mT)
                 if k:
                     g, spare = _product(g, weights[k], spare), g
             begin = end
@@ -266,17 +265,5 @@ def _product(h: Tensor, matrix: Tensor, memory: Tensor | None) -> Tensor:
     """M h, (S, out, n, N), in given memory where it is of that shape; M (S, out, in)."""
     size = (len(h), matrix.shape[1], *h.shape[2:])
     out = h.new_empty(size) if memory is None or memory.shape != size else memory
-    if len(matrix) == 1:
-        torch.mm(matrix[0], h[0].flatten(1), out=out[0].flatten(1))
-    else:
-        torch.bmm(matrix, h.flatten(2), out=out.flatten(2))
+    torch.bmm(matrix, h.flatten(2), out=out.flatten(2))
     return out
-
-
-def _correlate(total: Tensor, h: Tensor, g: Tensor) -> None:
-    """total += sum_a h_a g_a^T"""
-    g = g[:, :, : h.shape[2]]
-    if len(total) == 1:
-        total[0].addmm_(h[0].flatten(1), g[0].flatten(1).mT)
-    else:
-        total.baddbmm_(h.flatten(2), g.flatten(2).mT)

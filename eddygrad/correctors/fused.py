@@ -27,7 +27,7 @@ class Fused(Activation):
     """The same activation, compiled by torch's Inductor for every truncation and shape that it meets; to round-off.
 
     The first call of a kind takes up to a minute and needs a C++ compiler; later ones, of other processes too, take what torch keeps of it on
-    disk. Polynomials of one coefficient have nothing to fuse.
+    disk.
     """
 
     activation: Activation
@@ -35,18 +35,15 @@ class Fused(Activation):
     def propagate(self, z: Parts, y: Parts, beside: Parts, kept: Truncation) -> None:
         self.activation.propagate(z, y, beside, kept)
 
-    def propagated(self, z: Tensor, kept: Truncation) -> tuple[Tensor, Tensor | None]:
-        if kept.order == 0:
-            return self.activation.propagated(z, kept)
-        y, *beside = _forward(self.activation, kept, torch.get_num_threads(), _like(z))(z)
+    def propagated(self, z: Tensor, kept: Truncation, bias: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        given = [part for part in (z, bias) if part is not None]
+        y, *beside = _forward(self.activation, kept, torch.get_num_threads(), *map(_like, given))(*given)
         return y, beside[0] if beside else None
 
-    def pulled(self, grad: Tensor, y: Tensor, beside: Tensor | None, kept: Truncation) -> Tensor:
-        if kept.order == 0:
-            return self.activation.pulled(grad, y, beside, kept)
+    def pulled(self, grad: Tensor, y: Tensor, beside: Tensor | None, kept: Truncation) -> tuple[Tensor, Tensor]:
         given = [part for part in (grad, y, beside) if part is not None]
-        found: Tensor = _backward(self.activation, kept, torch.get_num_threads(), *map(_like, given))(*given)
-        return found
+        by_z, by_bias = _backward(self.activation, kept, torch.get_num_threads(), *map(_like, given))(*given)
+        return by_z, by_bias
 
 
 def _like(x: Tensor) -> _Like:
@@ -54,25 +51,26 @@ def _like(x: Tensor) -> _Like:
 
 
 @lru_cache(maxsize=_PROGRAMS)
-def _forward(activation: Activation, kept: Truncation, threads: int, z: _Like) -> _Program:
+def _forward(activation: Activation, kept: Truncation, threads: int, *given: _Like) -> _Program:
     """A program has the number of threads written into it that torch has when it is compiled."""
 
-    def propagated(z: Tensor) -> tuple[Tensor, ...]:
-        parts = z.unbind(2)
-        y, beside = ([torch.empty_like(parts[0]) for _ in range(n)] for n in (len(kept.indices), activation.beside(kept)))
+    def propagated(z: Tensor, *bias: Tensor) -> tuple[Tensor, ...]:
+        constant, *others = z.unbind(2)
+        parts = [*(constant + b.mT for b in bias), *([] if bias else [constant]), *others]
+        y, beside = ([torch.empty_like(constant) for _ in range(n)] for n in (len(kept.indices), activation.beside(kept)))
         activation.propagate(parts, y, beside, kept)
         return tuple(torch.stack(each, 2) for each in (y, beside) if each)
 
-    return _compiled(propagated, z)
+    return _compiled(propagated, *given)
 
 
 @lru_cache(maxsize=_PROGRAMS)
 def _backward(activation: Activation, kept: Truncation, threads: int, *given: _Like) -> _Program:
-    def pulled(*stacked: Tensor) -> Tensor:
+    def pulled(*stacked: Tensor) -> tuple[Tensor, Tensor]:
         grad, y, *beside = (part.unbind(2) for part in stacked)
         g = [part.clone() for part in grad]
         activation.pull(g, y, beside[0] if beside else (), kept)
-        return torch.stack(g, 2)
+        return torch.stack(g, 2), g[0].sum(2).unsqueeze(1)
 
     return _compiled(pulled, *given)
 
