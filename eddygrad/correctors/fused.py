@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +11,6 @@ from shutil import which
 from typing import Any
 
 import torch
-import torch._inductor
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -18,6 +18,7 @@ from eddygrad.correctors.activations import Activation, Parts
 from eddygrad.correctors.taylor import Truncation
 
 _PROGRAMS = 256  # that are kept: one belongs to an activation, a truncation and a shape
+_COMPILING = threading.RLock()  # the compiler's settings are the process's: one program at a time
 _Like = tuple[torch.Size, tuple[int, ...], torch.dtype, torch.device]
 _Program = Callable[..., Any]
 
@@ -61,7 +62,7 @@ def _forward(activation: Activation, kept: Truncation, threads: int, *given: _Li
         activation.propagate(parts, y, beside, kept)
         return tuple(torch.stack(each, 2) for each in (y, beside) if each)
 
-    return _compiled(propagated, *given)
+    return _compiled(propagated, threads, *given)
 
 
 @lru_cache(maxsize=_PROGRAMS)
@@ -72,16 +73,24 @@ def _backward(activation: Activation, kept: Truncation, threads: int, *given: _L
         activation.pull(g, y, beside[0] if beside else (), kept)
         return torch.stack(g, 2), g[0].sum(2).unsqueeze(1)
 
-    return _compiled(pulled, *given)
+    return _compiled(pulled, threads, *given)
 
 
-def _compiled(function: Callable[..., Any], *like: _Like) -> _Program:
+def _compiled(function: Callable[..., Any], threads: int, *like: _Like) -> _Program:
     """Traced to plain operations and given to the compiler without `torch.compile` before it, whose checks took longer than a small program.
 
+    The context is what lets the compiler find on disk what it has compiled before; the options are part of what it looks for.
     Raises: ValueError where the processor's programs would need a C++ compiler and there is none.
     """
     if like[0][-1].type == "cpu" and not any(map(which, filter(None, (os.environ.get("CXX"), "g++", "clang++", "cl")))):
         raise ValueError("compiled: fused loops need a C++ compiler, found none; install g++, or leave out `compiled`")
+    from torch._guards import TracingContext, tracing  # the compiler takes seconds to import
+    from torch._inductor import compile as compiled
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
     examples: list[Any] = [torch.empty_strided(shape, stride, dtype=dtype, device=device) for shape, stride, dtype, device in like]
-    with torch.no_grad():
-        return torch._inductor.compile(make_fx(function)(*examples), examples)
+    with _COMPILING, torch.no_grad():
+        traced = make_fx(function)(*examples)
+        with tracing(TracingContext(FakeTensorMode(shape_env=ShapeEnv()))):
+            return compiled(traced, examples, options={"cpp.threads": threads})

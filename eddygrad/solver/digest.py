@@ -89,7 +89,7 @@ class _Digest:
             return ["function", _name(x)] if by_name else self._function(x)
         if isinstance(getattr(x, "__wrapped__", None), types.FunctionType):
             return ["wrapper", _name(type(x)), self.of(x.__wrapped__)]
-        if isinstance(x, (types.BuiltinFunctionType, np.ufunc)):
+        if isinstance(x, (types.BuiltinFunctionType, types.MethodWrapperType, np.ufunc)):
             owner = getattr(x, "__self__", None)  # of a bound method an object, of a function its module, a class or nothing
             bound = owner is not None and not isinstance(owner, (types.ModuleType, type))
             return ["builtin", _name(x), *([self.of(owner)] if bound else [])]

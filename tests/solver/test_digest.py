@@ -145,6 +145,7 @@ def closing_over(value: Any) -> Callable[[Any], Any]:
         (torch.nn.Linear(2, 2).requires_grad_(False), torch.nn.Linear(2, 2).requires_grad_(False)),
         (closing_over(1), closing_over(2)),
         (torch.float32, torch.float64),
+        ((2.0).__mul__, (3.0).__mul__),
         ({"a"}.__contains__, {"b"}.__contains__),
         (torch.zeros(2).add, torch.ones(2).add),
     ],

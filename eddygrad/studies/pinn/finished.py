@@ -30,6 +30,7 @@ class Run:
         steps:     updates at which `curves` have points (points,).
         curves:    "errors", "losses", "weights" and whatever else was written -> name -> (seeds, points), NaN where there is none.
         seconds_per_update, seconds: of the whole stack of seeds.
+        frozen_at: the update before which a seed diverged and was left as it was, -1 where none did; before the first where a file does not say.
         published: the endpoint's published value. made: the weighting and the network as they were built.
     """
 
@@ -47,6 +48,7 @@ class Run:
     seconds_per_update: float
     threads: int
     diverged: tuple[bool, ...]
+    frozen_at: tuple[int, ...]
     errors: Mapping[str, Array]
     steps: Array
     curves: Mapping[str, Mapping[str, Array]]
@@ -165,6 +167,7 @@ def read(path: Path) -> Run:
         seconds_per_update=training.number("seconds_per_update"),
         threads=int(training.number("threads", 1)),
         diverged=tuple(diverged),
+        frozen_at=_frozen(training, diverged),
         errors={name: errors.array(name, (len(seeds),)) for name in errors.values},
         steps=steps,
         curves=curves,
@@ -172,6 +175,13 @@ def read(path: Path) -> Run:
         path=path,
     )
     return _counted(run)
+
+
+def _frozen(training: Entry, diverged: Sequence[bool]) -> tuple[int, ...]:
+    if "frozen_at" not in training.values:
+        return tuple(0 if lost else -1 for lost in diverged)
+    found = training.array("frozen_at", (len(diverged),), finite=True)
+    return tuple(int(at) if lost else -1 for at, lost in zip(found, diverged))
 
 
 def _curves(entry: Entry, points: int, seeds: int) -> dict[str, Array]:
@@ -230,6 +240,7 @@ def joined(parts: Sequence[Run]) -> Run:
         seconds=sum(part.seconds for part in parts),
         seconds_per_update=sum(part.seconds_per_update for part in parts),
         diverged=tuple(lost.tolist()),
+        frozen_at=tuple(at for part in parts for at in part.frozen_at),
         errors=_stacked([part.errors for part in parts]),
         steps=steps,
         curves=curves,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eddygrad.studies.entry import Array
+from eddygrad.studies.entry import CLIP, Array
 from eddygrad.studies.pinn.finished import Results, Run
 from eddygrad.studies.statistics import geometric_mean
 from eddygrad.studies.written import aligned
@@ -17,13 +16,12 @@ from eddygrad.studies.written import aligned
 
 @dataclass(frozen=True)
 class Join:
-    """Errors per seed (seeds,) around the moment when terms join; `at` and `highest` belong to the stretch until the next ones join.
+    """Errors per seed (seeds,) around the moment when terms join; the stretch after it ends where the next ones join, or with the training.
 
     Args:
-        terms:   that are there from then on.
+        terms:   that are there at the first look after.
         updates: at the last look before and at the first look after.
-        before:  at the last look before. highest: each seed's largest until the next terms join, or the end; `at`: updates of it.
-        last:    at the end of that stretch.
+        before:  at the last look before. highest: each seed's largest of the stretch; `at`: updates of it. last: at the end of the stretch.
         later:   at the look nearest to so many updates after the last look before; None where that was not asked for, or lies beyond the stretch.
     """
 
@@ -37,9 +35,11 @@ class Join:
     later: Array | None = None
 
     def row(self) -> dict[str, Any]:
-        """One flat row; errors are geometric means over seeds, `times` geometric means, lowest and highest of the ratios to `before`."""
+        """One flat row: geometric means over seeds, "times" the geometric mean, lowest and highest of the ratios to `before`, "at" the median.
+
+        No "times" where an error before is zero.
+        """
         moments = {"highest": self.highest, "later": self.later, "last": self.last}
-        times = {f"{name}_times": _times(value, self.before) for name, value in moments.items()}
         return {
             "problem": self.run.problem,
             "optimizer": self.run.optimizer,
@@ -47,7 +47,7 @@ class Join:
             "terms": list(self.terms),
             "before": geometric_mean(self.before),
             **{name: None if value is None else geometric_mean(value) for name, value in moments.items()},
-            **times,
+            **{f"{name}_times": _times(value, self.before) for name, value in moments.items()},
             "last_before": self.updates[0],
             "first_after": self.updates[1],
             "at": float(np.median(self.at)),
@@ -57,57 +57,65 @@ class Join:
 def joins(run: Run, after: int | None = None) -> list[Join]:
     """Every moment when terms are there that were not at the look before; none at the first look. `after`: see `Join.later`.
 
-    Of a term that is alone nothing is written but the error, so that it is named from the moment on when another joins it.
+    Looks are those at which the errors of all seeds are known. A seed that diverged has the error `CLIP` from then on, as in all results. Of a term
+    that is alone nothing is written but the error, so that it is named from the moment on when another joins it.
     """
-    there: dict[str, NDArray[np.bool_]] = {name: np.asarray(np.isfinite(value).any(0)) for name, value in run.curves.get("losses", {}).items()}
-    begun = np.zeros(run.steps.size, dtype=bool)
-    for seen in there.values():
-        begun[1:] |= seen[1:] & ~seen[:-1]
     error = run.curves["errors"].get(run.endpoint)
     if error is None:
         return []
-    places = np.flatnonzero(begun).tolist()
-    terms = [tuple(name for name, seen in there.items() if seen[i]) for i in places]
-    return [_join(run, error, names, i, end, after) for names, i, end in zip(terms, places, [*places[1:], run.steps.size])]
+    frozen = np.array([at if at >= 0 else np.inf for at in run.frozen_at])
+    error = np.where(run.steps > frozen[:, None], CLIP, error)
+    looked = np.isfinite(error).all(0)
+    steps, error = run.steps[looked], error[:, looked]
+    losses = run.curves.get("losses", {})
+    there = {name: list(map(any, np.isfinite(value[:, looked]).T)) for name, value in losses.items()}
+    begun = [i for i in range(1, steps.size) if any(seen[i] and not seen[i - 1] for seen in there.values())]
+    found = []
+    for i, end in zip(begun, [*begun[1:], steps.size]):
+        terms = tuple(name for name, seen in there.items() if seen[i])
+        found.append(_join(run, terms, steps[i - 1 : end], error[:, i - 1 : end], after))
+    return found
 
 
-def _join(run: Run, error: Array, terms: tuple[str, ...], i: int, end: int, after: int | None) -> Join:
-    steps, stretch, before = run.steps[i:end], error[:, i:end], error[:, i - 1]
-    later = None
-    if after is not None and run.steps[i - 1] + after <= steps[-1]:
-        later = stretch[:, np.abs(steps - run.steps[i - 1] - after).argmin()]
-    top = np.nanargmax(stretch, 1)
-    updates = int(run.steps[i - 1]), int(steps[0])
-    return Join(run, terms, updates, before, np.nanmax(stretch, 1), steps[top].astype(float), stretch[:, -1], later)
+def _join(run: Run, terms: tuple[str, ...], steps: Array, error: Array, after: int | None) -> Join:
+    """From the last look before to the end of the stretch."""
+    stretch, later = error[:, 1:], None
+    if after is not None and steps[0] + after <= steps[-1]:
+        later = stretch[:, np.abs(steps[1:] - steps[0] - after).argmin()]
+    updates, at = (int(steps[0]), int(steps[1])), steps[1:][stretch.argmax(1)]
+    return Join(run, terms, updates, error[:, 0], stretch.max(1), np.asarray(at, dtype=float), stretch[:, -1], later)
 
 
 def _times(value: Array | None, before: Array) -> list[float] | None:
-    if value is None:
+    if value is None or not before.all():
         return None
     ratio = value / before
     return [geometric_mean(ratio), float(ratio.min()), float(ratio.max())]
 
 
-def rows(found: Results, after: int | None = None) -> list[dict[str, Any]]:
+def rows(runs: Sequence[Run], after: int | None = None) -> list[dict[str, Any]]:
     """One row for each run and each moment when terms join."""
-    return [join.row() for run in found.runs for join in joins(run, after)]
+    return [join.row() for run in runs for join in joins(run, after)]
 
 
 def table(found: Results, after: int | None = None) -> str:
-    """The rows as aligned plain text; empty where no term joins."""
+    """The rows as aligned plain text, a table for each problem and optimiser; empty where no term joins."""
     head = ["", "terms", "before", "highest", "times", "after", *([f"{after} later", "times"] if after is not None else []), "at last", "times"]
-    lines = [_line(row, after) for row in rows(found, after)]
-    title = f"{found.name}: {found.runs[0].endpoint} when terms join, geometric mean (lowest to highest seed)"
-    return f"{title}\n{aligned(head, lines)}" if lines else ""
+    tables = []
+    for block, runs in found.blocks().items():
+        lines = [_line(row, after) for row in rows(runs, after)]
+        title = f"{found.title(block)}: {runs[0].endpoint} when terms join, geometric mean (lowest to highest seed)"
+        tables += [f"{title}\n{aligned(head, lines)}"] if lines else []
+    return "\n\n".join(tables)
 
 
-def _line(row: dict[str, Any], after: int | None) -> list[str]:
+def _line(row: Mapping[str, Any], after: int | None) -> list[str]:
     moments = [*_moment(row, "highest"), f"{row['at'] - row['last_before']:.0f} updates"]
     later = _moment(row, "later") if after is not None else []
     return [row["weighting"], ", ".join(row["terms"]), f"{row['before']:.3g}", *moments, *later, *_moment(row, "last")]
 
 
-def _moment(row: dict[str, Any], name: str) -> Iterator[str]:
-    times = row[f"{name}_times"]
-    yield "" if times is None else f"{row[name]:.3g}"
+def _moment(row: Mapping[str, Any], name: str) -> Iterator[str]:
+    value, times = row[name], row[f"{name}_times"]
+    yield "" if value is None else f"{value:.3g}"
     yield "" if times is None else "{:.3g} ({:.3g} .. {:.3g})".format(*times)

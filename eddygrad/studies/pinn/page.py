@@ -153,13 +153,13 @@ def _joins(found: Results) -> str:
     """What each run forgets when terms join, where any do."""
     body: list[list[str]] = []
     for block, runs in found.blocks().items():
-        rows = [join.row() for run in runs for join in joins.joins(run)]
+        rows = joins.rows(runs)
         body += [[f"{found.title(block)}: {runs[0].endpoint}"], *(_join(found, row) for row in rows)] if rows else []
     if not body:
         return ""
-    head = ["", "terms from then on", "before", "highest", "times", "updates<br>after", "at last", "times"]
+    head = ["", "terms then", "before", "highest", "times", "updates<br>after", "at last", "times"]
     note = "Geometric mean over seeds of the error at the last look before terms join, of its highest value until the next ones join or the training "
-    note += "ends, and of the value then; times: over the error before, from the lowest to the highest seed."
+    note += "ends, and of the value then; times: over the error before, from the lowest to the highest seed; updates after: median."
     return f'<section id="joins"><h2>When terms join</h2>{table(head, body)}<p class="note">{note}</p></section>'
 
 
@@ -169,8 +169,8 @@ def _join(found: Results, row: Mapping[str, Any]) -> list[str]:
     return [_chip(found, row["weighting"]), escape(", ".join(row["terms"])), number(row["before"]), *highest, updates, *last]
 
 
-def _times(times: Sequence[float]) -> str:
-    return f"{factor(times[0])} <small>{factor(times[1])} – {factor(times[2])}</small>"
+def _times(times: Sequence[float] | None) -> str:
+    return "–" if times is None else f"{factor(times[0])} <small>{factor(times[1])} – {factor(times[2])}</small>"
 
 
 def _figures(found: Results) -> list[str]:

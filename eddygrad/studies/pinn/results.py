@@ -176,7 +176,7 @@ def _ratio(c: Comparison) -> list[str]:
 def to_json(found: Results, path: str | Path) -> Path:
     """Write everything that the report says in numbers; null where a number does not exist."""
     content = {"schema": "eddygrad-pinn-results/1", "study": found.name, "runs": rows(found), "ratios": comparison_rows(comparisons(found))}
-    content["joins"] = joins.rows(found)
+    content["joins"] = joins.rows(found.runs)
     write_json(Path(path), content)
     return Path(path)
 
