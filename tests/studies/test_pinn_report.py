@@ -135,7 +135,7 @@ def test_the_report_of_weightings_is_one_whole_file_that_needs_nothing_else(foun
     assert outline.open == [] and outline.outside == [] and "<script" not in text and "@import" not in text
     assert set(re.findall(r"url\(#([^)]+)\)", text)) | set(re.findall(r'href="#([^"]+)"', text)) <= set(outline.ids)
     assert len(set(outline.ids)) == len(outline.ids)
-    sections = ["answer", "results", "ratios", "failed", "errors", "seeds", "weights", "losses", "stds", "cosines", "setup"]
+    sections = ["answer", "results", "ratios", "failed", "shares", "errors", "seeds", "weights", "losses", "stds", "cosines", "setup"]
     assert [i for i in outline.ids if i in sections] == sections
     assert page.html(found) == text
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from eddygrad.studies.look import factor, number
 from eddygrad.studies.page import HEAD, TAIL, captioned, cards, p_value, table
-from eddygrad.studies.pinn import figures, joins, results
+from eddygrad.studies.pinn import figures, joins, results, shares
 from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
 from eddygrad.studies.pinn.method import setup
 from eddygrad.studies.pinn.results import Comparison, comparison_rows, comparisons, percent, rows, spread, to_csv, to_json, verdict
@@ -56,7 +56,16 @@ def html(found: Results) -> str:
         f"{'up to ' if len({len(run.seeds) for run in found.runs}) > 1 else ''}{count(seeds, 'seed')} each",
     ]
     head = f'<header><p class="kicker">eddygrad study · loss weightings</p><h1>{escape(title)}</h1><p class="lead">{" · ".join(parts)}</p></header>'
-    sections = [_answer(found, compared), _results(found), _ratios(compared), _reliability(found), _joins(found), *_figures(found), setup(found)]
+    sections = [
+        _answer(found, compared),
+        _results(found),
+        _ratios(compared),
+        _reliability(found),
+        _joins(found),
+        _shares(found),
+        *_figures(found),
+        setup(found),
+    ]
     return HEAD.replace("TITLE", escape(title)) + head + "\n".join(s for s in sections if s) + TAIL
 
 
@@ -171,6 +180,24 @@ def _join(found: Results, row: Mapping[str, Any]) -> list[str]:
 
 def _times(times: Sequence[float] | None) -> str:
     return "–" if times is None else f"{factor(times[0])} <small>{factor(times[1])} – {factor(times[2])}</small>"
+
+
+def _shares(found: Results) -> str:
+    """The weights at the end, where there are several weightings of several terms."""
+    names = shares.terms(found.runs)
+    body: list[list[str]] = []
+    for block, runs in found.blocks().items():
+        lines = [[_chip(found, run.weighting), *(_share_of(own.get(name)) for name in names)] for run in runs if (own := shares.shares(run))]
+        body += [[found.title(block)], *lines] if len(lines) > 1 else []
+    if not body:
+        return ""
+    note = "Of the sum of all weights where the training ends: geometric mean over seeds, from the lowest to the highest. Weightings of different "
+    note += "scales are alike where the shares are."
+    return f'<section id="shares"><h2>Shares of the weights</h2>{table(["", *map(escape, names)], body)}<p class="note">{note}</p></section>'
+
+
+def _share_of(share: shares.Share | None) -> str:
+    return "" if share is None else f"{number(share[0])} <small>{number(share[1])} – {number(share[2])}</small>"
 
 
 def _figures(found: Results) -> list[str]:

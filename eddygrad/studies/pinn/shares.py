@@ -1,0 +1,54 @@
+"""What share of all weights each term has where a training ends: how weightings of different scales are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eddygrad.studies.entry import Array
+from eddygrad.studies.pinn.finished import Results, Run
+from eddygrad.studies.statistics import geometric_mean
+from eddygrad.studies.written import aligned
+
+Share = tuple[float, float, float]  # geometric mean over seeds, lowest and highest seed
+
+
+def shares(run: Run) -> Mapping[str, Share]:
+    """lam_k / sum_j lam_j at the last look at which all seeds have weights, by term; nothing where fewer than two terms are weighted then."""
+    curves = {name: value for name, value in run.curves.get("weights", {}).items() if value.size}
+    if not curves:
+        return {}
+    stacked = np.stack(list(curves.values()))  # (terms, seeds, looks)
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(stacked).all(1))
+    looks = np.flatnonzero(there.any(0))
+    if not looks.size:
+        return {}
+    kept = there[:, looks[-1]]
+    last: Array = stacked[kept, :, looks[-1]]
+    total = last.sum(0)
+    if kept.sum() < 2 or not (last > 0).all():
+        return {}
+    names = [name for name, own in zip(curves, kept) if own]
+    return {name: (geometric_mean(part), float(part.min()), float(part.max())) for name, part in zip(names, last / total)}
+
+
+def terms(runs: Sequence[Run]) -> list[str]:
+    """Of which any of them has a share."""
+    return list(dict.fromkeys(name for run in runs for name in shares(run)))
+
+
+def table(found: Results) -> str:
+    """Shares as aligned plain text, a table for each problem and optimiser where more than one weighting has them."""
+    tables = []
+    for block, runs in found.blocks().items():
+        names = terms(runs)
+        lines = [[run.weighting, *(_text(own.get(name)) for name in names)] for run in runs if (own := shares(run))]
+        title = f"{found.title(block)}: weights at the end as shares of their sum, geometric mean (lowest to highest seed)"
+        tables += [f"{title}\n{aligned(['', *names], lines)}"] if len(lines) > 1 else []
+    return "\n\n".join(tables)
+
+
+def _text(share: Share | None) -> str:
+    return "" if share is None else "{:.3g} ({:.3g} .. {:.3g})".format(*share)
