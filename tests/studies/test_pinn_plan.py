@@ -51,6 +51,14 @@ def test_every_weighting_trains(name: str) -> None:
     assert record["training"]["updates"] == 6 and set(record["curve"]["losses"]) == {"pde", "boundary"}
 
 
+def test_a_run_tells_the_coefficients_that_it_found() -> None:
+    plan = Plan(problem=("sobolev:points=64,batch=32,width=4,depth=1",), weighting=("uniform",), seeds=2, steps=2)
+    trained = train(plan.planned[0])
+    found = trained.as_json()["unknown"]
+    assert found == {name: value.tolist() for name, value in trained.case.problem.values().items()}
+    assert set(found) == {"slope", "laplacian", "third", "fourth"} and all(len(value) == 2 and value != [0, 0] for value in found.values())
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_are_plans(name: str) -> None:
     values = preset(name)

@@ -27,6 +27,7 @@ class Run:
 
     Args:
         errors:    name -> (seeds,), the endpoint first. What is not finite, and every error of a seed that diverged, is `CLIP`; so is what is larger.
+        unknown:   coefficients that were looked for -> as found (seeds,), NaN where not finite; none in files that do not say.
         steps:     updates at which `curves` have points (points,).
         curves:    "errors", "losses", "weights" and whatever else was written -> name -> (seeds, points), NaN where there is none.
         seconds_per_update, seconds: of the whole stack of seeds.
@@ -50,6 +51,7 @@ class Run:
     diverged: tuple[bool, ...]
     frozen_at: tuple[int, ...]
     errors: Mapping[str, Array]
+    unknown: Mapping[str, Array]
     steps: Array
     curves: Mapping[str, Mapping[str, Array]]
     environment: Mapping[str, Any]
@@ -147,6 +149,7 @@ def read(path: Path) -> Run:
     errors, curve = entry.child("errors"), entry.child("curve")
     if not errors.values:
         raise entry.fail("errors", "at least one", "none")
+    unknown = entry.child("unknown") if "unknown" in entry.values else None
     steps = curve.array("step", (None,), finite=True)
     groups = [name for name, content in curve.values.items() if isinstance(content, dict)]
     curves = {group: _curves(curve.child(group), steps.size, len(seeds)) for group in groups}
@@ -169,6 +172,7 @@ def read(path: Path) -> Run:
         diverged=tuple(diverged),
         frozen_at=_frozen(training, diverged),
         errors={name: errors.array(name, (len(seeds),)) for name in errors.values},
+        unknown={} if unknown is None else {name: unknown.array(name, (len(seeds),)) for name in unknown.values},
         steps=steps,
         curves=curves,
         environment=entry.child("environment").values,
@@ -242,6 +246,7 @@ def joined(parts: Sequence[Run]) -> Run:
         diverged=tuple(lost.tolist()),
         frozen_at=tuple(at for part in parts for at in part.frozen_at),
         errors=_stacked([part.errors for part in parts]),
+        unknown=_stacked([part.unknown for part in parts]),
         steps=steps,
         curves=curves,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from eddygrad.studies.look import factor, number
 from eddygrad.studies.page import HEAD, TAIL, captioned, cards, p_value, table
-from eddygrad.studies.pinn import figures, joins, results, shares
+from eddygrad.studies.pinn import coefficients, figures, joins, results, shares
 from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
 from eddygrad.studies.pinn.method import setup
 from eddygrad.studies.pinn.results import Comparison, comparison_rows, comparisons, percent, rows, spread, to_csv, to_json, verdict
@@ -61,6 +61,7 @@ def html(found: Results) -> str:
         _results(found),
         _ratios(compared),
         _reliability(found),
+        _coefficients(found),
         _joins(found),
         _shares(found),
         *_figures(found),
@@ -156,6 +157,23 @@ def _reliability(found: Results) -> str:
 
 def _share(run: Run) -> str:
     return f"{run.failed} / {len(run.seeds)}<br><small>{percent(run.failed_interval)}</small>"
+
+
+def _coefficients(found: Results) -> str:
+    """What the trainings found for the unknown coefficients of an equation."""
+    names = coefficients.names(found.runs)
+    body: list[list[str]] = []
+    for block, runs in found.blocks().items():
+        lines = [[_chip(found, run.weighting), *(_found(coefficients.spread(run, name)) for name in names)] for run in runs if run.unknown]
+        body += [[found.title(block)], *lines] if lines else []
+    if not body:
+        return ""
+    note = '<p class="note">As found at the end: median over seeds, from the lowest to the highest.</p>'
+    return f'<section id="coefficients"><h2>Coefficients</h2>{table(["", *map(escape, names)], body)}{note}</section>'
+
+
+def _found(values: tuple[float, float, float] | None) -> str:
+    return "" if values is None else "{:.3g} <small>{:.3g} – {:.3g}</small>".format(*values)
 
 
 def _joins(found: Results) -> str:

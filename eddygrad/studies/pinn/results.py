@@ -12,7 +12,7 @@ import numpy as np
 
 from eddygrad.studies import results
 from eddygrad.studies.entry import Array
-from eddygrad.studies.pinn import joins, shares
+from eddygrad.studies.pinn import coefficients, joins, shares
 from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
 from eddygrad.studies.ratios import Comparison, corrected
 from eddygrad.studies.statistics import Ratio, by_seed, geometric_mean, paired
@@ -50,6 +50,7 @@ def _row(run: Run) -> dict[str, Any]:
         "threads": run.threads,
         "network": run.made.get("network"),
         "parameters": run.made.get("parameters"),
+        "unknown": {name: coefficients.spread(run, name) for name in run.unknown},
         "shares": {name: dict(zip(("share", "lowest", "highest"), share)) for name, share in shares.shares(run).items()},
         "others": {name: spread(value) for name, value in run.errors.items() if name != run.endpoint},
     }
@@ -147,7 +148,7 @@ def _tables(found: Results) -> Iterator[str]:
     head = ["ratio of", "ratio", "95 % interval", "medians", "p (Holm)", "", "published"]
     for title in dict.fromkeys(c.family for c in compared):
         yield f"{title}: ratios of errors, paired by seed\n" + aligned(head, [_ratio(c) for c in compared if c.family == title])
-    yield from filter(None, (joins.table(found), shares.table(found)))
+    yield from filter(None, (coefficients.table(found), joins.table(found), shares.table(found)))
 
 
 def _line(run: Run, others: Sequence[str]) -> list[str]:
@@ -193,8 +194,9 @@ def to_csv(found: Results, path: str | Path) -> tuple[Path, Path]:
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """Seeds as text, the other errors as columns of their own: "coefficients", "coefficients low", ...; "share of pde" of the weights likewise."""
     parts = {name if key == "error" else f"{name} {key}": value for name, part in row["others"].items() for key, value in part.items()}
+    parts |= {f"{name} found": values[0] for name, values in row["unknown"].items()}
     parts |= {f"share of {name}": share["share"] for name, share in row["shares"].items()}
-    return {**{k: v for k, v in row.items() if k not in ("others", "shares")}, "seeds": " ".join(map(str, row["seeds"])), **parts}
+    return {**{k: v for k, v in row.items() if k not in ("others", "shares", "unknown")}, "seeds": " ".join(map(str, row["seeds"])), **parts}
 
 
 __all__ = [

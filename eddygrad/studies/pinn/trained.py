@@ -67,6 +67,7 @@ class Trained:
                 **{part: _turned([record.get(part, {}) for record in curve]) for part in ("stds", "cosines") if planned.plan.diagnose},
             },
             "errors": {name: _finite(value.tolist()) for name, value in self.case.errors(self.case.problem).items()},
+            "unknown": {name: _finite(value.tolist()) for name, value in self.case.problem.values().items()},
             "environment": {**environment(), "finished": date.today().isoformat()},
         }
 

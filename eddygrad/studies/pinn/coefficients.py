@@ -1,0 +1,38 @@
+"""The unknown coefficients of an equation as a training found them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eddygrad.studies.pinn.finished import Results, Run
+from eddygrad.studies.written import aligned
+
+
+def names(runs: Sequence[Run]) -> list[str]:
+    """Of all coefficients that any of the runs looked for."""
+    return list(dict.fromkeys(name for run in runs for name in run.unknown))
+
+
+def spread(run: Run, name: str) -> tuple[float, float, float] | None:
+    """Median over seeds, lowest and highest; a seed that diverged counts as it was left. None where the run has none of that name."""
+    if name not in run.unknown:
+        return None
+    values = run.unknown[name]
+    return float(np.median(values)), float(values.min()), float(values.max())
+
+
+def table(found: Results) -> str:
+    """Aligned plain text, a table for each problem and optimiser; empty where nothing was unknown."""
+    tables = []
+    for block, runs in found.blocks().items():
+        heads = names(runs)
+        lines = [[run.weighting, *(_text(spread(run, name)) for name in heads)] for run in runs if run.unknown]
+        title = f"{found.title(block)}: coefficients that were found, median (lowest to highest seed)"
+        tables += [f"{title}\n{aligned(['', *heads], lines)}"] if lines else []
+    return "\n\n".join(tables)
+
+
+def _text(values: tuple[float, float, float] | None) -> str:
+    return "" if values is None else "{:.4g} ({:.4g} .. {:.4g})".format(*values)
