@@ -27,8 +27,7 @@ _Program = Callable[..., Any]
 class Fused(Activation):
     """The same activation, compiled by torch's Inductor for every truncation and shape that it meets; to round-off.
 
-    The first call of a kind takes up to a minute and needs a C++ compiler; later ones, of other processes too, take what torch keeps of it on
-    disk.
+    The first call of a kind takes up to a minute and needs a C++ compiler; other processes find on disk what torch keeps of it.
     """
 
     activation: Activation

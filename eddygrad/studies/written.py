@@ -24,6 +24,17 @@ def aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     )
 
 
+Ranged = tuple[float, float, float]  # what is typical of the seeds, their lowest and their highest
+
+
+def ranged(values: Sequence[float] | None, digits: int = 3) -> str:
+    """ "0.5 (0.4 .. 0.7)" of a typical, a lowest and a highest number; nothing of None."""
+    if values is None:
+        return ""
+    typical, low, high = (f"{value:.{digits}g}" for value in values)
+    return f"{typical} ({low} .. {high})"
+
+
 def count(n: int, what: str) -> str:
     """ "1 seed", "2 seeds"."""
     return f"{n} {what}" + ("" if n == 1 else "s")

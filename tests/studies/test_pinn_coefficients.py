@@ -28,7 +28,17 @@ def test_they_are_told_with_their_range_and_runs_of_split_seeds_are_one(tmp_path
     (row,) = [row for row in results.rows(found) if row["weighting"] == "mgda"]
     assert row["unknown"]["viscosity"] == pytest.approx((0.7, 0.5, 0.9))
     results.to_csv(found, tmp_path / "r.csv")
+    results.to_json(found, tmp_path / "r.json")
     assert "viscosity found" in (tmp_path / "r.csv").read_text()
+
+
+def test_a_seed_without_a_number_is_left_out_and_breaks_no_report(tmp_path: Path) -> None:
+    made(tmp_path, "mgda", (1, 2), "a", unknown={"drag": [None, -2.0], "force": [None, None]})
+    found = results.load(tmp_path)
+    assert coefficients.spread(found.runs[0], "drag") == (-2.0, -2.0, -2.0) and coefficients.spread(found.runs[0], "force") is None
+    assert '"force": null' in results.to_json(found, tmp_path / "r.json").read_text()
+    results.to_csv(found, tmp_path / "r.csv")
+    assert "drag" in page.html(found) and "drag" in results.table(found)
 
 
 def test_nothing_is_said_where_nothing_was_unknown_and_a_wrong_entry_is_named(tmp_path: Path) -> None:

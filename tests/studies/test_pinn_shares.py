@@ -28,6 +28,8 @@ def test_they_are_those_of_the_last_look_whatever_the_scale(tmp_path: Path) -> N
     assert by_name["uniform"]["a"] == (0.5, 0.5, 0.5)
     assert by_name["mgda"]["a"] == pytest.approx((np.sqrt(0.25 * 0.5), 0.25, 0.5))
     assert all(by_name["ntk"][name] == pytest.approx(share) for name, share in by_name["mgda"].items())
+    assert shares.shares(next(run for run in found.runs if run.weighting == "ntk"), update=2)["a"] == pytest.approx((1 / 6,) * 3)
+    assert "update 2 as" in shares.table(found, 2)
     (row,) = [row for row in results.rows(found) if row["weighting"] == "mgda"]
     assert row["shares"]["b"] == pytest.approx({"share": np.sqrt(0.75 * 0.5), "lowest": 0.5, "highest": 0.75})
     results.to_csv(found, tmp_path / "r.csv")

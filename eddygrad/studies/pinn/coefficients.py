@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eddygrad.studies.pinn.finished import Results, Run
-from eddygrad.studies.written import aligned
+from eddygrad.studies.written import Ranged, aligned, ranged
 
 
 def names(runs: Sequence[Run]) -> list[str]:
@@ -15,11 +15,12 @@ def names(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.unknown))
 
 
-def spread(run: Run, name: str) -> tuple[float, float, float] | None:
-    """Median over seeds, lowest and highest; a seed that diverged counts as it was left. None where the run has none of that name."""
-    if name not in run.unknown:
+def spread(run: Run, name: str) -> Ranged | None:
+    """Median over seeds, lowest and highest, of those whose coefficient is a number; one that diverged counts as it was left. None without any."""
+    found = run.unknown.get(name)
+    values = np.empty(0) if found is None else found[np.isfinite(found)]
+    if not values.size:
         return None
-    values = run.unknown[name]
     return float(np.median(values)), float(values.min()), float(values.max())
 
 
@@ -28,11 +29,7 @@ def table(found: Results) -> str:
     tables = []
     for block, runs in found.blocks().items():
         heads = names(runs)
-        lines = [[run.weighting, *(_text(spread(run, name)) for name in heads)] for run in runs if run.unknown]
+        lines = [[run.weighting, *(ranged(spread(run, name), 4) for name in heads)] for run in runs if run.unknown]
         title = f"{found.title(block)}: coefficients that were found, median (lowest to highest seed)"
         tables += [f"{title}\n{aligned(['', *heads], lines)}"] if lines else []
     return "\n\n".join(tables)
-
-
-def _text(values: tuple[float, float, float] | None) -> str:
-    return "" if values is None else "{:.4g} ({:.4g} .. {:.4g})".format(*values)

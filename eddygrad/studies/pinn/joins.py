@@ -11,7 +11,7 @@ import numpy as np
 from eddygrad.studies.entry import CLIP, Array
 from eddygrad.studies.pinn.finished import Results, Run
 from eddygrad.studies.statistics import geometric_mean
-from eddygrad.studies.written import aligned
+from eddygrad.studies.written import Ranged, aligned, ranged
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ def _join(run: Run, terms: tuple[str, ...], steps: Array, error: Array, after: i
     return Join(run, terms, updates, error[:, 0], stretch.max(1), np.asarray(at, dtype=float), stretch[:, -1], later)
 
 
-def _times(value: Array | None, before: Array) -> list[float] | None:
+def _times(value: Array | None, before: Array) -> Ranged | None:
     if value is None or not before.all():
         return None
     ratio = value / before
-    return [geometric_mean(ratio), float(ratio.min()), float(ratio.max())]
+    return geometric_mean(ratio), float(ratio.min()), float(ratio.max())
 
 
 def rows(runs: Sequence[Run], after: int | None = None) -> list[dict[str, Any]]:
@@ -116,6 +116,6 @@ def _line(row: Mapping[str, Any], after: int | None) -> list[str]:
 
 
 def _moment(row: Mapping[str, Any], name: str) -> Iterator[str]:
-    value, times = row[name], row[f"{name}_times"]
+    value = row[name]
     yield "" if value is None else f"{value:.3g}"
-    yield "" if times is None else "{:.3g} ({:.3g} .. {:.3g})".format(*times)
+    yield ranged(row[f"{name}_times"])

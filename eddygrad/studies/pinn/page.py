@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from math import isfinite
 from pathlib import Path
@@ -15,6 +15,7 @@ from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
 from eddygrad.studies.pinn.method import setup
 from eddygrad.studies.pinn.results import Comparison, comparison_rows, comparisons, percent, rows, spread, to_csv, to_json, verdict
 from eddygrad.studies.pinn.verdict import verdicts
+from eddygrad.studies.statistics import geometric_mean
 from eddygrad.studies.written import count, write_text
 
 _BANDS = {
@@ -109,8 +110,8 @@ def _result(found: Results, run: Run, shown: str, others: Sequence[str]) -> list
 def _other(run: Run, name: str) -> str:
     if name not in run.errors:
         return ""
-    row = {key: number(value) for key, value in spread(run.errors[name]).items() if value is not None}
-    return f"{row['error']} <small>{row['lowest']} – {row['highest']}</small>"
+    errors = run.errors[name]
+    return _ranged([geometric_mean(errors), float(errors.min()), float(errors.max())])
 
 
 def _chip(found: Results, weighting: str) -> str:
@@ -164,7 +165,11 @@ def _coefficients(found: Results) -> str:
     names = coefficients.names(found.runs)
     body: list[list[str]] = []
     for block, runs in found.blocks().items():
-        lines = [[_chip(found, run.weighting), *(_found(coefficients.spread(run, name)) for name in names)] for run in runs if run.unknown]
+        lines = [
+            [_chip(found, run.weighting), *(_ranged(coefficients.spread(run, name), "{:.3g}".format) for name in names)]
+            for run in runs
+            if run.unknown
+        ]
         body += [[found.title(block)], *lines] if lines else []
     if not body:
         return ""
@@ -172,8 +177,11 @@ def _coefficients(found: Results) -> str:
     return f'<section id="coefficients"><h2>Coefficients</h2>{table(["", *map(escape, names)], body)}{note}</section>'
 
 
-def _found(values: tuple[float, float, float] | None) -> str:
-    return "" if values is None else "{:.3g} <small>{:.3g} – {:.3g}</small>".format(*values)
+def _ranged(values: Sequence[float] | None, write: Callable[[float], str] = number) -> str:
+    if values is None:
+        return ""
+    typical, low, high = map(write, values)
+    return f"{typical} <small>{low} – {high}</small>"
 
 
 def _joins(found: Results) -> str:
@@ -191,13 +199,9 @@ def _joins(found: Results) -> str:
 
 
 def _join(found: Results, row: Mapping[str, Any]) -> list[str]:
-    highest, last = ([number(row[name]), _times(row[f"{name}_times"])] for name in ("highest", "last"))
+    highest, last = ([number(row[name]), _ranged(row[f"{name}_times"], factor) or "–"] for name in ("highest", "last"))
     updates = f"{row['at'] - row['last_before']:.0f}"
     return [_chip(found, row["weighting"]), escape(", ".join(row["terms"])), number(row["before"]), *highest, updates, *last]
-
-
-def _times(times: Sequence[float] | None) -> str:
-    return "–" if times is None else f"{factor(times[0])} <small>{factor(times[1])} – {factor(times[2])}</small>"
 
 
 def _shares(found: Results) -> str:
@@ -205,17 +209,13 @@ def _shares(found: Results) -> str:
     names = shares.terms(found.runs)
     body: list[list[str]] = []
     for block, runs in found.blocks().items():
-        lines = [[_chip(found, run.weighting), *(_share_of(own.get(name)) for name in names)] for run in runs if (own := shares.shares(run))]
+        lines = [[_chip(found, run.weighting), *(_ranged(own.get(name)) for name in names)] for run in runs if (own := shares.shares(run))]
         body += [[found.title(block)], *lines] if len(lines) > 1 else []
     if not body:
         return ""
     note = "Of the sum of all weights where the training ends: geometric mean over seeds, from the lowest to the highest. Weightings of different "
     note += "scales are alike where the shares are."
     return f'<section id="shares"><h2>Shares of the weights</h2>{table(["", *map(escape, names)], body)}<p class="note">{note}</p></section>'
-
-
-def _share_of(share: shares.Share | None) -> str:
-    return "" if share is None else f"{number(share[0])} <small>{number(share[1])} – {number(share[2])}</small>"
 
 
 def _figures(found: Results) -> list[str]:

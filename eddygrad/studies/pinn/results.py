@@ -194,7 +194,7 @@ def to_csv(found: Results, path: str | Path) -> tuple[Path, Path]:
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """Seeds as text, the other errors as columns of their own: "coefficients", "coefficients low", ...; "share of pde" of the weights likewise."""
     parts = {name if key == "error" else f"{name} {key}": value for name, part in row["others"].items() for key, value in part.items()}
-    parts |= {f"{name} found": values[0] for name, values in row["unknown"].items()}
+    parts |= {f"{name} found": values[0] for name, values in row["unknown"].items() if values}
     parts |= {f"share of {name}": share["share"] for name, share in row["shares"].items()}
     return {**{k: v for k, v in row.items() if k not in ("others", "shares", "unknown")}, "seeds": " ".join(map(str, row["seeds"])), **parts}
 

@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 from eddygrad.studies.entry import Array
 from eddygrad.studies.pinn.finished import Results, Run
 from eddygrad.studies.statistics import geometric_mean
-from eddygrad.studies.written import aligned
-
-Share = tuple[float, float, float]  # geometric mean over seeds, lowest and highest seed
+from eddygrad.studies.written import Ranged, aligned, ranged
 
 
-def shares(run: Run) -> Mapping[str, Share]:
-    """lam_k / sum_j lam_j at the last look at which all seeds have weights, by term; nothing where fewer than two terms are weighted then."""
+def shares(run: Run, update: float = np.inf) -> Mapping[str, Ranged]:
+    """lam_k / sum_j lam_j by term: geometric mean over seeds, lowest and highest.
+
+    At the last look, up to that update, at which all seeds have weights; nothing where fewer than two terms are weighted then.
+    """
     curves = {name: value for name, value in run.curves.get("weights", {}).items() if value.size}
     if not curves:
         return {}
     stacked = np.stack(list(curves.values()))  # (terms, seeds, looks)
-    there: NDArray[np.bool_] = np.asarray(np.isfinite(stacked).all(1))
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(stacked).all(1) & (run.steps <= update))
     looks = np.flatnonzero(there.any(0))
     if not looks.size:
         return {}
@@ -39,16 +40,13 @@ def terms(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in shares(run)))
 
 
-def table(found: Results) -> str:
-    """Shares as aligned plain text, a table for each problem and optimiser where more than one weighting has them."""
+def table(found: Results, update: float = np.inf) -> str:
+    """Shares, as `shares` has them, as aligned plain text, a table for each problem and optimiser where more than one weighting has them."""
     tables = []
     for block, runs in found.blocks().items():
         names = terms(runs)
-        lines = [[run.weighting, *(_text(own.get(name)) for name in names)] for run in runs if (own := shares(run))]
-        title = f"{found.title(block)}: weights at the end as shares of their sum, geometric mean (lowest to highest seed)"
+        lines = [[run.weighting, *(ranged(own.get(name)) for name in names)] for run in runs if (own := shares(run, update))]
+        when = "the end" if update == np.inf else f"update {update:g}"
+        title = f"{found.title(block)}: weights at {when} as shares of their sum, geometric mean (lowest to highest seed)"
         tables += [f"{title}\n{aligned(['', *names], lines)}"] if len(lines) > 1 else []
     return "\n\n".join(tables)
-
-
-def _text(share: Share | None) -> str:
-    return "" if share is None else "{:.3g} ({:.3g} .. {:.3g})".format(*share)

@@ -37,7 +37,7 @@ class InverseDirichlet(Weighting):
         several = [part.double() for part in parts if part.shape[2] > 1]
         if not several:
             raise ValueError(
-                f"InverseDirichlet: one number has no standard deviation, and the parameters that count hold no more (pool {self.pool!r})"
+                f"InverseDirichlet: one number has no standard deviation, and with pool {self.pool!r} there are no more; let more parameters count"
             )
         stds = torch.stack([part.std(2) for part in several]).mean(0)
         return (_reference(stds, self.reference, terms) / stds) ** self.power
