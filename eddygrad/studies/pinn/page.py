@@ -166,7 +166,7 @@ def _coefficients(found: Results) -> str:
     body: list[list[str]] = []
     for block, runs in found.blocks().items():
         lines = [
-            [_chip(found, run.weighting), *(_ranged(coefficients.spread(run, name), "{:.3g}".format) for name in names)]
+            [_chip(found, run.weighting), *(_ranged(coefficients.spread(run, name), "{:#.4g}".format) for name in names)]
             for run in runs
             if run.unknown
         ]
@@ -177,11 +177,12 @@ def _coefficients(found: Results) -> str:
     return f'<section id="coefficients"><h2>Coefficients</h2>{table(["", *map(escape, names)], body)}{note}</section>'
 
 
-def _ranged(values: Sequence[float] | None, write: Callable[[float], str] = number) -> str:
+def _ranged(values: Sequence[float] | None, write: Callable[[float], str] = number, gap: str = " ") -> str:
+    """A typical number and, after the gap, the lowest and highest where they are written otherwise."""
     if values is None:
         return ""
     typical, low, high = map(write, values)
-    return f"{typical} <small>{low} – {high}</small>"
+    return typical if low == typical == high else f"{typical}{gap}<small>{low} – {high}</small>"
 
 
 def _joins(found: Results) -> str:
@@ -209,7 +210,9 @@ def _shares(found: Results) -> str:
     names = shares.terms(found.runs)
     body: list[list[str]] = []
     for block, runs in found.blocks().items():
-        lines = [[_chip(found, run.weighting), *(_ranged(own.get(name)) for name in names)] for run in runs if (own := shares.shares(run))]
+        lines = [
+            [_chip(found, run.weighting), *(_ranged(own.get(name), gap="<br>") for name in names)] for run in runs if (own := shares.shares(run))
+        ]
         body += [[found.title(block)], *lines] if len(lines) > 1 else []
     if not body:
         return ""
