@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -14,22 +15,26 @@ from eddygrad.commands.command import Command, Outcome, Say
 class Report(Command):
     """Write report.html, results.json and results.csv of a comparison of unrolling or of weightings, or of a trained folder after eddygrad evaluate.
 
+    Several comparisons of weightings become one report.
     example: eddygrad report runs/demo
+    example: eddygrad report runs/poisson runs/poisson-more --out both.html
     """
 
-    folder: tyro.conf.Positional[Path]
-    """Folder with study.json and runs/."""
-    out: Path = Path("report.html")
-    """The report; a relative path lies in the folder."""
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(name="folder")]
+    """Folder with study.json and runs/; several are reported as one study."""
+    out: Path | None = None
+    """The report, by default report.html; a relative path lies in the (first) folder. Of several folders, results are named like it."""
     table: bool = False
     """Print the table too, ratios against baselines included."""
 
     def run(self, say: Say) -> Outcome:
         from eddygrad.studies import kinds
 
-        kind = kinds.kind_of(self.folder)
-        found = kind.publish(self.folder, self.out)
+        if not self.folders:
+            raise ValueError("report: expected a folder, got none")
+        kind = kinds.kind_of(self.folders[0])
+        found = kind.publish(self.folders, self.out)
         if self.table:
-            say(kind.table(self.folder))
+            say(kind.table(self.folders))
         say(str(found["report"]))
         return Outcome(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,15 @@ from eddygrad.studies.written import count
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be done with a folder of this kind; each raises ValueError, one line, if the folder holds no valid study.
+    """What can be done with folders of this kind; each raises ValueError, one line, if a folder holds no valid study.
 
-    Args: publish: writes report and results; returns where the report is, and its numbers. table: as text. checked: what is there, told and counted.
+    Args:
+        publish: writes report and results of the folders as one, the report under this name or its own; returns where it is, and its numbers.
+        table:   of the folders as one, as text. checked: what is there, told and counted.
     """
 
-    publish: Callable[[Path, Path], dict[str, Any]]
-    table: Callable[[Path], str]
+    publish: Callable[[Sequence[Path], Path | None], dict[str, Any]]
+    table: Callable[[Sequence[Path]], str]
     checked: Callable[[Path], tuple[str, dict[str, int]]]
 
 
@@ -32,6 +34,12 @@ def kind_of(folder: Path) -> Kind:
     if name not in KINDS:
         raise ValueError(f"{folder}: study.json: expected a kind among {', '.join(KINDS)}, got {name!r}; was it written by another version?")
     return KINDS[name]
+
+
+def _one(folders: Sequence[Path]) -> Path:
+    if len(folders) > 1:
+        raise ValueError(f"{folders[0]}: expected no other folder, got {folders[1]}; only comparisons of loss weightings are reported together")
+    return folders[0]
 
 
 def _unrolling(folder: Path) -> tuple[str, dict[str, int]]:
@@ -48,6 +56,14 @@ def _pinn(folder: Path) -> tuple[str, dict[str, int]]:
 
 
 KINDS: Mapping[str, Kind] = {
-    "unrolling": Kind(report.publish, lambda folder: results.table(results.load(folder), baselines=True), _unrolling),
-    "pinn": Kind(page.publish, lambda folder: pinn.table(pinn.load(folder)), _pinn),
+    "unrolling": Kind(
+        lambda folders, out: report.publish(_one(folders), out or "report.html"),
+        lambda folders: results.table(results.load(_one(folders)), baselines=True),
+        _unrolling,
+    ),
+    "pinn": Kind(
+        lambda folders, out: page.publish(*folders, path=out),
+        lambda folders: pinn.table(pinn.load(*folders)),
+        _pinn,
+    ),
 }

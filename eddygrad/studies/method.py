@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from html import escape
 from math import isfinite
 
@@ -23,9 +24,10 @@ def setup(study: Study, command: str | None) -> str:
     command = command or study.config.get("command") or configuration.command(study.config, study.folder)
     config = pairs({k: v for k, v in study.config.items() if k not in ("command", "title")}) or "<p>No study.json in the folder.</p>"
     made_on = machines(r.environment for r in study.runs)
+    draw = shlex.join(["eddygrad", "report", str(study.folder)])
     return (
         f'<section id="setup"><h2>How this was done</h2><p>{_METHOD}</p><h3>Configuration, fixed beforehand</h3>{config}'
-        f"<h3>Training</h3>{_training(study)}<h3>Environment</h3>{made_on}{again(command, study.folder)}</section>"
+        f"<h3>Training</h3>{_training(study)}<h3>Environment</h3>{made_on}{again(command, draw)}</section>"
     )
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -109,9 +107,8 @@ def machines(environments: Iterable[Mapping[str, Any]]) -> str:
     return "".join(pairs(json.loads(e)) for e in dict.fromkeys(json.dumps(e, sort_keys=True) for e in kept))
 
 
-def again(command: str | None, folder: Path) -> str:
-    """How to make the study in `folder` anew; where only its scores are known, how to draw this page from them."""
-    draw = shlex.join(["eddygrad", "report", str(folder)])
+def again(command: str | None, draw: str) -> str:
+    """How to make a study anew; where only its scores are known, the command that draws this page from them."""
     if command is None or command.startswith("eddygrad report"):
         return f"<h3>Draw this page again</h3><pre>{escape(command or draw)}</pre>"
     note = "In an empty folder (--folder) this trains and scores everything anew; where runs are finished, it does what is missing. "

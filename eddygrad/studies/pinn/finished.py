@@ -1,10 +1,10 @@
-"""The folder of a comparison of loss weightings as it is read: `study.json` and the finished runs, one per setting."""
+"""The folders of comparisons of loss weightings as they are read: `study.json` and the finished runs, one per setting."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from eddygrad.studies.finished import configured
 from eddygrad.studies.joined import placed
 from eddygrad.studies.pinn.trained import SCHEMA
 from eddygrad.studies.statistics import geometric_mean, share
+from eddygrad.studies.written import listed
 
 FAILED = 0.1
 """A run with a larger relative error has not found the solution."""
@@ -89,15 +90,25 @@ class Run:
 
 @dataclass(frozen=True)
 class Results:
-    """A folder with its finished runs, in the order of the plan."""
+    """The finished runs of a study, or of several read together, in the order of their plans.
 
-    folder: Path
-    config: Mapping[str, Any]
+    Args: configs: what `study.json` says, by folder.
+    """
+
+    configs: Mapping[Path, Mapping[str, Any]]
     runs: tuple[Run, ...]
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        return tuple(self.configs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(str(config.get("name") or folder.resolve().name) for folder, config in self.configs.items())
+
+    @property
     def name(self) -> str:
-        return str(self.config.get("name") or self.folder.resolve().name)
+        return listed(self.names)
 
     @property
     def weightings(self) -> tuple[str, ...]:
@@ -115,25 +126,57 @@ class Results:
         return block[0] if len({optimizer for _, optimizer in self.blocks()}) == 1 else ", ".join(block)
 
 
-def load(folder: str | Path) -> Results:
-    """Read the folder of a comparison of loss weightings.
+def load(*folders: str | Path) -> Results:
+    """Read the folder of a comparison of loss weightings, or several as if they were one: weightings or seeds that were added later.
 
-    Raises: ValueError, one line, if there is no finished run, a file is not what the schema says, or runs do not belong together.
+    Raises: ValueError, one line, if there is no finished run, a file is not what the schema says, or runs do not belong together: parts of a setting
+            that share a seed, or weightings of one problem and optimiser with another network, learning rate or number of updates.
     """
-    folder = Path(folder)
+    configs = {Path(folder): _config(Path(folder)) for folder in folders}
+    settings: dict[tuple[str, str, str], list[Run]] = {}
+    for folder in configs:
+        for run in map(read, _paths(folder)):
+            settings.setdefault((run.problem, run.weighting, run.optimizer), []).append(run)
+    runs = [joined(sorted(parts, key=lambda r: r.seeds)) for parts in settings.values()]
+    places = {key: _places([config.get(key) or () for config in configs.values()]) for key in ("problem", "weighting", "optimizer")}
+    last = max(map(len, places.values()))
+    found = Results(configs, tuple(sorted(runs, key=lambda r: tuple(places[key].get(getattr(r, key), last) for key in places))))
+    for block in found.blocks().values():
+        _check_budget(block)
+    return found
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
     config = configured(folder)
     if config.get("kind", "pinn") != "pinn":
         raise ValueError(f"{folder}: study.json: expected kind 'pinn', got {config['kind']!r}; eddygrad report {folder} knows all kinds")
+    return config
+
+
+def _paths(folder: Path) -> list[Path]:
     paths = sorted((folder / "runs").glob("*.json"))
     if not paths:
         raise ValueError(f"{folder}: expected finished runs as runs/NAME.json, got none; run the study first")
-    settings: dict[tuple[str, str, str], list[Run]] = {}
-    for run in map(read, paths):
-        settings.setdefault((run.problem, run.weighting, run.optimizer), []).append(run)
-    runs = [joined(sorted(parts, key=lambda r: r.seeds)) for parts in settings.values()]
-    places = {key: {text: i for i, text in enumerate(config.get(key) or ())} for key in ("problem", "weighting", "optimizer")}
-    last = max(map(len, places.values()))
-    return Results(folder, config, tuple(sorted(runs, key=lambda r: tuple(places[key].get(getattr(r, key), last) for key in places))))
+    return paths
+
+
+def _places(plans: Iterable[Iterable[str]]) -> dict[str, int]:
+    """Where each text stands in the plans, one after the other."""
+    return {text: i for i, text in enumerate(dict.fromkeys(chain.from_iterable(plans)))}
+
+
+def _check_budget(runs: Sequence[Run]) -> None:
+    """Errors of different networks or of trainings of different length are not compared; one that lost all its seeds ended early."""
+    first = runs[0]
+    for run in runs[1:]:
+        for what, a, b in (
+            ("network", first.made.get("network"), run.made.get("network")),
+            ("learning rate", first.learning_rate, run.learning_rate),
+            ("schedule", first.schedule, run.schedule),
+            ("updates", first.updates, run.updates if not (all(first.diverged) or all(run.diverged)) else first.updates),
+        ):
+            if a != b:
+                raise ValueError(f"{run.path}: expected the {what} of {first.path}, to which it would be compared, {a!r}, got {b!r}")
 
 
 def read(path: Path) -> Run:
@@ -222,7 +265,7 @@ def joined(parts: Sequence[Run]) -> Run:
     for part, other in combinations(parts, 2):
         shared = sorted(set(part.seeds) & set(other.seeds))
         if shared:
-            raise ValueError(f"{other.path}: expected other seeds than {part.path.name}, which has the same setting, got {shared} again; remove one")
+            raise ValueError(f"{other.path}: expected other seeds than {part.path}, which has the same setting, got {shared} again; remove one")
     for part in parts[1:]:
         for what in ("made", "learning_rate", "schedule", "reference", "published", "endpoint"):
             a, b = getattr(first, what), getattr(part, what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from html import escape
@@ -24,15 +25,24 @@ _METHOD = (
 )
 
 
-def setup(found: Results) -> str:
-    """Method, configuration, training, environment and the command that repeats it."""
-    config = pairs({k: v for k, v in found.config.items() if k != "kind" and v is not None}) or "<p>No study.json in the folder.</p>"
+def setup(found: Results, path: Path | None = None) -> str:
+    """Method, configurations, training, environment and the commands that repeat it; of several studies also the one that writes `path` from them."""
+    several = len(found.folders) > 1
+    titles = [f"Configuration of {name}, fixed beforehand" if several else "Configuration, fixed beforehand" for name in found.names]
+    configs = "".join(f"<h3>{escape(title)}</h3>{_configuration(config)}" for title, config in zip(titles, found.configs.values()))
     made_on = machines(r.environment for r in found.runs)
+    commands = [command(config, folder) for folder, config in found.configs.items()]
+    repeat = None if None in commands else "\n".join(filter(None, commands))
+    draw = ["eddygrad", "report", *map(str, found.folders), *(["--out", str(path or "NAME.html")] if several else [])]
     return (
-        f'<section id="setup"><h2>How this was done</h2><p>{_METHOD}</p><h3>Configuration, fixed beforehand</h3>{config}'
+        f'<section id="setup"><h2>How this was done</h2><p>{_METHOD}</p>{configs}'
         f"<h3>Training</h3>{_training(found)}<h3>Weightings</h3>{_weightings(found)}<h3>Environment</h3>{made_on}"
-        f"{again(command(found.config, found.folder), found.folder)}</section>"
+        f"{again(repeat, shlex.join(draw))}</section>"
     )
+
+
+def _configuration(config: Mapping[str, Any]) -> str:
+    return pairs({k: v for k, v in config.items() if k != "kind" and v is not None}) or "<p>No study.json in the folder.</p>"
 
 
 def _training(found: Results) -> str:

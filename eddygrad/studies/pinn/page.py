@@ -1,4 +1,4 @@
-"""The report of a comparison of loss weightings: one HTML file that needs nothing else, neither network nor script."""
+"""The report of comparisons of loss weightings: one HTML file that needs nothing else, neither network nor script."""
 
 from __future__ import annotations
 
@@ -30,25 +30,30 @@ _TITLES = {
 }
 
 
-def write(folder: str | Path, path: str | Path = "report.html") -> Path:
-    """Write the report of the study in `folder`; a relative path lies in it. Raises ValueError, one line, if the folder holds no valid study."""
-    target = Path(folder) / path
-    write_text(target, html(load(folder)))
-    return target
+def publish(*folders: str | Path, path: str | Path | None = None) -> dict[str, Any]:
+    """Write the report and its numbers.
+
+    Args:    folders: of a study, or of several that are reported as one, see `load`.
+             path:    of the report, default report.html; a relative one lies in the first folder. Of several studies it must be given.
+    Returns: "report", where it is, and "runs" and "ratios", what it says. `results.json`, `results.csv` and `results-ratios.csv` lie in the folder;
+             of several studies beside the report and named like it.
+    Raises:  ValueError, one line, if a folder holds no valid study or studies do not belong together.
+    """
+    if len(folders) > 1 and path is None:
+        raise ValueError("report: expected a name for the report of several studies (--out NAME.html), got none")
+    found = load(*folders)
+    target = Path(folders[0]) / (path or "report.html")
+    numbers = Path(folders[0]) / "results" if len(folders) == 1 else target.with_suffix("")
+    to_json(found, numbers.with_name(f"{numbers.name}.json"))
+    to_csv(found, numbers.with_name(f"{numbers.name}.csv"))
+    write_text(target, html(found, target))
+    return {"report": target, "runs": rows(found), "ratios": comparison_rows(comparisons(found))}
 
 
-def publish(folder: str | Path, path: str | Path = "report.html") -> dict[str, Any]:
-    """Write the report, and `results.json`, `results.csv` and `results-ratios.csv` into `folder`; returns where it is and what it says."""
-    found = load(folder)
-    to_json(found, Path(folder) / "results.json")
-    to_csv(found, Path(folder) / "results.csv")
-    return {"report": write(folder, path), "runs": rows(found), "ratios": comparison_rows(comparisons(found))}
-
-
-def html(found: Results) -> str:
-    """The report as a string."""
+def html(found: Results, path: Path | None = None) -> str:
+    """The report as a string; it says how to draw it again at this path."""
     compared = comparisons(found)
-    title = str(found.config.get("title") or found.name)
+    title = found.name
     seeds = max(len(run.seeds) for run in found.runs)
     parts = [
         count(len({run.problem for run in found.runs}), "problem"),
@@ -66,7 +71,7 @@ def html(found: Results) -> str:
         _joins(found),
         _shares(found),
         *_figures(found),
-        setup(found),
+        setup(found, path),
     ]
     return HEAD.replace("TITLE", escape(title)) + head + "\n".join(s for s in sections if s) + TAIL
 

@@ -57,7 +57,7 @@ class Study:
 
     def report(self, path: str | Path = "report.html") -> Path:
         """Write the report, `results.json` and `results.csv`; a relative path lies in the folder of the study."""
-        written: Path = page.publish(self.folder, path)["report"]
+        written: Path = page.publish(self.folder, path=path)["report"]
         return written
 
 
