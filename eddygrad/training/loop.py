@@ -6,8 +6,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from eddygrad.training.balance import Balance
 from eddygrad.training.checkpoint import MetricsLog, difference, digest, load_state, save_state, save_weights
 from eddygrad.training.gradients import gradients
 from eddygrad.training.optimizers import searches
+from eddygrad.training.rest import at_rest
 from eddygrad.training.schedule import Plateau, set_rates
 from eddygrad.training.settings import Training
 from eddygrad.training.stack import SeedStack
@@ -140,18 +140,6 @@ class Loop:
     def _moving(self) -> list[Any]:
         return [part for part in self.companions.values() if hasattr(part, "frozen")]
 
-    @contextmanager
-    def _at_rest(self) -> Iterator[None]:
-        """Weights of points do not move here."""
-        moving = [part for part in self._moving if not part.frozen]
-        for part in moving:
-            part.frozen = True
-        try:
-            yield
-        finally:
-            for part in moving:
-                part.frozen = False
-
     def _searching(self, window: Any, total: Tensor, active: list[bool]) -> Callable[[], Tensor]:
         """What an optimiser that searches along lines asks for: the loss where it is now, its gradient left in place.
 
@@ -166,7 +154,7 @@ class Loop:
         def closure() -> Tensor:
             if known:
                 return known.pop()
-            with self._at_rest():
+            with at_rest(*self._moving):
                 found, grad = self.balance.again(self.objective(window))
             self.stack.assign(grad / unit, active)
             return found / unit

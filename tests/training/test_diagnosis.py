@@ -13,7 +13,9 @@ from test_residual import grid, known, oscillator
 from eddygrad.training.diagnosis import diagnose
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import fit
+from eddygrad.training.objectives.pointwise import Causal, PointWeights, ResidualAttention, SelfAdaptive
 from eddygrad.training.objectives.residual import Batches, Points
+from eddygrad.training.rest import at_rest
 from eddygrad.training.settings import Training
 from eddygrad.training.weighting import InverseDirichlet, NeuralTangentKernel, Uniform
 
@@ -67,6 +69,33 @@ def test_probes_estimate_the_trace_of_the_tangent_kernel() -> None:
         draws.append(sum(float(g.square().sum()) for g in grads if g is not None))
     assert np.mean(draws) == pytest.approx(trace, rel=4 * np.std(draws) / 20 / trace)  # four standard errors
     assert np.std(draws) > 0
+
+
+@pytest.mark.parametrize(
+    "rule", [Causal(0, (0.0, 3.0), chunks=3), ResidualAttention(rate=0.5), SelfAdaptive(rate=0.5)], ids=lambda rule: type(rule).__name__
+)
+def test_probes_know_the_weights_of_points(rule: PointWeights) -> None:
+    """L = mean w r^2 has the trace sum w_i |grad r_i|^2 / N, with the weights that the loss had; a probe moves none of them."""
+    problem, batch = oscillator(seeds=(0, 1), pointwise=rule), Batches(known(7))
+    params = list(problem.network.parameters())
+    losses = problem.losses(batch(0))
+    (residual, points) = problem.residuals(batch(0))["pde"]
+    with at_rest(rule):
+        weights = rule.weights(residual.detach().square(), points.x, points.numbers)
+    torch.testing.assert_close((weights * residual.square()).mean(-1), losses["pde"])
+    assert weights.std() > 0.02
+    trace = torch.zeros(2, dtype=torch.float64)
+    for r, w in zip(residual.T, weights.T):
+        rows = torch.autograd.grad(r.sum(), params, retain_graph=True, allow_unused=True)
+        trace += w * sum(g.square().flatten(1).sum(1) for g in rows if g is not None) / len(residual.T)
+    before = rule.state_dict()
+    draws = []
+    for step in range(400):
+        grads = torch.autograd.grad(problem.probes(batch(step))["pde"].sum(), params, allow_unused=True)
+        draws.append(sum(g.square().flatten(1).sum(1) for g in grads if g is not None))
+    found = torch.stack(draws)
+    assert ((found.mean(0) - trace).abs() < 4 * found.std(0) / 20).all()
+    assert all(torch.equal(before[name], value) for name, value in rule.state_dict().items()) and not rule.frozen
 
 
 def test_probes_go_over_all_sides_of_a_sum_of_means() -> None:

@@ -18,6 +18,7 @@ from eddygrad.training.objectives.resampled import Resampled
 from eddygrad.training.objectives.residual import Batches
 from eddygrad.training.optimizers import named
 from eddygrad.training.polish import Polish
+from eddygrad.training.rest import at_rest
 from eddygrad.training.settings import Training
 from eddygrad.training.weighting import Aggregated, InverseDirichlet, Uniform
 
@@ -124,7 +125,7 @@ def test_causal_weights_rest_along_a_line() -> None:
     window = loop.batch_at(0, 1)
     _, grad = loop.balance(problem.losses(window), window, False)
     values, h, start = [], 1e-6, loop.stack.buffer.clone()
-    with loop._at_rest():
+    with at_rest(*loop.companions.values()):
         for side in (1, -1):
             loop.stack.buffer.copy_(start + side * h * grad)
             values.append(float(loop.balance.again(problem.losses(window))[0]))

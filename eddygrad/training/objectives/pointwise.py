@@ -12,16 +12,23 @@ from torch import Tensor
 
 
 class PointWeights(abc.ABC):
-    """Makes a weighted mean of the squares r^2 (N,) or (S, N), () or (S,). What it remembers belongs to one training.
+    """Weights w of points within a loss, L = mean_i w_i r_i^2. What it remembers belongs to one training.
 
     While it is `frozen` its weights are those of the last call before.
     """
 
     frozen = False
 
-    @abc.abstractmethod
     def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
-        """The loss. x: points ([S,] N, inputs). numbers: which points of the whole set they are, None for all of it in its order."""
+        """The loss, () or (S,), of the squares r^2 (N,) or (S, N); the weights have no gradient. Other arguments as for `weights`."""
+        return (self.weights(square.detach(), x, numbers) * square).mean(-1)
+
+    @abc.abstractmethod
+    def weights(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
+        """w at these squares, (N,) or (S, N).
+
+        Args: x: points ([S,] N, inputs). numbers: which points of the whole set they are, None for all of it in its order.
+        """
 
     @property
     def options(self) -> dict[str, Any]:
@@ -39,7 +46,7 @@ class PointWeights(abc.ABC):
 class Causal(PointWeights):
     """Later times count once earlier ones are fulfilled.
 
-        L = mean_i w_i L_i,   w_i = exp(-tolerance sum_{j < i} L_j),   L_i mean of r^2 over chunk i of time, w held
+        L = mean_i w_i L_i,   w_i = exp(-tolerance sum_{j < i} L_j),   L_i mean of r^2 over chunk i of time
         Wang, Sankaran, Perdikaris 2022 (arXiv 2203.07404)
     Args:   axis: column of the points that is time. span: first and last time. chunks: of equal length. tolerance: epsilon there.
     Raises: ValueError for no chunks, an empty span or a tolerance that is not positive.
@@ -55,19 +62,16 @@ class Causal(PointWeights):
     def options(self) -> dict[str, Any]:
         return {"axis": self.axis, "span": self.span, "chunks": self.chunks, "tolerance": self.tolerance}
 
-    def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
-        means, there = self.chunk_means(square, x)
-        if self._last is None or not self.frozen:
-            self._last = torch.exp(-self.tolerance * (means.detach().cumsum(-1) - means.detach()))
-        return (self._last * means).sum(-1) / there.sum(-1)
-
-    def chunk_means(self, square: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """L_i ([S,] chunks), zero for a chunk without points, and which have some."""
+    def weights(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         place = ((x[..., self.axis] - self.span[0]) / (self.span[1] - self.span[0]) * self.chunks).long().clamp(0, self.chunks - 1)
         place = place.expand(square.shape)
         zero = square.new_zeros(*square.shape[:-1], self.chunks)
         count = zero.scatter_add(-1, place, torch.ones_like(square))
-        return zero.scatter_add(-1, place, square) / count.clamp(min=1), (count > 0).to(square)
+        if self._last is None or not self.frozen:
+            means = zero.scatter_add(-1, place, square) / count.clamp(min=1)
+            self._last = torch.exp(-self.tolerance * (means.cumsum(-1) - means))
+        share = square.shape[-1] / (count.clamp(min=1) * (count > 0).sum(-1, keepdim=True))  # a mean over chunks of means over their points
+        return (self._last * share).gather(-1, place)
 
 
 class Remembered(PointWeights):
@@ -76,12 +80,12 @@ class Remembered(PointWeights):
     def __init__(self) -> None:
         self._kept: Tensor | None = None
 
-    def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
+    def weights(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         chosen = torch.arange(square.shape[-1]) if numbers is None else numbers.cpu()
         kept = self._grown(square, int(chosen.max()) + 1)
         if torch.is_grad_enabled() and not self.frozen:
-            kept[..., chosen] = self.moved(kept[..., chosen], square.detach())
-        return (self.factor(kept[..., chosen]) * square).mean(-1)
+            kept[..., chosen] = self.moved(kept[..., chosen], square)
+        return self.factor(kept[..., chosen])
 
     @abc.abstractmethod
     def moved(self, kept: Tensor, square: Tensor) -> Tensor:
@@ -89,7 +93,7 @@ class Remembered(PointWeights):
 
     @abc.abstractmethod
     def factor(self, kept: Tensor) -> Tensor:
-        """What multiplies r^2."""
+        """w of these numbers."""
 
     def _grown(self, square: Tensor, count: int) -> Tensor:
         self._kept = None if self._kept is None else self._kept.to(square.device)  # a checkpoint is read on the CPU

@@ -14,6 +14,7 @@ from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.randomness import generator
 from eddygrad.training.objectives.partials import Names, Partials, partials
 from eddygrad.training.objectives.pointwise import PointWeights
+from eddygrad.training.rest import at_rest
 
 Coefficients = Mapping[str, Tensor]
 Residual = Callable[[Partials, Coefficients], Tensor]
@@ -161,13 +162,25 @@ class Problem(nn.Module):
         return {name: self._mean(residual, points, self.terms[name]) for name, (residual, points) in self.residuals(batch).items()}
 
     def probes(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
-        """v . r_k / sqrt(N) with random signs v, summed over sides, for the traces of the tangent kernel; () or (S,)."""
+        """v . sqrt(w) r_k / sqrt(N) with random signs v and the weights w of points, summed over sides; () or (S,).
+
+        Their gradients' squares are, in the mean over signs, the traces of the tangent kernel.
+        """
         found = {}
         for name, (residual, points) in self.residuals(batch).items():
             signs = torch.randint(0, 2, residual.shape, generator=generator(0, f"probe/{name}", batch[0])).to(residual) * 2 - 1
-            sides = (signs * residual).split(points.parts or residual.shape[-1], -1)
+            weighted, parts = self._weighted(signs * residual, points, self.terms[name])
+            sides = weighted.split(parts or residual.shape[-1], -1)
             found[name] = _per_seed(torch.stack([side.sum(-1) / side.shape[-1] ** 0.5 for side in sides]).sum(0), self.network.stacked)
         return found
+
+    def _weighted(self, residual: Tensor, points: Points, term: Term) -> tuple[Tensor, tuple[int, ...]]:
+        """sqrt(w) r with the weights that the loss had at this update, and its parts: weighted points have none."""
+        if term.pointwise is None:
+            return residual, points.parts
+        with at_rest(term.pointwise):
+            square = _per_seed(residual.detach().square(), self.network.stacked, 1)
+            return term.pointwise.weights(square, points.x, points.numbers).sqrt() * residual, ()
 
     def residuals(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, tuple[Tensor, Points]]:
         """Name -> r and its points, of the terms that are there at this update. Raises what `losses` does."""
