@@ -118,6 +118,19 @@ def test_the_sobolev_functions_derivatives_are_its_own() -> None:
     assert sizes == sorted(sizes, reverse=True) and sizes[0] > 1e3 * sizes[-1]
 
 
+def test_without_coefficients_the_derivatives_are_learned_as_they_are() -> None:
+    """Its losses are those of the problem with unknown coefficients where these are one."""
+    small = {"points": 60, "batch": 60, "width": 6, "depth": 2}
+    plain, scaled = (problem("sobolev", {**small, "unknown": unknown}, (0, 1), torch.float64) for unknown in (False, True))
+    assert not list(plain.problem.coefficients()) and list(plain.errors(plain.problem)) == ["function"]
+    for value in scaled.problem.unknown.values():
+        torch.nn.init.ones_(value)
+    losses = [case.problem.losses(case.batches(0)) for case in (plain, scaled)]
+    assert list(losses[0]) == ["value", *DERIVED]
+    for name, loss in losses[0].items():
+        torch.testing.assert_close(loss, losses[1][name])
+
+
 def test_turbulence_data_lie_at_their_nodes() -> None:
     """Central differences over the nodes' own places give the vorticity and the pressure's gradient; time goes by .01."""
     flow = window("square", 2, 3, 420)

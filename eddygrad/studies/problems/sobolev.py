@@ -53,13 +53,15 @@ def sobolev(
     depth: int = 5,
     steps: int = 40_000,
     function: int = 0,
+    unknown: bool = True,
 ) -> Case:
     """f and c_n D^n N = D^n f for n = 1 .. 4, the c_n unknown and zero at first (truth 1), on (0, 2 pi]^2.
 
     Network [2, width x depth, 1] sine. Terms "value", "slope", "laplacian", "third", "fourth"; weights that are optimal for f: 1 / I_n, I_n the mean
-    of (D^n f)^2. Errors: of f on all nodes of 128 x 128, and the mean of |c_n - 1|.
+    of (D^n f)^2. Errors: of f on all nodes of 128 x 128, and the mean of |c_n - 1|, where they are unknown.
 
     Args: points: drawn of the nodes and kept. batch: of them at an update. steps: 20,000 epochs of two. function: the seed of f.
+          unknown: false: no c_n, the derivatives are learned as they are.
     """
     line = 2 * math.pi * torch.arange(1, POINTS + 1, dtype=torch.float64) / POINTS
     nodes = torch.cartesian_prod(line, line)
@@ -67,10 +69,10 @@ def sobolev(
     names = Names(("x", "y"), ("u",), DERIVED)
     truth = {"value": series(nodes, 0, function), **{name: series(nodes, n, function) for n, name in enumerate(DERIVED, 1)}}
     terms = {"value": Term("nodes", lambda d, p: d.u - d["known_value"], ("u",))}
-    terms |= {name: Term("nodes", partial(_scaled, name), (name,)) for name in DERIVED}
+    terms |= {name: Term("nodes", partial(_scaled if unknown else _plain, name), (name,)) for name in DERIVED}
     mean, std = mean_and_std(nodes[chosen])
     network = CoordinateNetwork(2, width, depth, 1, "sine", seeds, mean=mean, std=std).to(dtype)
-    problem = Problem(network, names, terms, dict.fromkeys(DERIVED, 0.0))
+    problem = Problem(network, names, terms, dict.fromkeys(DERIVED, 0.0) if unknown else None)
     drawn = Points(nodes[chosen].to(dtype), {name: value[chosen].to(dtype) for name, value in truth.items()})
     inverse = {name: 1 / float(value.square().mean()) for name, value in truth.items()}
     everywhere = nodes.to(dtype)
@@ -78,11 +80,16 @@ def sobolev(
     @torch.no_grad()
     def errors(problem: Problem) -> Mapping[str, Tensor]:
         found = partials(problem.network, everywhere, names, ("u",)).u
-        off = torch.stack([(value.double() - 1).abs() for value in problem.values().values()]).mean(0)
-        return {"function": relative([found], [truth["value"]]), "coefficients": off}
+        error = {"function": relative([found], [truth["value"]])}
+        off = [(value.double() - 1).abs() for value in problem.values().values()]
+        return {**error, "coefficients": torch.stack(off).mean(0)} if unknown else error
 
     optimal = {name: value / sum(inverse.values()) for name, value in inverse.items()}
     return Case(problem, Batches({"nodes": drawn}, {"nodes": batch}), errors, "value", steps, (0.5, 0.75), 5, optimal)
+
+
+def _plain(name: str, d: Partials, p: Mapping[str, Tensor]) -> Tensor:
+    return d[name] - d[f"known_{name}"]
 
 
 def _scaled(name: str, d: Partials, p: Mapping[str, Tensor]) -> Tensor:
