@@ -79,4 +79,8 @@ class Balance:
     def _probed(self, window: Any) -> Grads:
         if self.probes is None:
             raise ValueError(f"{type(self.weighting).__name__}: looks at residuals, which this objective does not give; take gradient-norm")
-        return gradients(self.probes(window), self.stack.params, self.reduce)
+        found, reduce = gradients(self.probes(window), self.stack.params), self.reduce
+        if reduce is None:
+            return found
+        # Traces are means of squares over points, wherever these are: so the root of the mean square over processes, not the mean.
+        return {name: tuple(g if g is None else reduce(g.square()).sqrt() for g in parts) for name, parts in found.items()}

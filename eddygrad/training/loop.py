@@ -67,6 +67,9 @@ class Loop:
         self.companions = {
             f"{i} {name}": part for i, who in enumerate((module, batch_at)) for name, part in getattr(who, "companions", dict)().items()
         }
+        for part in self.companions.values():
+            if hasattr(part, "reduce"):
+                part.reduce = training.reduce
         self._check_polish()
         self._rest(False)
         self.optimizer = self._optimizer(0)

@@ -16,7 +16,7 @@ class Polish:
     """The last updates of a training by L-BFGS, while what makes the loss another one rests: weights of terms and points, and which are drawn.
 
     A search along lines compares losses, so it needs one that stays: full batches, no term that joins or leaves meanwhile, a single seed and no
-    aggregator. Causal weights rest along a line and follow from one to the next.
+    aggregator.
 
     Args:   steps: how many of the training's updates. lr: first length of a step. optimizer: parameter groups -> optimiser.
     Raises: ValueError for numbers that are not positive.

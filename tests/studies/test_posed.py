@@ -87,6 +87,21 @@ def test_a_periodic_coordinate_needs_no_values_at_its_ends() -> None:
     assert float(eg.fit(problem, steps=800, lr=1e-2, progress=False).error(wave)) < 0.12  # 1 if nothing is carried along
 
 
+def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
+    """A channel: walls below and above, periodic along x. Half a period apart, the sides are two again."""
+    wave = lambda x: torch.sin(2 * math.pi * x[:, 0]) * x[:, 1]  # noqa: E731
+
+    def rim(period: float, domain: Any) -> Tensor:
+        problem = eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, domain, boundary=wave, periodic={"x": period}, rim=40, points=20)
+        return problem.sets(torch.float64)["rim"].x
+
+    square = eg.pinn.Box(0, 1)
+    for period, domain in ((1.0, square), (0.5, square), (1.0, square.over(0, 2))):
+        x = rim(period, domain)
+        assert len(x) == 40 and set(x[:, 1].tolist()) == {0.0, 1.0} and 0 < float(x[:, 0].min()) < float(x[:, 0].max()) < 1
+    assert float(rim(2.0, square)[:, 0].min()) == 0.0
+
+
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -98,6 +113,12 @@ def test_a_periodic_coordinate_needs_no_values_at_its_ends() -> None:
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.w_x}, eg.pinn.Box(0, 1)).terms(1), "'w_x' is none of u"),
         (lambda: laplace(outputs=("u", "v")).terms(1), "expected a row of u, v for each point"),
         (lambda: laplace(periodic={"z": 1.0}), "periodic names 'z'; the coordinates are x, y"),
+        (lambda: laplace(periodic={"x": 1.0}, hard=True), "hard boundary values do not repeat"),
+        (lambda: laplace(periodic={"x": 1.0, "y": 0.5}), "leaves no rim for boundary="),
+        (
+            lambda: eg.pinn.Problem(lambda d, p: {}, eg.pinn.Annulus((0, 0), 0, 1), periodic={"x": 2.0}),
+            "'x' repeats from side to side of a Box, the domain is Annulus",
+        ),
         (lambda: eg.fit(laplace(), None), "pass options by name"),
         (lambda: eg.fit(laplace(), weighting="inverse"), "expected one of uniform, inverse-dirichlet"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x}, eg.pinn.Box(0, 1), hard=True), "for a rectangle"),

@@ -10,11 +10,13 @@ import pytest
 import torch
 from test_residual import grid, known, oscillator
 
+from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.training.diagnosis import diagnose
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import fit
+from eddygrad.training.objectives.partials import Names
 from eddygrad.training.objectives.pointwise import Causal, PointWeights, ResidualAttention, SelfAdaptive
-from eddygrad.training.objectives.residual import Batches, Points
+from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
 from eddygrad.training.rest import at_rest
 from eddygrad.training.settings import Training
 from eddygrad.training.weighting import InverseDirichlet, NeuralTangentKernel, Uniform
@@ -113,6 +115,19 @@ def test_probes_go_over_all_sides_of_a_sum_of_means() -> None:
         draws.append(sum(float(g.square().sum()) for g in grads))
     assert np.mean(draws) == pytest.approx(trace, rel=4 * np.std(draws) / 20 / trace)
     assert 4 * np.std(draws) / 20 < 0.25 * trace < abs(trace - np.mean(squares))
+
+
+def test_probes_of_a_seed_in_a_stack_are_those_of_the_seed_alone() -> None:
+    """With components, whose signs are their own, and without."""
+    network = lambda seeds: CoordinateNetwork(1, 7, 1, 2, "sine", seeds).double()  # noqa: E731
+    names, at = Names(("x",), ("u", "v")), {"all": Points(grid(9, 3.0))}
+    terms = {"both": Term("all", lambda d, p: torch.stack([d.u, d.v_x]), ("u", "v_x")), "one": Term("all", lambda d, p: d.u_x, ("u_x",))}
+    stacked = Problem(network((3, 8)), names, terms).probes((5, at))
+    for place, seed in enumerate((3, 8)):
+        alone = Problem(network(seed), names, terms).probes((5, at))
+        for name, value in alone.items():
+            torch.testing.assert_close(value, stacked[name][place])
+    assert not torch.allclose(*stacked["both"])
 
 
 def test_the_loop_gives_the_tangent_kernel_its_probes() -> None:

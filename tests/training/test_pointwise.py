@@ -11,7 +11,7 @@ from test_residual import known, oscillator
 
 from eddygrad.training.loop import fit
 from eddygrad.training.objectives.pointwise import Causal, PointWeights, ResidualAttention, SelfAdaptive
-from eddygrad.training.objectives.residual import Batches
+from eddygrad.training.objectives.residual import Batches, Points
 from eddygrad.training.settings import Training
 
 
@@ -71,6 +71,16 @@ def test_a_run_with_weighted_points_goes_on_bitwise(rule: type[PointWeights], tm
             fit(problem, problem.losses, Batches(known(), {"all": 5}), Training(steps=stop, lr=1e-2, checkpoint_every=4), folder)
         ends.append([p.detach().clone() for p in problem.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends))
+
+
+def test_weighted_points_keep_the_sides_of_a_sum_of_means() -> None:
+    x = torch.linspace(0, 3, 6, dtype=torch.float64).unsqueeze(1)
+    points = {"all": Points(x, {"u": torch.zeros(6, dtype=torch.float64)}, parts=(2, 4))}
+    rule = SelfAdaptive(rate=0.1)
+    problem, plain = oscillator(pointwise=rule), oscillator()
+    square = plain.residuals((0, points))["pde"][0].square()
+    weighted = (1 + 0.2 * square).square() * square
+    torch.testing.assert_close(problem.losses((0, points))["pde"], weighted[:2].mean() + weighted[2:].mean())
 
 
 def test_wrong_options_of_points_weights_are_named() -> None:

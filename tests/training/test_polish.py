@@ -71,13 +71,14 @@ def test_points_move_once_an_update_however_long_a_line_is_searched() -> None:
         torch.testing.assert_close(rule.state_dict()["kept"], expected, rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("rule", [ResidualAttention, lambda: Causal(0, (0.0, 3.0), chunks=4, tolerance=0.5)], ids=["residual attention", "causal"])
 @pytest.mark.parametrize("stops", [[5, 12], [8, 12], [9, 12], [10, 12]], ids=str)
-def test_it_goes_on_bitwise(stops: list[int], tmp_path: Path) -> None:
+def test_it_goes_on_bitwise(stops: list[int], rule: Any, tmp_path: Path) -> None:
     """Stopped before, at the beginning and in the midst of its polish."""
     ends = []
     for folder in (None, tmp_path):
         for stop in stops if folder else [12]:
-            problem = oscillator(pointwise=ResidualAttention())
+            problem = oscillator(pointwise=rule())
             loop_training = training(12, polish=Polish(4), checkpoint_every=1)
             if stop < 12:  # killed there
                 loop = Loop(problem, problem.losses, Batches(known()), loop_training)

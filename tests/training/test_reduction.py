@@ -11,10 +11,11 @@ from test_residual import known, oscillator
 from torch import Tensor
 
 from eddygrad.training.loop import Loop
-from eddygrad.training.objectives.residual import Batches
+from eddygrad.training.objectives.pointwise import Causal, ResidualAttention, SelfAdaptive
+from eddygrad.training.objectives.residual import Batches, Points
 from eddygrad.training.optimizers import named
 from eddygrad.training.settings import Training
-from eddygrad.training.weighting import InverseDirichlet, MaxAverage
+from eddygrad.training.weighting import InverseDirichlet, MaxAverage, NeuralTangentKernel
 
 
 class Meeting:
@@ -40,6 +41,22 @@ def weights_of(loop: Loop, updates: int) -> list[Tensor]:
     return [p.detach().clone() for p in loop.module.parameters()]
 
 
+def together(loops: Any, work: Any) -> list[Any]:
+    """work(loop) of two loops, each in a thread of its own; loops(rank, reduce)."""
+    meeting, found, made = Meeting(), [None, None], []  # type: Meeting, list[Any], list[Any]
+    made = [loops(rank, meeting.of(rank)) for rank in range(2)]
+    threads = [Thread(target=lambda r=rank: found.__setitem__(r, work(made[r]))) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def half(rank: int) -> dict[str, Points]:
+    return {"all": known(20)["all"].at(torch.arange(rank, 20, 2))}
+
+
 @pytest.mark.parametrize("optimizer, updates", [("adam", 12), ("lbfgs", 6)])
 @pytest.mark.parametrize("weighting", [InverseDirichlet("data", every=2), MaxAverage("data")], ids=["inverse-dirichlet", "max-average"])
 def test_two_halves_train_as_the_whole(weighting: Any, optimizer: str, updates: int) -> None:
@@ -53,15 +70,50 @@ def test_two_halves_train_as_the_whole(weighting: Any, optimizer: str, updates: 
         return Loop(problem, problem.losses, batches, plan)
 
     whole = weights_of(loop(torch.arange(20)), updates)
-    meeting, found = Meeting(), [[], []]  # type: Meeting, list[Any]
-    halves = [loop(torch.arange(rank, 20, 2), meeting.of(rank)) for rank in range(2)]
-    threads = [Thread(target=lambda r=rank: found.__setitem__(r, weights_of(halves[r], updates))) for rank in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    found = together(lambda rank, reduce: loop(torch.arange(rank, 20, 2), reduce), lambda half: weights_of(half, updates))
     for one, two, expected in zip(*found, whole, strict=True):
         assert torch.equal(one, two)
         torch.testing.assert_close(one, expected, rtol=1e-6, atol=1e-8)
     apart = weights_of(loop(torch.arange(0, 20, 2)), updates)
     assert max(float((a - b).abs().max()) for a, b in zip(apart, whole)) > 1e-4
+
+
+@pytest.mark.parametrize("rule", [lambda: Causal(0, (0.0, 3.0), chunks=6, tolerance=0.3), SelfAdaptive], ids=["causal", "self-adaptive"])
+def test_weights_of_points_are_those_of_all_points(rule: Any) -> None:
+    """Chunks of time hold other numbers of points in each half: one of six has none of the first."""
+
+    def loop(points: dict[str, Points], reduce: Any = None) -> Loop:
+        problem = oscillator(pointwise=rule())
+        return Loop(problem, problem.losses, Batches(points), Training(steps=12, lr=1e-2, weighting=InverseDirichlet("data"), reduce=reduce))
+
+    numbers = [torch.tensor([0, 1, 2, 8, 9, 10, 11, 17, 18, 19]), torch.tensor([3, 4, 5, 6, 7, 12, 13, 14, 15, 16])]
+    whole = weights_of(loop(known(20)), 12)
+    found = together(lambda rank, reduce: loop({"all": known(20)["all"].at(numbers[rank])}, reduce), lambda half: weights_of(half, 12))
+    for one, two, expected in zip(*found, whole, strict=True):
+        assert torch.equal(one, two)
+        torch.testing.assert_close(one, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_traces_of_the_tangent_kernel_are_means_over_processes() -> None:
+    """tr K / N over all points is the mean of the halves' own: the gradient of a mean probe would have lost half of it."""
+
+    def loop(rank: int, reduce: Any = None) -> Loop:
+        problem = oscillator()
+        plan = Training(steps=1, lr=1e-2, weighting=NeuralTangentKernel(average=1.0), reduce=reduce)
+        return Loop(problem, problem.losses, Batches(half(rank)), plan)
+
+    def traces(loop: Loop) -> dict[str, Tensor]:
+        loop.update()
+        return loop.weighting.state_dict()["traces"]
+
+    own = [traces(loop(rank)) for rank in range(2)]
+    for found in together(loop, traces):
+        for name, trace in found.items():
+            torch.testing.assert_close(trace, (own[0][name] + own[1][name]) / 2)
+
+
+def test_what_no_process_knows_is_said() -> None:
+    problem = oscillator(pointwise=ResidualAttention())
+    loop = Loop(problem, problem.losses, Batches(known()), Training(steps=1, reduce=lambda value: value))
+    with pytest.raises(ValueError, match="no process of several knows the largest residual"):
+        loop.update()

@@ -50,6 +50,14 @@ def test_between_draws_points_stay_and_other_sets_come_along() -> None:
     assert torch.equal(first["rim"].x, grid(3)) and not torch.equal(first["in"].x[0], first["in"].x[1])
 
 
+def test_a_seed_in_a_stack_draws_what_it_draws_alone() -> None:
+    pool = Points(grid(50))
+    stacked = Resampled(other(), problem((3, 8)), "pde", pool, size=10)(0)[1]["in"].x
+    for place, seed in enumerate((3, 8)):
+        assert torch.equal(stacked[place], Resampled(other(), problem(seed), "pde", pool, size=10)(0)[1]["in"].x)
+    assert not torch.equal(*stacked)
+
+
 def test_known_values_go_with_their_points() -> None:
     pool = Points(grid(50), {"u": 2 * grid(50)[:, 0]})
     drawn = Resampled(other(), problem(), "pde", pool, size=10)(0)[1]["in"]

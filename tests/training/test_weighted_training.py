@@ -30,6 +30,7 @@ from eddygrad.training.weighting import (
     SoftAdapt,
     Uniform,
 )
+from eddygrad.training.weighting.named import weighting
 
 MAKERS: dict[str, Any] = {
     "inverse-dirichlet": lambda: InverseDirichlet("a", every=2),
@@ -133,11 +134,79 @@ def test_weights_change_where_the_losses_are_compiled() -> None:
 
 
 def test_conflicting_gradients_are_resolved_by_an_aggregator() -> None:
-    pytest.importorskip("torchjd")
     _, grads = drawn(1.0, 30.0, -1.0)
     rows = torch.stack([flat(g) for g in grads.values()]).unsqueeze(0)
-    for name in ("ConFIG", "PCGrad", "MGDA", "AlignedMTL"):
+    for name in ("ConFIG", "PCGrad", "UPGrad", "mgda", "AlignedMTL"):
         update = Aggregated(name).combine(rows)
-        assert update.shape == (1, P) and bool(((rows[0] @ update[0]) > 0).all() if name == "ConFIG" else update.isfinite().all())
-    with pytest.raises(ValueError, match=r"expected one of .*ConFIG"):
-        Aggregated("NoSuchThing")
+        assert update.shape == (1, P) and bool(((rows[0] @ update[0]) > 0).all() if name in ("ConFIG", "UPGrad") else update.isfinite().all())
+    assert bool((rows[0] @ rows[0].sum(0) < 0).any())  # their sum would make one of them worse
+    for name, said in (("NoSuchThing", "expected one of .*ConFIG"), ("Krum", "Krum cannot be made by its name alone .*n_byzantine")):
+        with pytest.raises(ValueError, match=said):
+            Aggregated(name)
+
+
+class Three(Two):
+    """With a third loss, of which the order in which PCGrad takes them matters; S seeds of them."""
+
+    def __init__(self, seeds: tuple[int, ...]) -> None:
+        super().__init__()
+        self.seeds = seeds
+        start = torch.stack([torch.linspace(-1, 1, 12) + 0.1 * seed for seed in seeds])
+        self.w = nn.Parameter(start)
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        x = torch.linspace(0, 1, 12)
+        residuals = {"a": self.w * x - 1, "b": self.w - x - 0.3, "c": self.w.flip(1) + 0.5 * self.w * x}
+        return {name: r.square().mean(1) for name, r in residuals.items()}
+
+
+def solved(seeds: tuple[int, ...], steps: int, folder: Any = None, aggregator: Any = "PCGrad") -> Tensor:
+    module = Three(seeds)
+    plan = Training(steps=steps, lr=0.01, weighting=Aggregated(aggregator), checkpoint_every=5)
+    fit(module, module.losses, lambda step, horizon: step, plan, folder)
+    return module.w.detach().clone()
+
+
+def test_an_aggregator_that_draws_goes_on_bitwise_and_knows_no_other_seed(tmp_path: Any) -> None:
+    torch.manual_seed(0)
+    whole = solved((3, 8), 20)
+    before = torch.get_rng_state()
+    solved((3, 8), 10, tmp_path)
+    torch.manual_seed(1)
+    assert torch.equal(solved((3, 8), 20, tmp_path), whole)
+    assert all(torch.equal(solved((seed,), 20)[0], whole[place]) for place, seed in enumerate((3, 8)))
+    torch.manual_seed(0)
+    assert torch.equal(torch.get_rng_state(), before)  # nobody else's draws are taken
+    assert not torch.equal(solved((3, 8), 20, aggregator="Mean"), whole)
+
+
+def test_an_aggregator_that_remembers_has_a_memory_for_each_seed_and_says_where_it_is_lost(tmp_path: Any) -> None:
+    whole = solved((3, 8), 20, aggregator="GradVac")
+    torch.testing.assert_close(solved((8,), 20, aggregator="GradVac")[0], whole[1])
+    solved((3, 8), 10, tmp_path, "GradVac")
+    with pytest.warns(UserWarning, match="what the aggregator remembered is lost; it begins anew at update 10"):
+        solved((3, 8), 20, tmp_path, "GradVac")
+
+
+def test_the_name_of_an_aggregated_weighting_has_no_address() -> None:
+    for aggregator in ("GradDrop", lambda rows: rows.sum(0), nn.Linear(2, 2)):
+        assert " at 0x" not in repr(Aggregated(aggregator))
+    one, two = (Aggregated(f) for f in (lambda rows: rows.sum(0), lambda rows: rows.mean(0)))
+    assert repr(one) != repr(two)
+
+
+def test_an_aggregator_may_follow_any_weighting_by_name() -> None:
+    made = weighting("inverse-dirichlet", {"aggregate": "config", "average": 0.1}, reference="a")
+    assert isinstance(made, Aggregated) and repr(made).startswith("Aggregated(ConFIG(") and made.weighting.options["average"] == 0.1
+
+
+def test_a_new_term_is_looked_at_at_once_in_a_loop_of_ones_own() -> None:
+    """Given with its gradient, whether the call was due or not; what is remembered of the others stays."""
+    losses, grads = drawn(1.0, 30.0, 4.0)
+    names = list(losses)
+    own = InverseDirichlet(names[0], every=10)
+    for step in range(4):
+        chosen = names[:2] if step < 3 else names
+        weights = own({n: losses[n] for n in chosen}, {n: grads[n] for n in chosen})
+    spread = [float(flat(grads[n]).double().std()) for n in names]
+    assert float(weights[names[2]]) == pytest.approx(0.5 + 0.5 * spread[0] / spread[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
@@ -51,7 +52,8 @@ class Problem:
         outputs:   names of the fields. derived: further ones as sums of partials. unknown: coefficients with their first values; `positive` ones
                    stay so.
         hard:      boundary values are built into the network; on a rectangle, for one field.
-        periodic:  coordinate -> its length: fields and all their derivatives repeat, whatever the weights.
+        periodic:  coordinate -> its period: fields and all their derivatives repeat, whatever the weights. Sides of a Box that are one and the same
+                   then have no boundary values.
         begins:    term -> share of the training at which it joins; the optimiser then begins anew, for its memory is of other gradients.
         ends:      term -> share of the training at which it leaves.
         pointwise: term -> weights of its points: Causal, ResidualAttention, SelfAdaptive; a training works with copies.
@@ -97,9 +99,7 @@ class Problem:
             raise ValueError("pinn: initial values need a domain with time; take domain.over(start, end)")
         if self.hard and not (isinstance(self.domain, Box) and count == 2 and self.boundary is not None):
             raise ValueError("pinn: hard boundary values are for a rectangle, a Box of two axes, with boundary=")
-        strangers = sorted(set(self.periodic or {}) - set(self.inputs))
-        if strangers:
-            raise ValueError(f"pinn: periodic names {strangers[0]!r}; the coordinates are {', '.join(self.inputs)}")
+        self._check_periodic()
         terms = self.terms(1)
         for option in ("begins", "ends", "pointwise", "resample"):
             strangers = sorted(set(getattr(self, option) or {}) - set(terms))
@@ -133,6 +133,38 @@ class Problem:
             )
             for name, t in found.items()
         }
+
+    def _check_periodic(self) -> None:
+        strangers = sorted(set(self.periodic or {}) - set(self.inputs))
+        if strangers:
+            raise ValueError(f"pinn: periodic names {strangers[0]!r}; the coordinates are {', '.join(self.inputs)}")
+        if self.hard and self.periodic:
+            raise ValueError("pinn: hard boundary values do not repeat; leave out hard= or periodic=")
+        if self._joined and not isinstance(self._space, Box):
+            raise ValueError(f"pinn: {self.inputs[self._joined[0]]!r} repeats from side to side of a Box, the domain is {self._space!r}")
+        if self.boundary is not None and isinstance(self._space, Box) and len(self._joined) == self._space.axes:
+            raise ValueError("pinn: fields repeat from side to side along every axis, which leaves no rim for boundary=")
+
+    @property
+    def _space(self) -> Domain:
+        return self.domain.base if isinstance(self.domain, SpaceTime) else self.domain
+
+    @property
+    def _joined(self) -> list[int]:
+        """Axes of space whose two ends are one and the same: a whole number of periods apart."""
+        low, high = self._space.bounds
+        found = []
+        for axis, (name, a, b) in enumerate(zip(self.inputs, low, high)):
+            periods = (b - a) / (self.periodic or {}).get(name, math.inf)
+            if periods > 0.5 and abs(periods - round(periods)) < 1e-6:
+                found.append(axis)
+        return found
+
+    def _rim(self) -> Tensor:
+        """Points where boundary values are known: none on sides that are one and the same."""
+        domain: Any = self.domain
+        joined = self._joined
+        return domain.rim(self.rim, self.seed, **({"axes": [i for i in range(len(self.inputs)) if i not in joined]} if joined else {}))
 
     def _check_times(self, terms: Mapping[str, Term]) -> None:
         spans = {name: ((self.begins or {}).get(name, 0.0), (self.ends or {}).get(name, 1.0)) for name in terms}
@@ -184,7 +216,7 @@ class Problem:
         """Points of every kind, with what is known there."""
         places = {"inside": self.domain.interior(self.points, self.seed)}
         if self.boundary is not None and not self.hard:
-            places["rim"] = self.domain.rim(self.rim, self.seed)
+            places["rim"] = self._rim()
         if self.initial is not None and isinstance(self.domain, SpaceTime):
             places["start"] = self.domain.start(self.start, self.seed)
         known = {"rim": self.boundary, "start": self.initial}

@@ -91,9 +91,11 @@ class Box(Domain):
         fixed = torch.ones(count, dtype=torch.float64)
         return [torch.stack(pair, 1) for pair in ((x, b * fixed), (x, d * fixed), (a * fixed, y), (c * fixed, y))]
 
-    def rim(self, count: int, seed: int = 0) -> Tensor:
+    def rim(self, count: int, seed: int = 0, axes: Sequence[int] | None = None) -> Tensor:
+        """Points on its sides, (count, axes), evenly by area; `axes`: only on those at the ends of these."""
         low, high = (torch.tensor(corner, dtype=torch.float64) for corner in self.bounds)
-        sizes = [math.prod(float(h - l) for i, (l, h) in enumerate(zip(low, high)) if i != axis) for axis in range(self.axes)]
+        areas = [math.prod(float(h - l) for i, (l, h) in enumerate(zip(low, high)) if i != axis) for axis in range(self.axes)]
+        sizes = [area if axes is None or axis in axes else 0.0 for axis, area in enumerate(areas)]
         draw = _stream(self.axes + 1, seed, "sobol")(count)
         place = draw[:, 0] * 2 * sum(sizes)
         x, start = low + (high - low) * draw[:, 1:], 0.0
@@ -188,10 +190,10 @@ class SpaceTime(Domain):
     def inside(self, x: Tensor) -> Tensor:
         return self.base.inside(x[..., :-1]) & (x[..., -1] > self.span[0]) & (x[..., -1] < self.span[1])
 
-    def rim(self, count: int, seed: int = 0) -> Tensor:
+    def rim(self, count: int, seed: int = 0, axes: Sequence[int] | None = None) -> Tensor:
         shuffled = torch.randperm(count, generator=generator(seed, "times of the rim"))
         t = self.span[0] + (self.span[1] - self.span[0]) * (torch.arange(count, dtype=torch.float64) + 0.5) / count
-        return torch.cat([self.base.rim(count, seed), t[shuffled].unsqueeze(1)], 1)
+        return torch.cat([self.base.rim(count, seed, **({} if axes is None else {"axes": axes})), t[shuffled].unsqueeze(1)], 1)
 
     def start(self, count: int, seed: int = 0, how: How = "sobol") -> Tensor:
         """Points of the domain at the first moment, (count, axes + 1)."""

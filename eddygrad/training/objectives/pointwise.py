@@ -10,14 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eddygrad.training.gradients import Reduce
+
 
 class PointWeights(abc.ABC):
     """Weights w of points within a loss, L = mean_i w_i r_i^2. What it remembers belongs to one training.
 
-    While it is `frozen` its weights are those of the last call before.
+    While it is `frozen` its weights are those of the last call before. Where the points are spread over processes, `reduce` is that of the training.
     """
 
     frozen = False
+    reduce: Reduce | None = None
 
     def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         """The loss, () or (S,), of the squares r^2 (N,) or (S, N); the weights have no gradient. Other arguments as for `weights`."""
@@ -39,7 +42,7 @@ class PointWeights(abc.ABC):
         """What an interrupted training needs to go on with the same weights."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  most remember nothing
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  some remember nothing
         """Take what `state_dict` gave."""
 
 
@@ -65,13 +68,24 @@ class Causal(PointWeights):
     def weights(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         place = ((x[..., self.axis] - self.span[0]) / (self.span[1] - self.span[0]) * self.chunks).long().clamp(0, self.chunks - 1)
         place = place.expand(square.shape)
-        zero = square.new_zeros(*square.shape[:-1], self.chunks)
-        count = zero.scatter_add(-1, place, torch.ones_like(square))
+        count = self._summed(place, torch.ones_like(square))
+        filled = torch.where(count > 0, count, 1.0)
         if self._last is None or not self.frozen:
-            means = zero.scatter_add(-1, place, square) / count.clamp(min=1)
+            means = self._summed(place, square) / filled
             self._last = torch.exp(-self.tolerance * (means.cumsum(-1) - means))
-        share = square.shape[-1] / (count.clamp(min=1) * (count > 0).sum(-1, keepdim=True))  # a mean over chunks of means over their points
-        return (self._last * share).gather(-1, place)
+        share = square.shape[-1] / (filled * (count > 0).sum(-1, keepdim=True))  # a mean over chunks of means over their points
+        return (self._last.to(square) * share).gather(-1, place)
+
+    def _summed(self, place: Tensor, value: Tensor) -> Tensor:
+        """Over the points of each chunk ([S,] chunks), the mean over processes."""
+        found = value.new_zeros(*value.shape[:-1], self.chunks).scatter_add(-1, place, value)
+        return found if self.reduce is None else self.reduce(found)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self._last is None else {"last": self._last.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._last = state["last"].clone() if "last" in state else None
 
 
 class Remembered(PointWeights):
@@ -114,7 +128,7 @@ class Remembered(PointWeights):
 class ResidualAttention(Remembered):
     """w <- decay w + rate |r| / max|r|,   L = mean (w r)^2            Anagnostopoulos, Toscano, Stergiopulos, Karniadakis 2024 (arXiv 2307.00379)
 
-    Bounded by rate / (1 - decay). All weights begin at one.
+    Bounded by rate / (1 - decay). All weights begin at one. Not for points that are spread over processes, which do not know the largest of all.
     """
 
     def __init__(self, decay: float = 0.999, rate: float = 0.01) -> None:
@@ -128,6 +142,8 @@ class ResidualAttention(Remembered):
         return {"decay": self.decay, "rate": self.rate}
 
     def moved(self, kept: Tensor, square: Tensor) -> Tensor:
+        if self.reduce is not None:
+            raise ValueError("ResidualAttention: no process of several knows the largest residual of all points; take SelfAdaptive or Causal")
         size = square.sqrt()
         largest = size.amax(-1, keepdim=True)
         return self.decay * kept + self.rate * torch.where(largest > 0, size / largest, 0.0)

@@ -74,8 +74,9 @@ class Resampled:
         size = r.sqrt().reshape(-1, len(self.pool)).double().cpu() ** self.power
         chance = size / size.mean(1, keepdim=True) + self.floor
         chance = torch.where(chance.isfinite().all(1, keepdim=True), chance, 1.0)  # a seed that has diverged, or one with nothing left to learn
-        source = generator(self.seed, "resampled points", step)
-        return torch.multinomial(chance, self.size, generator=source).to(self.pool.x.device)
+        sources = [generator(self.seed, f"resampled points/{seed}", step) for seed in self.problem.network.seeds]  # as if each were alone
+        drawn = [torch.multinomial(row, self.size, generator=source) for row, source in zip(chance, sources, strict=True)]
+        return torch.stack(drawn).to(self.pool.x.device)
 
     def companions(self) -> dict[str, Any]:
         """What a checkpoint keeps: see `Loop`."""

@@ -164,23 +164,23 @@ class Problem(nn.Module):
     def probes(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
         """v . sqrt(w) r_k / sqrt(N) with random signs v and the weights w of points, summed over sides; () or (S,).
 
-        Their gradients' squares are, in the mean over signs, the traces of the tangent kernel.
+        Their gradients' squares are, in the mean over signs, the traces of the tangent kernel. All seeds have the same signs, those of a seed alone.
         """
         found = {}
         for name, (residual, points) in self.residuals(batch).items():
-            signs = torch.randint(0, 2, residual.shape, generator=generator(0, f"probe/{name}", batch[0])).to(residual) * 2 - 1
-            weighted, parts = self._weighted(signs * residual, points, self.terms[name])
-            sides = weighted.split(parts or residual.shape[-1], -1)
+            shape = residual.shape[-1:] if residual.ndim == 1 + self.network.stacked else (len(residual), *[1] * self.network.stacked, len(points))
+            signs = torch.randint(0, 2, shape, generator=generator(0, f"probe/{name}", batch[0])).to(residual) * 2 - 1
+            weighted = signs * residual * self._weights_kept(residual, points, self.terms[name]).sqrt()
+            sides = weighted.split(points.parts or len(points), -1)
             found[name] = _per_seed(torch.stack([side.sum(-1) / side.shape[-1] ** 0.5 for side in sides]).sum(0), self.network.stacked)
         return found
 
-    def _weighted(self, residual: Tensor, points: Points, term: Term) -> tuple[Tensor, tuple[int, ...]]:
-        """sqrt(w) r with the weights that the loss had at this update, and its parts: weighted points have none."""
+    def _weights_kept(self, residual: Tensor, points: Points, term: Term) -> Tensor:
+        """Those of points that the loss had at this update, one where they have none."""
         if term.pointwise is None:
-            return residual, points.parts
+            return residual.new_ones(())
         with at_rest(term.pointwise):
-            square = _per_seed(residual.detach().square(), self.network.stacked, 1)
-            return term.pointwise.weights(square, points.x, points.numbers).sqrt() * residual, ()
+            return term.pointwise.weights(_per_seed(residual.detach().square(), self.network.stacked, 1), points.x, points.numbers)
 
     def residuals(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, tuple[Tensor, Points]]:
         """Name -> r and its points, of the terms that are there at this update. Raises what `losses` does."""
@@ -223,7 +223,7 @@ class Problem(nn.Module):
     def _mean(self, residual: Tensor, points: Points, term: Term) -> Tensor:
         square = _per_seed(residual.square(), self.network.stacked, 1)
         if term.pointwise is not None:
-            return term.pointwise.mean(square, points.x, points.numbers)
+            square = term.pointwise.weights(square.detach(), points.x, points.numbers) * square
         means = [part.mean(-1) for part in square.split(points.parts, -1)] if points.parts else [square.mean(-1)]
         return torch.stack(means).sum(0) if len(means) > 1 else means[0]
 

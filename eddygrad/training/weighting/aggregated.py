@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import inspect
+import re
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from eddygrad.solver.digest import code_digest
+from eddygrad.solver.randomness import generator
 from eddygrad.training.weighting.uniform import Uniform
 from eddygrad.training.weighting.weighting import Grads
 
@@ -16,9 +23,13 @@ class Aggregated:
     """A weighting, then in place of the sum of the weighted gradients what an aggregator makes of them.
 
         update = A([lam_1 g_1; ...; lam_K g_K]),   A ConFIG, PCGrad, UPGrad, ... of `torchjd.aggregation`
-        eg.Aggregated("ConFIG", eg.InverseDirichlet(reference="pde"))
+        eg.weightings.Aggregated("ConFIG", eg.weightings.InverseDirichlet(reference="pde"))
+    Each seed has an aggregator of its own. One that draws, as PCGrad does, draws from a stream that the number of the update fixes, the same for all
+    seeds: an interrupted training goes on bitwise, and a seed in a stack is that seed alone. One that remembers (GradVac, PCD, ExcessMTL) begins its
+    memory anew where an interrupted training goes on, with a warning.
+
     Args:   aggregator: an object that maps (K, P) to (P,), or the name of one of torchjd's. weighting: before it; uniform by default.
-    Raises: ImportError where torchjd is not installed, ValueError for a name that it does not have, TypeError for what is no aggregator.
+    Raises: ValueError where torchjd is not installed, for a name that it does not have or that needs arguments; TypeError for what is no aggregator.
     """
 
     def __init__(self, aggregator: Any, weighting: Any = None) -> None:
@@ -26,6 +37,8 @@ class Aggregated:
         if not callable(self.aggregator) or (hasattr(aggregator, "state_dict") and hasattr(aggregator, "due")):
             raise TypeError(f"Aggregated: expected an aggregator first, then a weighting, got {aggregator!r}")
         self.weighting = Uniform() if weighting is None else weighting
+        self.calls = 0
+        self._own: list[Any] = []  # of each seed
 
     due = property(lambda self: self.weighting.due)
     looks_at = property(lambda self: getattr(self.weighting, "looks_at", "losses"))
@@ -42,25 +55,50 @@ class Aggregated:
     @torch.no_grad()
     def combine(self, rows: Tensor) -> Tensor:
         """Weighted gradients (S, K, P) -> (S, P), each seed by itself; of one that is not finite the sum, for the guard to see."""
-        return torch.stack([self.aggregator(matrix) if bool(matrix.isfinite().all()) else matrix.sum(0) for matrix in rows])
+        if len(self._own) != len(rows):
+            self._own = [deepcopy(self.aggregator) for _ in rows]
+        found = []
+        for aggregator, matrix in zip(self._own, rows):
+            with _drawing(self.calls):
+                found.append(aggregator(matrix) if bool(matrix.isfinite().all()) else matrix.sum(0))
+        self.calls += 1
+        return torch.stack(found)
 
     def state_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.weighting.state_dict()
-        return found
+        return {"weighting": self.weighting.state_dict(), "calls": self.calls}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.weighting.load_state_dict(state)
+        self.weighting.load_state_dict(state["weighting"])
+        self.calls, self._own = int(state["calls"]), []
+        if self.calls and hasattr(self.aggregator, "reset"):
+            warnings.warn(f"{self!r}: what the aggregator remembered is lost; it begins anew at update {self.calls}", stacklevel=2)
 
     def __repr__(self) -> str:
-        return f"Aggregated({self.aggregator!r}, {self.weighting!r})"
+        name = code_digest(self.aggregator)[:12] if inspect.isfunction(self.aggregator) else re.sub(r" at 0x\w+", "", repr(self.aggregator))
+        return f"Aggregated({name}, {self.weighting!r})"
+
+
+@contextmanager
+def _drawing(call: int) -> Iterator[None]:
+    """The global generator has the stream of this call, and afterwards its own again."""
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(generator(0, "aggregator", call).initial_seed())
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
 
 
 def _named(name: str) -> Any:
     try:
         from torchjd import aggregation
-    except ImportError as missing:
-        raise ImportError("Aggregated: the conflict-resolving aggregators are torchjd's; pip install 'eddygrad[aggregation]'") from missing
-    known = sorted(n for n, found in vars(aggregation).items() if isinstance(found, type) and issubclass(found, aggregation.Aggregator))
-    if name not in known:
-        raise ValueError(f"Aggregated: expected one of {', '.join(known)}, got {name!r}")
-    return getattr(aggregation, name)()
+    except ImportError:
+        raise ValueError('Aggregated: the conflict-resolving aggregators are torchjd\'s; pip install "eddygrad[aggregation]"') from None
+    kinds = {n: found for n, found in vars(aggregation).items() if isinstance(found, type) and issubclass(found, aggregation.Aggregator)}
+    by_name = {n.lower(): found for n, found in kinds.items()}
+    if name.lower() not in by_name:
+        raise ValueError(f"Aggregated: expected one of {', '.join(sorted(kinds))}, got {name!r}")
+    try:
+        return by_name[name.lower()]()
+    except TypeError as error:
+        raise ValueError(f"Aggregated: {name} cannot be made by its name alone ({error}); give the object, torchjd.aggregation.{name}(...)") from None

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from eddygrad.training.weighting.aggregated import Aggregated
 from eddygrad.training.weighting.by_gradients import MGDA, GradientNorm, InverseDirichlet, MaxAverage, NeuralTangentKernel
 from eddygrad.training.weighting.by_losses import ReLoBRaLo, SoftAdapt
 from eddygrad.training.weighting.fixed import Fixed
@@ -39,13 +40,15 @@ def weighting(
 ) -> Any:
     """A weighting by name, as a problem wants it.
 
-    Args:   options: of its class. reference: the term whose weight is held at one, for those that have a reference. every: updates between looks at
-            gradients. optimal: the weights of "epsilon-optimal".
+    Args:   options: of its class; `aggregate`, "ConFIG" say, hands the weighted gradients to that aggregator of torchjd's, see `Aggregated`.
+            reference: the term whose weight is held at one, for those that have a reference. every: updates between looks at gradients.
+            optimal: the weights of "epsilon-optimal".
     Raises: ValueError for an unknown name or option, and where optimal weights are not known.
     """
     if name not in NAMES:
         raise ValueError(f"weighting: expected one of {', '.join(NAMES)}, got {name!r}")
     kind, given = NAMES[name], dict(options or {})
+    aggregate = given.pop("aggregate", None)
     if name == "epsilon-optimal":
         if optimal is None:
             raise ValueError("weighting: epsilon-optimal needs a problem whose solution is known; take inverse-dirichlet")
@@ -53,12 +56,13 @@ def weighting(
     known = _options(kind)
     unknown = sorted(set(given) - known)
     if unknown:
-        raise ValueError(f"weighting: {name} has no option {unknown[0]!r}; expected some of {', '.join(sorted(known)) or 'none'}")
+        raise ValueError(f"weighting: {name} has no option {unknown[0]!r}; expected some of {', '.join(sorted({*known, 'aggregate'}))}")
     if "reference" in known and reference is not None:
         given.setdefault("reference", reference)
     if isinstance(kind, type) and issubclass(kind, Weighting) and kind.looks_at != "losses":
         given.setdefault("every", every)
-    return kind(**given)
+    made = kind(**given)
+    return made if aggregate is None else Aggregated(aggregate, made)
 
 
 def _options(kind: Callable[..., Any]) -> set[str]:

@@ -48,9 +48,10 @@ class Weighting(abc.ABC):
 
         lam <- (1 - a) lam + a lam_hat,   log lam <- (1 - a) log lam + a log lam_hat for the geometric mean;   lam_0 = 1
         bias-corrected: lam = m / (1 - (1 - a)^n) after n of them, m_0 = 0: the first is lam_hat
-    A term may appear and leave in mid-training; the weights of the others do not notice. One that is `announced` and new is looked at at once: at
-    weight 1 until the next look it might undo what was learned. What has no finite lam_hat, a term with a gradient of zero
-    say, keeps its weight. Nothing bounds a weight. Weights have no gradient.
+    A term may appear and leave in mid-training; what is remembered of the others stays. One that is new and given with its gradient, or `announced`
+    so that the call is `due`, is looked at at once: at weight 1 until the next look it might undo what was learned. What has no finite lam_hat, a
+    term with a gradient of zero say, keeps its weight. Nothing bounds a weight. Weights have no gradient. While it is `frozen`, which may be set at
+    any time and is part of the state, no call looks, and weights stay as they are: for an optimiser that searches along lines, such as L-BFGS.
 
     Args:
         average:   a, 1 for the newest alone.
@@ -116,6 +117,8 @@ class Weighting(abc.ABC):
         if not losses:
             raise ValueError("weighting: expected one named loss at least, got none")
         names = tuple(losses)
+        if grads is not None or self.looks_at == "losses":
+            self.announced(names)
         if self.returning == "reset":
             for name in {*self._moving} - {*self._present}:
                 self._forget(name)
