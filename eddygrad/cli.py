@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
@@ -116,7 +117,7 @@ def _unboxed(text: str) -> str:
         if line.startswith(("Argument helptext", "For full helptext")):
             break
         kept += [] if _is_rule(line) else [line]
-    return " ".join(kept).removeprefix("Error parsing study: ").removesuffix(".")
+    return re.sub(r"^Error parsing (study|plan): ", "", " ".join(kept)).removesuffix(".")
 
 
 def _is_rule(line: str) -> bool:

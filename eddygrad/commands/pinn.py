@@ -19,9 +19,11 @@ class Pinn(Command):
 
     Finished runs are kept in --folder: killed at any moment, the same command does what is missing.
 
-    example: eddygrad pinn --problem poisson:k=4 --weighting uniform inverse-dirichlet --seeds 5 --steps 3000
+    example: eddygrad pinn poisson:k=4 --weighting uniform inverse-dirichlet --seeds 5 --steps 3000
     """
 
+    problems: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(name="problem")] = ()
+    """Problems, in place of --problem."""
     preset: str | None = None
     """A plan that comes with the package (see eddygrad info); other options override it."""
     folder: Path | None = None
@@ -40,7 +42,7 @@ class Pinn(Command):
         return preset_fields(name)
 
     def run(self, say: Say) -> Outcome:
-        from dataclasses import asdict
+        from dataclasses import asdict, replace
 
         from eddygrad.studies.pinn import page
         from eddygrad.studies.pinn.study import Study
@@ -48,10 +50,11 @@ class Pinn(Command):
         if self.jobs < 1:
             raise ValueError(f"pinn: jobs must be at least one, got {self.jobs}")
         count = set_up_process(self.threads, self.plan.device)
-        study = Study(self.plan, self.folder or Path("runs") / self.plan.name)
+        plan = replace(self.plan, problem=self.problems) if self.problems else self.plan
+        study = Study(plan, self.folder or Path("runs") / plan.name)
         if self.estimate:
             expected = study.estimate(jobs=self.jobs, compiled=self.compiled)
-            say(f"{study.folder}: {len(expected)} of {len(self.plan.planned)} runs are missing\n{expected}")
+            say(f"{study.folder}: {len(expected)} of {len(plan.planned)} runs are missing\n{expected}")
             return Outcome({"folder": str(study.folder), "estimate": [{**asdict(row), "hours": row.hours} for row in expected]})
         study.run(self.jobs, count, progress=not self.json, compiled=self.compiled)
         say(study.table())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ def soap(groups: Any, **options: Any) -> torch.optim.Optimizer:
         from pytorch_optimizer import SOAP
     except ImportError:
         raise ValueError('optimizer: soap needs the package pytorch-optimizer; pip install "eddygrad[optimizers]"') from None
+    strangers = sorted(set(options) - set(inspect.signature(SOAP).parameters))  # it takes any, and says nothing
+    if strangers:
+        raise TypeError(f"SOAP got an unexpected keyword argument {strangers[0]!r}")
     return SOAP(groups, **{"weight_decay": 0.0, "betas": (0.95, 0.95), "precondition_frequency": 10, **options})
 
 
@@ -53,17 +57,22 @@ BY_TENSOR = frozenset({soap})  # these look at the shape of a tensor
 
 
 def named(name: str, options: Mapping[str, Any] | None = None) -> tuple[Callable[[Any], torch.optim.Optimizer], float]:
-    """An optimiser as `Training` takes it, and its learning rate. Raises ValueError for an unknown name."""
+    """An optimiser as `Training` takes it, and its learning rate. Raises ValueError for an unknown name or option."""
     if name not in OPTIMIZERS:
         raise ValueError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {name!r}")
     make, usual = OPTIMIZERS[name]
     given = dict(options or {})
-    rate = float(given.pop("lr", usual))
+    rate = given.pop("lr", usual)
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        raise ValueError(f"optimizer: {name}: lr is a number, got {rate!r}")
     if not given:
-        return make, rate
+        return make, float(rate)
     made = Made(make, given)
-    made(_trial())  # an option that it has not shows here
-    return made, rate
+    try:
+        made(_trial())
+    except TypeError as error:  # an option that it has not, or a value of another type, shows here
+        raise ValueError(f"optimizer: {name}: {error}") from None
+    return made, float(rate)
 
 
 class Made:

@@ -43,6 +43,15 @@ def test_pinn_ends_with_its_numbers_and_report_and_validate_know_its_folder(tmp_
     assert run.name in capsys.readouterr().err
 
 
+def test_problems_may_stand_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = "poisson:k=1,interior=20,width=4,depth=1", "layer:width=4,depth=1"
+    found = answer(capsys, "pinn", first, second, *TINY[2:], "--folder", str(tmp_path))
+    assert [row["problem"] for row in found["runs"]] == [first, first, second, second]
+    assert json.loads((tmp_path / "study.json").read_text())["problem"] == [first, second]
+    assert main(["pinn", "poisson:k=x", "--folder", str(tmp_path / "other")]) == 2
+    assert capsys.readouterr().err == "eddygrad: problem: poisson: k is a whole number, got 'x'\n" and not (tmp_path / "other").exists()
+
+
 def test_a_study_tells_its_table_and_report(tmp_path: Path) -> None:
     study = pinn.compare(tmp_path, problem="poisson:k=1,interior=20,width=4,depth=1", weighting="uniform", seeds=3, seeds_per_run=2, steps=4)
     study.run(progress=False)

@@ -100,7 +100,9 @@ def test_hours_are_told_beforehand(tmp_path: Any) -> None:
 def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Updates cost what their terms cost, those that look at gradients more: by a clock that ticks as the work goes."""
     case = Plan(problem=("two-sensors",), weighting=("uniform",), seeds=1).case("two-sensors", (1,))
-    late = replace(case, problem=Problem(case.problem.network, case.problem.names, dict(case.problem.terms), {"k": 0.5}), steps=100)
+    late = replace(
+        case, problem=Problem(case.problem.network, case.problem.names, dict(case.problem.terms), {"k": 0.5}), reference=("pde", "good"), steps=100
+    )
     late.problem.terms["pde"] = replace(late.problem.terms["pde"], begins=75)
     clock = [0.0]
 
@@ -127,14 +129,21 @@ def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.Monkey
         ({"problem": ("poisson:q=1",)}, "poisson has no option 'q'"),
         ({"weighting": ("inverse",)}, "weighting: expected one of uniform"),
         ({"weighting": ("uniform:every=2",)}, "uniform has no option 'every'"),
-        ({"weighting": ("inverse-dirichlet:speed=2",)}, "has no option 'speed'; expected some of average"),
-        ({"problem": ("layer",), "weighting": ("epsilon-optimal",)}, "needs a problem whose solution is known"),
+        ({"weighting": ("inverse-dirichlet:speed=2",)}, "has no option 'speed'; expected some of aggregate, average"),
+        ({"problem": ("layer",), "weighting": ("epsilon-optimal",)}, "needs a problem whose optimal weights are known"),
+        ({"weighting": ("inverse-dirichlet:average=abc",)}, "inverse-dirichlet: average is a number, got 'abc'"),
+        ({"weighting": ("inverse-dirichlet:reference=pdf",)}, r"the reference 'pdf' is none of the terms \['pde', 'boundary'\]"),
+        ({"problem": ("turbulence-inverse",), "weighting": ("max-average:reference=momentum",)}, "the reference 'momentum' is none of the terms"),
+        ({"problem": ("poisson:k=2.5",)}, "poisson: k is a whole number, got 2.5"),
+        ({"optimizer": ("adam:speed=1",)}, "optimizer: adam: .*unexpected keyword argument 'speed'"),
+        ({"optimizer": ("adam:lr=fast",)}, "optimizer: adam: lr is a number, got 'fast'"),
+        ({"optimizer": ("soap:speed=1",)}, "optimizer: soap: .*unexpected keyword argument 'speed'"),
         ({"optimizer": ("sgd",)}, "optimizer: expected one of adam"),
         ({"optimizer": ()}, "optimizer: expected at least one"),
         ({"seeds": 0}, "seeds must be at least one"),
         ({"first_seed": -1}, "first_seed must not be negative"),
         ({"dtype": "half"}, "dtype must be"),
-        ({"problem": ("turbulence:region=disc",)}, "region square or annulus"),
+        ({"problem": ("turbulence:region=disc",)}, "region is 'square' or 'annulus'"),
     ],
 )
 def test_wrong_plans_are_named(options: dict[str, Any], message: str) -> None:
@@ -142,8 +151,8 @@ def test_wrong_plans_are_named(options: dict[str, Any], message: str) -> None:
         Plan(**options)
 
 
-def test_a_weighting_without_options_says_none() -> None:
-    with pytest.raises(ValueError, match="expected some of none"):
+def test_a_weighting_without_options_of_its_own_says_so() -> None:
+    with pytest.raises(ValueError, match="expected some of aggregate"):
         weighting("uniform", {"a": 1})
 
 

@@ -79,7 +79,7 @@ class Plan:
         for text in self.problem:  # a wrong option shows before anything runs
             case = self.case(text, (self.first_seed,))
             for other in self.weighting:
-                self.weighting_of(other, case)
+                _try(self.weighting_of(other, case), case)
         for text in self.optimizer:
             optimizers.named(*_parts(text, "optimizer"))
 
@@ -115,6 +115,15 @@ class Planned:
     def name(self) -> str:
         part = "" if self.plan.seeds_per_run is None else f"-s{self.seeds[0]}-{self.seeds[-1]}"
         return slug(f"{self.problem}-{self.weighting}-{self.optimizer}") + part
+
+
+def _try(weighting: Any, case: Case) -> None:
+    """Let it see the terms of a problem as they come and go: a term that it names and that is not there shows here."""
+    problem = case.problem
+    for step in sorted({0, *problem.joins, *problem.leaves}):
+        losses = {name: torch.ones(()) for name, term in problem.terms.items() if term.there(step)}
+        if losses:
+            weighting(losses, {name: (torch.linspace(-1, 2, 8),) for name in losses})
 
 
 def _parts(text: str, what: str) -> tuple[str, dict[str, Any]]:

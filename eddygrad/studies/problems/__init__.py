@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from eddygrad.studies.problems.hard import layer, two_sensors
 from eddygrad.studies.problems.poisson import poisson
 from eddygrad.studies.problems.sobolev import sobolev
 from eddygrad.studies.problems.turbulence import turbulence, turbulence_inverse
+from eddygrad.training.options import checked, parameters
 
 PROBLEMS: Mapping[str, Callable[..., Case]] = {
     "poisson": poisson,
@@ -32,16 +32,13 @@ PROBLEMS: Mapping[str, Callable[..., Case]] = {
 def problem(name: str, options: Mapping[str, Any], seeds: Sequence[int], dtype: torch.dtype = torch.float32, steps: int | None = None) -> Case:
     """A problem by name, all seeds stacked; one whose phases depend on the number of updates is told it.
 
-    Raises: ValueError for an unknown name or option.
+    Raises: ValueError for an unknown name or option, or a value of another type.
     """
     if name not in PROBLEMS:
         raise ValueError(f"problem: expected one of {', '.join(PROBLEMS)}, got {name!r}")
-    known = set(inspect.signature(PROBLEMS[name]).parameters) - {"seeds", "dtype"}
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise ValueError(f"problem: {name} has no option {unknown[0]!r}; expected some of {', '.join(sorted(known))}")
-    told = {"steps": steps} if steps is not None and "steps" in known else {}
-    return PROBLEMS[name](seeds=tuple(seeds), dtype=dtype, **{**told, **options})
+    takes = parameters(PROBLEMS[name], but=("seeds", "dtype"))
+    told = {"steps": steps} if steps is not None and "steps" in takes else {}
+    return PROBLEMS[name](seeds=tuple(seeds), dtype=dtype, **{**told, **checked(f"problem: {name}", options, takes)})
 
 
 __all__ = ["PROBLEMS", "Case", "poisson", "problem"]

@@ -94,7 +94,8 @@ def _named(name: str) -> Any:
         from torchjd import aggregation
     except ImportError:
         raise ValueError('Aggregated: the conflict-resolving aggregators are torchjd\'s; pip install "eddygrad[aggregation]"') from None
-    kinds = {n: found for n, found in vars(aggregation).items() if isinstance(found, type) and issubclass(found, aggregation.Aggregator)}
+    every = {n: found for n, found in vars(aggregation).items() if isinstance(found, type) and issubclass(found, aggregation.Aggregator)}
+    kinds = {n: found for n, found in every.items() if not n.endswith("Aggregator")}  # those are bases
     by_name = {n.lower(): found for n, found in kinds.items()}
     if name.lower() not in by_name:
         raise ValueError(f"Aggregated: expected one of {', '.join(sorted(kinds))}, got {name!r}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from eddygrad.training.options import checked, parameters
 from eddygrad.training.weighting.aggregated import Aggregated
 from eddygrad.training.weighting.by_gradients import MGDA, GradientNorm, InverseDirichlet, MaxAverage, NeuralTangentKernel
 from eddygrad.training.weighting.by_losses import ReLoBRaLo, SoftAdapt
@@ -48,25 +48,16 @@ def weighting(
     if name not in NAMES:
         raise ValueError(f"weighting: expected one of {', '.join(NAMES)}, got {name!r}")
     kind, given = NAMES[name], dict(options or {})
-    aggregate = given.pop("aggregate", None)
+    takes = parameters(kind)
     if name == "epsilon-optimal":
         if optimal is None:
-            raise ValueError("weighting: epsilon-optimal needs a problem whose solution is known; take inverse-dirichlet")
+            raise ValueError("weighting: epsilon-optimal needs a problem whose optimal weights are known; take inverse-dirichlet")
         given = {"weights": optimal, **given}
-    known = _options(kind)
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise ValueError(f"weighting: {name} has no option {unknown[0]!r}; expected some of {', '.join(sorted({*known, 'aggregate'}))}")
-    if "reference" in known and reference is not None:
+    given = checked(f"weighting: {name}", given, {**takes, "aggregate": str})
+    aggregate = given.pop("aggregate", None)
+    if "reference" in takes and reference is not None:
         given.setdefault("reference", reference)
     if isinstance(kind, type) and issubclass(kind, Weighting) and kind.looks_at != "losses":
         given.setdefault("every", every)
     made = kind(**given)
     return made if aggregate is None else Aggregated(aggregate, made)
-
-
-def _options(kind: Callable[..., Any]) -> set[str]:
-    """What a class and those it is made of take by name."""
-    bases = kind.__mro__ if isinstance(kind, type) else (kind,)
-    made = [inspect.signature(base.__init__).parameters.values() for base in bases if "__init__" in vars(base) and base is not object]
-    return {p.name for parameters in made for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)} - {"self"}
