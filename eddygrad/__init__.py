@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from eddygrad.studies.compare import Study, compare
     from eddygrad.studies.evaluate import Evaluation, Persistence, evaluate
     from eddygrad.studies.experiment import Recipe, Trained
-    from eddygrad.studies.pinn.posed import fit
+    from eddygrad.studies.pinn.solving import fit
     from eddygrad.studies.space_time import space_time
     from eddygrad.studies.tested import Tested
     from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
@@ -91,7 +91,7 @@ _HOME = {
     "Splitting": "solver.schemes.splitting",
     "Tested": "studies.tested",
     "WithForces": "datasets.forces",
-    "fit": "studies.pinn.posed",
+    "fit": "studies.pinn.solving",
     "generate": "datasets.generate",
     "gradient_growth": "solver.sensitivity",
     "space_time": "studies.space_time",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from eddygrad.studies.pinn.posed import Problem, Solution
+from eddygrad.studies.pinn.posed import Problem
+from eddygrad.studies.pinn.solution import Solution
 from eddygrad.studies.pinn.study import compare
 from eddygrad.studies.problems import PROBLEMS, problem
 from eddygrad.training.objectives.domains import Annulus, Box, Polygon

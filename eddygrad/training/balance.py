@@ -20,6 +20,7 @@ class Balance:
 
     Args: weighting: losses -> weights. stack: of seeds. counted: which parameters count, no coefficient of an equation. probes: window -> what the
           tangent kernel's traces are taken from, by term. reduce: mean over processes, taken of losses and gradients before any statistic.
+          names: of the parameters, for a diagnosis.
     """
 
     def __init__(
@@ -29,8 +30,9 @@ class Balance:
         counted: Sequence[int],
         probes: Callable[[Any], Mapping[str, Tensor]] | None = None,
         reduce: Reduce | None = None,
+        names: Sequence[str] = (),
     ) -> None:
-        self.weighting, self.stack, self.counted, self.probes, self.reduce = weighting, stack, counted, probes, reduce
+        self.weighting, self.stack, self.counted, self.probes, self.reduce, self.names = weighting, stack, counted, probes, reduce, names
         self.terms: dict[str, dict[str, Tensor]] = {}  # losses and weights of the last update, where there are several
         self.diagnosis: dict[str, Any] = {}
         self._weights: Mapping[str, Any] = {}
@@ -59,7 +61,7 @@ class Balance:
         if len(losses) > 1 or self.terms:  # a single one has no weight to tell of, unless others have left it
             self.terms = {name: {"loss": loss.detach(), "weight": torch.as_tensor(weights[name])} for name, loss in losses.items()}
         if diagnosed and grads is not None:
-            self.diagnosis = diagnose(grads, self.counted, self.stack.count)
+            self.diagnosis = diagnose(grads, self.counted, self.stack.count, self.names)
         return total.detach(), grad
 
     def again(self, losses: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -13,20 +13,22 @@ BINS, REACH = 41, 5.0  # of a layer's histogram, in its own standard deviations
 
 
 @torch.no_grad()
-def diagnose(grads: Mapping[str, Sequence[Tensor | None]], counted: Sequence[int], seeds: int) -> dict[str, Any]:
+def diagnose(grads: Mapping[str, Sequence[Tensor | None]], counted: Sequence[int], seeds: int, names: Sequence[str] = ()) -> dict[str, Any]:
     """Numbers for a log, lists over seeds.
 
         stds[k] = std of g_k over all weights;   cosines["a b"] = g_a . g_b / |g_a| |g_b|
         layers[k][tensor] = std of that tensor's part over all seeds, and how often g / std falls in each of 41 bins from -5 to 5
         Maddu et al. 2021, fig. 2: a term whose gradients gather at zero in every layer is one that is not learned
-    Args: grads: as `gradients` gives them. counted: which parameters count. seeds: that are stacked.
+    Args: grads: as `gradients` gives them. counted: which parameters count. seeds: that are stacked. names: of all parameters; their numbers
+          where there are none.
     """
     like = {i: part for parts in grads.values() for i in counted if (part := parts[i]) is not None}
     flat = {name: torch.cat([_filled(parts[i], like[i]).reshape(seeds, -1).double() for i in like], 1) for name, parts in grads.items()}
     stds = {name: row.std(1).tolist() for name, row in flat.items()}
     norms = {name: torch.linalg.vector_norm(row, dim=1) for name, row in flat.items()}
     cosines = {f"{a} {b}": ((flat[a] * flat[b]).sum(1) / (norms[a] * norms[b])).tolist() for a, b in combinations(flat, 2)}
-    layers = {name: {str(i): _histogram(parts[i]) for i in counted if parts[i] is not None} for name, parts in grads.items()}
+    tensors = {i: names[i] if names else str(i) for i in counted}
+    layers = {name: {tensors[i]: _histogram(parts[i]) for i in counted if parts[i] is not None} for name, parts in grads.items()}
     return {"stds": stds, "cosines": cosines, "layers": layers}
 
 

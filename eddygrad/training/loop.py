@@ -63,7 +63,8 @@ class Loop:
         counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart and (training.select is None or training.select(names[id(p)]))]
         if training.select is not None and not counted:
             raise ValueError(f"fit: select leaves no parameter for the weighting to look at; they are {', '.join(names.values())}")
-        self.balance = Balance(self.weighting, self.stack, counted, getattr(module, "probes", None), training.reduce)
+        named = [names[id(p)] for p in self.stack.params]
+        self.balance = Balance(self.weighting, self.stack, counted, getattr(module, "probes", None), training.reduce, named)
         self.companions = {
             f"{i} {name}": part for i, who in enumerate((module, batch_at)) for name, part in getattr(who, "companions", dict)().items()
         }
@@ -319,6 +320,8 @@ def _stretch(loop: Loop, log: MetricsLog | None, shown: Bar) -> None:
         record.update(validation=next(iter(errors.values())), **({"errors": errors} if len(errors) > 1 else {}), **iterations)
         loop.curve.append(record)
         shown.set_postfix(validation=f"{statistics.median(record['validation']):.3g}", refresh=False)
+    elif plan.keep_log and (last or loop.step % plan.log_every == 0):
+        loop.curve.append(record)
     if log is not None and (last or "validation" in record or "stds" in record or loop.step % plan.log_every == 0):
         lost = {"diverged": loop.lost} if loop.lost else {}
         log.write(**record, lr=loop.optimizer.param_groups[0]["lr"], seconds=round(loop.seconds, 3), skipped=sum(loop.guard.skipped), **lost)

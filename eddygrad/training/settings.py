@@ -37,6 +37,7 @@ class Training:
         refinement:    of an iterative solver, told of every validation's median over the seeds that have one; `refine` (module, iterations) sets
                        what it decides.
         log_every:     updates between lines of metrics.jsonl.
+        keep_log:      keep losses and weights of these updates in the run's curve, where otherwise those of validations alone are kept.
         diagnose_every: updates between diagnoses of the terms' gradients, written there too (see `diagnosis`); None for none.
         reduce:        mean over processes of a tensor, taken of losses and gradients before anything looks at them.
         checkpoint_every: updates between checkpoints (a folder given).
@@ -57,6 +58,7 @@ class Training:
     refine: Callable[[Any, int], None] = refine_pressure
     validate_every: int = 1000
     log_every: int = 100
+    keep_log: bool = False
     diagnose_every: int | None = None
     checkpoint_every: int = 1000
     reduce: Reduce | None = None

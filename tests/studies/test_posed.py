@@ -6,11 +6,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import eddygrad as eg
+from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.training.objectives.residual import Points
 
 
@@ -87,6 +89,64 @@ def test_a_periodic_coordinate_needs_no_values_at_its_ends() -> None:
     assert float(eg.fit(problem, steps=800, lr=1e-2, progress=False).error(wave)) < 0.12  # 1 if nothing is carried along
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_known_values_may_be_a_number_or_arrays(hard: bool) -> None:
+    made = lambda known, **options: laplace_with(known, hard=hard, **options)  # noqa: E731
+    ends = [eg.fit(made(known), steps=3, progress=False)(torch.full((1, 2), 0.3))["u"] for known in CONSTANTS]
+    assert all(torch.equal(end, ends[0]) for end in ends)
+    other = eg.fit(made(lambda x: x[:, 0]), steps=3, progress=False)(torch.full((1, 2), 0.3))["u"]
+    assert not torch.equal(other, ends[0])
+
+
+CONSTANTS: list[Any] = [
+    0.5,
+    lambda x: 0.5,
+    lambda x: torch.full((len(x),), 0.5),
+    lambda x: torch.full((len(x), 1), 0.5),
+    lambda x: np.full(len(x), 0.5),
+    lambda x: {"u": 0.5},
+]
+
+
+def laplace_with(known: Any, **options: Any) -> eg.pinn.Problem:
+    return eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, eg.pinn.Box(0, 1), boundary=known, width=4, depth=1, points=20, rim=12, **options)
+
+
+def test_a_steady_flow_takes_the_solvers_equation() -> None:
+    """What is given in the place of a partial is not asked for."""
+    equation = NavierStokesVelocity(viscosity=0.1)
+    steady = lambda d, p: {"flow": equation.residual(d.replaced(u_t=0.0).replaced(v_t=0.0), p), "mass": d.u_x + d.v_y}  # noqa: E731
+    problem = eg.pinn.Problem(steady, eg.pinn.Box(0, 1), boundary=lambda x: {"u": x[:, 1], "v": 0.0}, outputs=("u", "v", "p"), width=4, depth=1)
+    needs = problem.terms(1)["flow"].needs
+    assert "u_t" not in needs and {"u", "u_x", "p_x", "p_y"} <= set(needs)
+    eg.fit(problem, steps=2, progress=False)
+    free = lambda d, p: {"flow": equation.residual(d.replaced(u_t=0.0, v_t=0.0), p)}  # noqa: E731
+    found = eg.pinn.Problem(free, eg.pinn.Box(0, 1), outputs=("u", "v", "p"), unknown={"viscosity": 0.2}, width=4, depth=1)
+    assert eg.fit(found, steps=2, progress=False).coefficients["viscosity"].shape == (1,)
+
+
+def test_a_training_tells_its_losses_weights_and_diagnosis(tmp_path: Path) -> None:
+    """With an error on the way and without; the curve of a run that was stopped and went on is whole."""
+    for options, panels in (({}, ["loss", "weight"]), ({"errors": exact, "diagnose": True}, list(PANELS))):
+        solution = eg.fit(laplace(), steps=40, seeds=2, progress=False, folder=tmp_path / str(len(options)), **options)
+        assert solution.fit is not None and [record["step"] for record in solution.fit.curve] == list(range(1, 41))
+        figure = solution.plot_training()
+        assert [axes.get_title(loc="left") for axes in figure.axes] == panels
+        weights = next(axes for axes in figure.axes if axes.get_title(loc="left") == "weight")
+        drawn = {line.get_label(): line.get_ydata() for line in weights.lines}
+        told = [record["terms"]["boundary"]["weight"] for record in solution.fit.curve]
+        np.testing.assert_allclose(drawn["boundary"], np.median(told, 1))
+    assert "network.weights.1" in next(r for r in solution.fit.curve if "layers" in r)["layers"]["pde"]
+
+
+PANELS = ("loss", "weight", "std of the gradient", "cosine of gradients", "error")
+
+
+def test_fourier_features_are_the_networks() -> None:
+    solution = eg.fit(laplace(fourier=(6, 2.0)), steps=2, progress=False)
+    assert solution.objective.network.fourier == (6, 2.0)  # type: ignore[union-attr]
+
+
 def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
     """A channel: walls below and above, periodic along x. Half a period apart, the sides are two again."""
     wave = lambda x: torch.sin(2 * math.pi * x[:, 0]) * x[:, 1]  # noqa: E731
@@ -110,6 +170,22 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(begins={"pdf": 0.1}), "begins names 'pdf'; the terms are pde, boundary"),
         (lambda: laplace(hard=True, outputs=("u", "v")).network(0, torch.float32), "for one field"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x - p.c}, eg.pinn.Box(0, 1)), "no coefficient 'c', only none"),
+        (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x - p["c"]}, eg.pinn.Box(0, 1)), "no coefficient 'c', only none"),
+        (lambda: laplace(unknown={"k": 1.0}), "no residual reads the coefficient 'k'"),
+        (lambda: laplace(unknown={"k": "1"}), "unknown gives each coefficient its first value, a number; 'k' has '1'"),
+        (lambda: eg.pinn.Problem(lambda d, p: d.u_x, eg.pinn.Box(0, 1)), "residuals give name -> residual, .* got Tensor"),
+        (lambda: eg.pinn.Problem(lambda d, p: {}, eg.pinn.Box(0, 1)), "residuals give name -> residual, .* got nothing"),
+        (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.x}, eg.pinn.Box(0, 1)), "the residuals pde read no field; .* such as d.u_x"),
+        (lambda: eg.pinn.Problem(lambda d, p: {"pde": {**d, "u_t": 0.0}["u"]}, eg.pinn.Box(0, 1)), r"take d.replaced\(u_t=0.0\)"),
+        (lambda: laplace(pointwise={"pde": eg.pinn.SelfAdaptive}), "pointwise of 'pde' is weights of points, SelfAdaptive\\(\\) say"),
+        (lambda: laplace(pointwise={"pde": eg.pinn.Causal(5, (0.0, 1.0))}), "Causal\\(axis=5\\) of 'pde', but there are 2 coordinates: x, y"),
+        (lambda: laplace(rim=0), "rim is a whole number of at least 1, got 0"),
+        (lambda: eg.fit(laplace(), weighting=3), "expected the name of a weighting or one that was made, .* got 3"),
+        (lambda: eg.fit(laplace(), weighting=eg.weightings.Uniform), "expected the name of a weighting or one that was made"),
+        (lambda: eg.fit(laplace(), dtype="int32"), "a floating point type such as torch.float64, got torch.int32"),
+        (lambda: eg.fit(laplace(), dtype="float7"), "a floating point type such as torch.float64, got None"),
+        (lambda: eg.fit(laplace(batch=20), optimizer="lbfgs"), "got batches of 20 points"),
+        (lambda: eg.fit(laplace(begins={"pde": 0.999}), steps=10), "of 10 updates none has 'pde'"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.w_x}, eg.pinn.Box(0, 1)).terms(1), "'w_x' is none of u"),
         (lambda: laplace(outputs=("u", "v")).terms(1), "expected a row of u, v for each point"),
         (lambda: laplace(periodic={"z": 1.0}), "periodic names 'z'; the coordinates are x, y"),
@@ -160,18 +236,18 @@ def test_a_folder_takes_no_other_problem(tmp_path: Path) -> None:
 def test_names_take_options() -> None:
     case = laplace()
     ends = [
-        case.solve(steps=3, weighting=f"inverse-dirichlet:reference={term}", optimizer="adam:lr=0.01", progress=False)(torch.ones(1, 2))["u"]
+        eg.fit(case, steps=3, weighting=f"inverse-dirichlet:reference={term}", optimizer="adam:lr=0.01", progress=False)(torch.ones(1, 2))["u"]
         for term in ("pde", "boundary", "pde")
     ]
     assert torch.equal(ends[0], ends[2]) and not torch.equal(ends[0], ends[1])
     with pytest.raises(ValueError, match="no option 'warmth'"):
-        case.solve(steps=3, weighting="mgda:warmth=3", progress=False)
+        eg.fit(case, steps=3, weighting="mgda:warmth=3", progress=False)
 
 
 def test_the_weight_of_the_equation_is_held_and_not_that_of_the_data() -> None:
     """Of one that joins as well: at its first look its weight is 1, where a moving average from 1 would give it a half, which may be far too much."""
     posed = laplace(begins={"pde": 0.5})
-    solution = posed.solve(steps=20, weighting="inverse-dirichlet", errors=exact, progress=False)
+    solution = eg.fit(posed, steps=20, weighting="inverse-dirichlet", errors=exact, progress=False)
     assert solution.fit is not None
     weights = [record["terms"]["pde"]["weight"] for record in solution.fit.curve if "pde" in record.get("terms", {})]
     assert len(weights) == 10 and set(weights) == {1.0}

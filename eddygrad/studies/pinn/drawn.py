@@ -1,14 +1,18 @@
-"""A solution as a picture."""
+"""A solution, and the training that led to it, as pictures."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from eddygrad.studies.look import styled
+from eddygrad.studies.look import INK, legend, log_axis, styled, titled_panels
+from eddygrad.studies.pinn.figures import PALETTE
 from eddygrad.training.objectives.domains import SpaceTime
 
 if TYPE_CHECKING:
@@ -58,3 +62,52 @@ def draw(solution: Solution, field: str, at: float | None = None) -> Figure:
     if names[1] != "t":
         ax.set_aspect("equal")
     return fig
+
+
+_DRAWN = {"loss": "loss", "weight": "weight", "stds": "std of the gradient", "cosines": "cosine of gradients", "error": "error"}
+
+
+@styled
+def draw_training(curve: Sequence[Mapping[str, Any]]) -> Figure:
+    """A panel for each of losses, weights, spreads and angles of gradients and the error that there are, a line per term."""
+    found = {group: _lines(curve, group) for group in _DRAWN}
+    shown = {group: lines for group, lines in found.items() if lines}
+    names = list(dict.fromkeys(name for group, lines in shown.items() if group not in ("cosines", "error") for name in lines))
+    colours = dict(zip(names, PALETTE[1:] * len(names)))
+    figure, grid = titled_panels([_DRAWN[group] for group in shown], height=2.7, share=False)
+    for axes, (group, lines) in zip(grid, shown.items(), strict=True):
+        for i, (name, (x, values)) in enumerate(lines.items()):
+            colour = colours.get(name) or (INK if group == "error" else PALETTE[1:][i % (len(PALETTE) - 1)])
+            if values.shape[1] > 1:
+                axes.fill_between(x, np.nanmin(values, 1), np.nanmax(values, 1), color=colour, alpha=0.13, lw=0)
+            axes.plot(x, np.nanmedian(values, 1), color=colour, label=name)
+        axes.set_xlabel("updates")
+        if group == "cosines":
+            axes.set_ylim(-1.05, 1.05)
+            axes.legend(fontsize=7.5)
+        else:
+            log_axis(axes)
+    legend(figure, [Line2D([], [], color=colour, label=name) for name, colour in colours.items()])
+    return figure
+
+
+def _lines(curve: Sequence[Mapping[str, Any]], group: str) -> dict[str, tuple[Any, Any]]:
+    """Name -> updates and values (points, seeds), where there are any that are finite."""
+    points: dict[str, list[tuple[int, Any]]] = {}
+    for record in curve:
+        if group == "error":
+            values = {"error": record["validation"]} if "validation" in record else {}
+        elif group in ("loss", "weight"):
+            values = {name: pair[group] for name, pair in record.get("terms", {}).items()}
+            values = values or ({"total": record["loss"]} if group == "loss" else {})
+        else:
+            values = record.get(group, {})
+        for name, value in values.items():
+            points.setdefault(name, []).append((record["step"], np.atleast_1d(np.asarray(value, dtype=float))))
+    found = {}
+    for name, told in points.items():
+        seeds = max(value.size for _, value in told)
+        rows = np.array([np.broadcast_to(value, (seeds,)) for _, value in told])
+        if np.isfinite(rows).any():
+            found[name] = (np.array([step for step, _ in told]), rows)
+    return found

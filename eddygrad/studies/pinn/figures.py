@@ -16,9 +16,10 @@ from matplotlib.ticker import MaxNLocator
 
 from eddygrad.studies import figures
 from eddygrad.studies.entry import Array
-from eddygrad.studies.look import DASHES, INK, MUTED, legend, log_axis, number, styled, titled_panels
+from eddygrad.studies.look import DASHES, INK, MUTED, WIDTH, legend, log_axis, number, styled, titled_panels
 from eddygrad.studies.pinn.finished import FAILED, Results, Run
 from eddygrad.studies.ratios import Comparison
+from eddygrad.training.diagnosis import REACH
 
 # Grey, blue, amber, crimson, cyan for the weightings of Maddu et al. 2021; then what keeps farthest from them for every kind of colour blindness.
 PALETTE = ("#8b929b", "#2f7fc1", "#d99a1c", "#bf3f63", "#5cc4c9", "#3f2bdc", "#7f2382", "#c6d086", "#605f18")
@@ -127,6 +128,34 @@ def by_term(found: Results, runs: Sequence[Run], group: str) -> Figure | None:
     for axes in grid[::columns]:
         axes.set_ylabel(GROUPS[group])
     _legend(figure, {name: tone for name, tone in shown.items() if name in {run.weighting for run in runs}})
+    return figure
+
+
+@styled
+def layers(runs: Sequence[Run]) -> Figure | None:
+    """Weighted gradients of the terms in every layer, a row per weighting and diagnosis; None where no run was diagnosed."""
+    seen = [(run, own) for run in runs for own in run.layers]
+    if not seen:
+        return None
+    tensors = list(dict.fromkeys(name for _, own in seen for name in own.tensors))
+    terms = list(dict.fromkeys(name for _, own in seen for name in own.spreads))
+    figure = Figure(figsize=(WIDTH, 0.7 + 1.35 * len(seen)), layout="constrained")
+    grid = figure.subplots(len(seen), len(tensors), squeeze=False, sharex=True, sharey=True)
+    for (run, own), row in zip(seen, grid, strict=True):
+        row[0].set_ylabel(f"{run.weighting}\nupdate {own.step}", fontsize=7.5)
+        for axes, tensor in zip(row, tensors, strict=True):
+            for term, colour in zip(terms, PALETTE[1:]):
+                found = own.density(term, tensor) if term in own.spreads else None
+                if found is not None:
+                    axes.stairs(found[1], found[0], color=colour, lw=1.3)
+            axes.set_yscale("log")
+            axes.set_xlim(-REACH, REACH)
+            axes.set_ylim(1e-4, 1e4)
+            axes.set_yticks([1e-3, 1, 1e3])
+    for i, axes in enumerate(grid[0]):
+        axes.set_title(f"layer {i + 1}", fontsize=9)
+    figure.supxlabel("weighted gradient, in standard deviations of the widest term", fontsize=8.5)
+    legend(figure, [Line2D([], [], color=colour, lw=1.5, label=term) for term, colour in zip(terms, PALETTE[1:])])
     return figure
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from eddygrad.studies.entry import CLIP, Array, Entry, read_entry
 from eddygrad.studies.finished import configured
 from eddygrad.studies.joined import placed
+from eddygrad.studies.pinn import layers
+from eddygrad.studies.pinn.layers import Layers
 from eddygrad.studies.pinn.trained import SCHEMA
 from eddygrad.studies.statistics import geometric_mean, share
 from eddygrad.studies.written import listed
@@ -30,6 +32,7 @@ class Run:
         errors:    name -> (seeds,), the endpoint first. What is not finite, and every error of a seed that diverged, is `CLIP`; so is what is larger.
         unknown:   coefficients that were looked for -> as found (seeds,), NaN where not finite; none in files that do not say.
         steps:     updates at which `curves` have points (points,).
+        layers:    gradients at the first and the last diagnosis, if there were any; of parts that were put together those of the first.
         curves:    "errors", "losses", "weights" and whatever else was written -> name -> (seeds, points), NaN where there is none.
         seconds_per_update, seconds: of the whole stack of seeds.
         frozen_at: the update before which a seed diverged and was left as it was, -1 where none did; before the first where a file does not say.
@@ -57,6 +60,7 @@ class Run:
     curves: Mapping[str, Mapping[str, Array]]
     environment: Mapping[str, Any]
     path: Path
+    layers: tuple[Layers, ...] = ()
 
     @property
     def block(self) -> tuple[str, str]:
@@ -220,6 +224,7 @@ def read(path: Path) -> Run:
         curves=curves,
         environment=entry.child("environment").values,
         path=path,
+        layers=layers.read(entry),
     )
     return _counted(run)
 

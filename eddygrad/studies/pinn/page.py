@@ -22,6 +22,11 @@ _BANDS = {
     False: "Line: median over seeds; band: from the lowest to the highest seed.",
     True: f"Line: median over seeds; band: their middle half where there are {figures.MANY} or more, else from the lowest to the highest.",
 }
+_LAYERS = (
+    "Density of the weighted gradients at the first and the last diagnosis, over all seeds and all weights of a layer, each term in one colour. "
+    "A term that is a spike at zero beside a broad one is not learned; terms that lie on each other have the same say. Where a training has come to "
+    "rest their gradients cancel, whatever they stand for, so it is the first that tells."
+)
 _TITLES = {
     "weights": ("Weights", "Where a weighting holds one term's weight at one, only ratios to it tell."),
     "losses": ("Losses", "Of each term by itself, before it is weighted."),
@@ -244,4 +249,10 @@ def _figures(found: Results) -> list[str]:
                 drawn.append(f"<h3>{escape(found.title(block))}</h3>" + captioned(figure, f"{group}{i}", f"{title}, {found.title(block)}", band))
         if drawn:
             plan.append((group, title, f'<p class="note">{escape(caption)}</p>' + "".join(drawn)))
+    layers = [
+        f"<h3>{escape(found.title(block))}</h3>" + captioned(figure, f"layers{i}", f"Gradients in every layer, {found.title(block)}", _LAYERS)
+        for i, (block, runs) in enumerate(found.blocks().items())
+        if (figure := figures.layers(runs)) is not None
+    ]
+    plan += [("layers", "Gradients in every layer", "".join(layers))] if layers else []
     return [f'<section id="{key}"><h2>{escape(title)}</h2>{content}</section>' for key, title, content in plan]

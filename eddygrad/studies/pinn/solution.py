@@ -53,3 +53,14 @@ class Solution:
         from eddygrad.studies.pinn.drawn import draw  # training draws nothing
 
         return draw(self, field or self.problem.outputs[0], at)
+
+    def plot_training(self) -> Figure:
+        """Losses, weights and whatever else was looked at on the way, by term against updates; of a stack median, lowest and highest seed.
+
+        Raises: ValueError where nothing was trained.
+        """
+        from eddygrad.studies.pinn.drawn import draw_training
+
+        if self.fit is None:
+            raise ValueError("plot_training: expected a solution that was trained, got one that was not")
+        return draw_training(self.fit.curve)

@@ -66,10 +66,19 @@ class Trained:
                 "weights": _turned([{k: v["weight"] for k, v in record.get("terms", {}).items()} for record in curve]),
                 **{part: _turned([record.get(part, {}) for record in curve]) for part in ("stds", "cosines") if planned.plan.diagnose},
             },
+            **({"layers": self._layers()} if planned.plan.diagnose else {}),
             "errors": {name: _finite(value.tolist()) for name, value in self.case.errors(self.case.problem).items()},
             "unknown": {name: _finite(value.tolist()) for name, value in self.case.problem.values().items()},
             "environment": {**environment(), "finished": date.today().isoformat()},
         }
+
+    def _layers(self) -> list[dict[str, Any]]:
+        """The first and the last diagnosis of the gradients in every tensor, and the weights at that moment (a number, or one per seed)."""
+        found = [record for record in self.fit.curve if "layers" in record]
+        return [
+            {"step": r["step"], "weights": {k: _finite(v["weight"]) for k, v in r.get("terms", {}).items()}, "gradients": r["layers"]}
+            for r in (found[:1] + found[1:][-1:])
+        ]
 
     @property
     def published(self) -> float | None:

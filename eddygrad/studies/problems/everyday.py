@@ -16,7 +16,7 @@ from eddygrad.studies.ghia import midlines
 from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.objectives.domains import Box, mean_and_std
-from eddygrad.training.objectives.partials import Names, partials
+from eddygrad.training.objectives.partials import Names, Partials, partials
 from eddygrad.training.objectives.residual import Batches, Points, Problem, Term, misfit
 
 Seeds = int | Sequence[int]
@@ -133,9 +133,9 @@ def _flow_terms(viscosity: float) -> dict[str, Term]:
     equation = NavierStokesVelocity(viscosity=viscosity)
     steady = tuple(name for name in equation.needs if not name.endswith("_t"))
 
-    def momentum(d: Mapping[str, Tensor], p: object) -> Tensor:
+    def momentum(d: Partials, p: object) -> Tensor:
         zero = torch.zeros_like(d["u"])
-        return equation.residual({**d, "u_t": zero, "v_t": zero})
+        return equation.residual(d.replaced(u_t=zero, v_t=zero))
 
     return {
         "momentum": Term("interior", momentum, steady),

@@ -80,6 +80,28 @@ class Partials(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def replaced(self, **values: Any) -> Any:
+        """These with others in the place of some: `equation.residual(d.replaced(u_t=0.0), p)` is that of a steady state."""
+        return Replaced(self, values)
+
+
+class Replaced:
+    """Partials some of which were given and are not asked for."""
+
+    def __init__(self, partials: Any, values: Mapping[str, Any]) -> None:
+        self._partials, self._given = partials, dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._given[name] if name in self._given else self._partials[name]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name]
+
+    def replaced(self, **values: Any) -> Any:
+        return Replaced(self, values)
+
 
 def partials(network: Network, points: Tensor, names: Names, needs: Iterable[str]) -> Partials:
     """The partials that an equation `needs`, in one pass of Taylor polynomials.
@@ -130,21 +152,25 @@ def _collapsed(terms: Mapping[str, Sequence[tuple[float, str, Index]]]) -> dict[
     return whole
 
 
-class _Asked(dict[str, Tensor]):
-    """Answers everything with a number and remembers what was asked."""
+class Asked:
+    """Answers everything with numbers and remembers what was asked."""
 
-    def __init__(self, inputs: Sequence[str]) -> None:
-        super().__init__()
-        self.inputs = inputs
+    def __init__(self) -> None:
+        self.names: dict[str, Tensor] = {}
 
-    def __missing__(self, name: str) -> Tensor:
-        self[name] = torch.full((2,), 0.5, dtype=torch.float64)
-        return self[name]
+    def __getitem__(self, name: str) -> Tensor:
+        return self.names.setdefault(name, torch.full((2,), 0.5, dtype=torch.float64))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         return self[name]
+
+    def keys(self) -> Iterator[str]:
+        raise ValueError("partials: {**d} asks for all of them and for none; take d.replaced(u_t=0.0) to put others in their place")
+
+    def replaced(self, **values: Any) -> Any:
+        return Replaced(self, values)
 
 
 def needed(residual: Callable[[Any], Any], names: Names) -> tuple[str, ...]:
@@ -152,9 +178,9 @@ def needed(residual: Callable[[Any], Any], names: Names) -> tuple[str, ...]:
 
     Raises: ValueError for one that `names` does not have.
     """
-    asked = _Asked(names.inputs)
+    asked = Asked()
     residual(asked)
-    found = tuple(name for name in asked if name not in names.inputs)
+    found = tuple(name for name in asked.names if name not in names.inputs)
     for name in found:
         names.terms(name)
     return found

@@ -1,0 +1,120 @@
+"""A posed problem is solved in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eddygrad.solver.digest import code_digest
+from eddygrad.solver.threads import threads as number_of_threads
+from eddygrad.studies.pinn.posed import Known, Problem
+from eddygrad.studies.pinn.solution import Solution
+from eddygrad.studies.spelled import Spelled
+from eddygrad.training import optimizers
+from eddygrad.training.gradients import Reduce
+from eddygrad.training.loop import fit as train
+from eddygrad.training.objectives.residual import Problem as Objective
+from eddygrad.training.polish import Polish
+from eddygrad.training.schedule import Drops
+from eddygrad.training.settings import Training
+from eddygrad.training.weighting.named import weighting as weighting_named
+
+
+def solve(
+    problem: Problem,
+    steps: int = 10_000,
+    weighting: Any = "inverse-dirichlet",
+    optimizer: str = "adam",
+    lr: float | None = None,
+    polish: int | None = None,
+    select: Callable[[str], bool] | None = None,
+    seeds: int | Sequence[int] | None = None,
+    errors: Known | None = None,
+    folder: str | Path | None = None,
+    dtype: torch.dtype | str = torch.float32,
+    device: torch.device | str = "cpu",
+    threads: int | None = 1,
+    compiled: bool = False,
+    diagnose: bool = False,
+    reduce: Reduce | None = None,
+    progress: bool = True,
+) -> Solution:
+    """Train; a killed run goes on in `folder`, which takes no other problem, nor this one with other code in its functions.
+
+    Args:   weighting: a name (see eddygrad info), with options as in "mgda:floor=1e-5", or a weighting; by name, the equation that joined last
+            has the weight 1, or where none is there the first of the other terms. optimizer: a name likewise. lr: its rate,
+            a tenth after half and three quarters of the steps. polish: the last updates by L-BFGS with all weights at rest, for one network and
+            all points. select: of a parameter's name, such as "network.weights.2": does it count for the weighting? seeds: None for one
+            network, a number or a sequence for a stack. errors: the exact solution, for an error on the way. compiled: loops are fused, see
+            `CoordinateNetwork`. diagnose: at every tenth look also spreads of the terms' gradients, angles between them and their histograms.
+            reduce: mean over processes of a tensor, where each has a part of the points.
+    Returns: the solution, whose `plot_training()` and `fit.curve` have losses, weights and what else was looked at, a hundred times.
+    Raises: ValueError for an unknown name or what is no weighting; FloatingPointError if a single run diverges.
+    """
+    dtype = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype  # type: ignore[assignment]
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"pinn: expected a floating point type such as torch.float64, got {dtype!r}")
+    each: int | tuple[int, ...] = problem.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    objective = Objective(problem.network(each, dtype), problem.names, problem.terms(steps), problem.unknown, problem.positive)
+    held = tuple(sorted(objective.terms, key=lambda name: (objective.terms[name].at != "inside", -objective.terms[name].begins)))
+    chosen = _weighting(weighting, held)
+    spelled = Spelled.parse(optimizer, "optimizer")
+    make, usual = optimizers.named(spelled.name, spelled.options)
+    if problem.batch is not None and (polish is not None or spelled.name == "lbfgs"):
+        raise ValueError(f"pinn: L-BFGS searches along lines of one loss, got batches of {problem.batch} points; leave out batch= or L-BFGS")
+    objective.compiled = compiled
+    solution = Solution(problem, objective.to(device))
+    batches = problem.batches(objective, dtype, device)
+    every = max(1, steps // 100)
+    training = Training(
+        steps=steps,
+        lr=usual if lr is None else lr,
+        schedule=Drops(),
+        optimizer=make,
+        weighting=chosen,
+        validate=None if errors is None else lambda module: solution.error(errors),
+        validate_every=every,
+        log_every=every,
+        keep_log=True,
+        diagnose_every=10 * every if diagnose else None,
+        reduce=reduce,
+        restarts=objective.joins,
+        polish=None if polish is None else Polish(polish),
+        select=select,
+    )
+    described = {
+        **problem.described(), "terms": list(objective.terms), "weighting": repr(chosen), "optimizer": optimizer, "lr": training.lr,
+        "steps": steps, "seeds": str(each),
+    }  # fmt: skip
+    described |= {} if polish is None else {"polish": polish}
+    described |= {} if select is None else {"select": code_digest(select)}
+    with number_of_threads(threads):
+        solution.fit = train(objective, objective.losses, batches, training, folder, progress=progress, title="pinn", description=described)
+    return solution
+
+
+def _weighting(asked: Any, held: tuple[str, ...]) -> Any:
+    """By name, or as it is."""
+    if isinstance(asked, str):
+        spelled = Spelled.parse(asked, "weighting")
+        return weighting_named(spelled.name, spelled.options, reference=held, every=5)
+    if isinstance(asked, type) or not callable(asked):
+        raise ValueError(f"pinn: expected the name of a weighting or one that was made, InverseDirichlet('pde') say, got {asked!r}")
+    return asked
+
+
+def fit(what: Any, *args: Any, **options: Any) -> Any:
+    """Train a composed stepper on data, or a network of coordinates on the equations of a `pinn.Problem`.
+
+    Options and results: `studies.experiment.fit`, which returns a `Trained`; `studies.pinn.solving.solve`, which returns a `Solution`.
+    """
+    if isinstance(what, Problem):
+        if args:
+            raise ValueError("fit: a problem has its data in itself; pass options by name: eg.fit(problem, steps=10_000)")
+        return solve(what, **options)
+    from eddygrad.studies.experiment import fit as fit_stepper
+
+    return fit_stepper(what, *args, **options)
