@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -19,20 +19,19 @@ from eddygrad.training.checkpoint import write_atomically
 Run = TypeVar("Run")
 
 
-def claim(folder: Path, described: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Write `study.json`, or check that it says the same; a field that it lacks has its default.
+def claim(folder: Path, described: Mapping[str, Any], defaults: Mapping[str, Any], advice: str = "", free: Collection[str] = ()) -> None:
+    """Write `study.json`, or check that it says the same; a field that it lacks has its default, and one that is `free` may differ.
 
     Raises: ValueError if the folder holds another study.
     """
     path = folder / "study.json"
     if path.exists():
         known = {**defaults, **json.loads(path.read_text())}
-        different = [k for k in described if known.get(k) != described[k]]
+        different = [k for k in described if known.get(k) != described[k] and k not in free]
         if different:
             k = different[0]
-            raise ValueError(
-                f"study: {path} was made with {k}={known.get(k)!r}, got {described[k]!r}; choose another folder or delete it with all its runs"
-            )
+            found = f"study: {path} was made with {k}={known.get(k)!r}, got {described[k]!r}"
+            raise ValueError(f"{found}; choose another folder or delete it with all its runs{advice}")
         return
     write_atomically(path, (json.dumps(described, indent=1) + "\n").encode())
     hide_work(folder)

@@ -49,7 +49,7 @@ class Balance:
         if getattr(weighting, "wants_gradients", True) or diagnosed:
             grads = gradients(losses, self.stack.params, self.reduce)
         losses = reduced(losses, self.reduce)
-        self._weights = weights = self._asked(losses, shown if probed else grads)
+        self._weights = weights = self._asked(losses, grads, shown)
         combine = getattr(weighting, "combine", None)
         if grads is not None and combine is not None:
             grad = combine(self.stack.weighted(grads, weights))
@@ -74,8 +74,12 @@ class Balance:
         assert isinstance(total, Tensor)
         return total
 
-    def _asked(self, losses: Mapping[str, Tensor], grads: Grads | None) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.weighting(losses) if grads is None else self.weighting(losses, grads, self.counted)
+    def _asked(self, losses: Mapping[str, Tensor], grads: Grads | None, probes: Grads | None) -> Mapping[str, Any]:
+        further = {} if probes is None else {"probes": probes}
+        if grads is None and not further:
+            found: Mapping[str, Any] = self.weighting(losses)
+        else:
+            found = self.weighting(losses, grads, self.counted, **further)
         return found
 
     def _probed(self, window: Any) -> Grads:

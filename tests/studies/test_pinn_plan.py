@@ -97,6 +97,14 @@ def test_hours_are_told_beforehand(tmp_path: Any) -> None:
     assert not list(tmp_path.iterdir()) and "about" in str(rows)
 
 
+def test_a_begun_study_takes_another_interval_of_checkpoints_and_says_where_more_weightings_go(tmp_path: Any) -> None:
+    tiny = {"problem": ("poisson:k=1,interior=20,width=4,depth=1",), "weighting": ("uniform",), "seeds": 1, "steps": 2}
+    for every in (500, 1):
+        Study(Plan(**tiny, checkpoint_every=every), tmp_path).run(progress=False)
+    with pytest.raises(ValueError, match=r"was made with weighting=.*; eddygrad report FOLDER OTHER --out both.html reports several as one"):
+        Study(Plan(**{**tiny, "weighting": ("mgda",)}), tmp_path).run(progress=False)
+
+
 def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Updates cost what their terms cost, those that look at gradients more: by a clock that ticks as the work goes."""
     case = Plan(problem=("two-sensors",), weighting=("uniform",), seeds=1).case("two-sensors", (1,))
@@ -112,7 +120,7 @@ def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.Monkey
         loop.weighting.calls += 1
         loop.step += 1
 
-    monkeypatch.setattr(Plan, "case", lambda plan, text, seeds: late)
+    monkeypatch.setattr(Plan, "case", lambda plan, text, seeds, device=None: late)
     monkeypatch.setattr(Loop, "update", update)
     monkeypatch.setattr("eddygrad.studies.pinn.study.time.perf_counter", lambda: clock[0])
     plan = Plan(problem=("two-sensors",), weighting=("inverse-dirichlet",), seeds=1, steps=100, every=4)
@@ -141,6 +149,7 @@ def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.Monkey
         ({"optimizer": ("sgd",)}, "optimizer: expected one of adam"),
         ({"optimizer": ()}, "optimizer: expected at least one"),
         ({"seeds": 0}, "seeds must be at least one"),
+        ({"seeds": 1, "steps": 10, "polish": 50}, "50 updates of polish leave none of 10"),
         ({"first_seed": -1}, "first_seed must not be negative"),
         ({"dtype": "half"}, "dtype must be"),
         ({"problem": ("turbulence:region=disc",)}, "region is 'square' or 'annulus'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,28 @@ def test_a_training_tells_its_losses_weights_and_diagnosis(tmp_path: Path) -> No
 PANELS = ("loss", "weight", "std of the gradient", "cosine of gradients", "error")
 
 
+def test_a_late_term_has_its_rate_as_long_by_its_own_time(tmp_path: Path) -> None:
+    """Drops after half and three quarters of what is left; or where they were asked for."""
+    for drops, changes in ((None, [60, 80]), ((0.1, 0.3), [10, 30])):
+        folder = tmp_path / str(drops)
+        eg.fit(laplace(begins={"pde": 0.2}), steps=100, lr=1e-2, drops=drops, progress=False, folder=folder)
+        rates = [json.loads(line)["lr"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        assert [i for i in range(1, 100) if rates[i] != rates[i - 1]] == changes and rates[-1] == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+def test_the_unit_of_a_residual_does_not_matter(scale: float) -> None:
+    """By name the moving average does not begin at one: the weight of the boundary may have to fall by decades at once."""
+    problem = eg.pinn.Problem(
+        lambda d, p: {"pde": scale * d.u_lap}, eg.pinn.Box(0, 1), boundary=exact, width=12, depth=2, points=100, rim=60
+    )  # fmt: skip
+    solution = eg.fit(problem, steps=400, lr=5e-3, seeds=2, progress=False)
+    assert float(solution.error(exact).max()) < 0.1
+    assert solution.fit is not None
+    first = solution.fit.curve[0]["terms"]
+    assert max(first["boundary"]["weight"]) < 1e-2 or scale == 1.0
+
+
 def test_fourier_features_are_the_networks() -> None:
     solution = eg.fit(laplace(fourier=(6, 2.0)), steps=2, progress=False)
     assert solution.objective.network.fourier == (6, 2.0)  # type: ignore[union-attr]
@@ -182,8 +205,12 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(rim=0), "rim is a whole number of at least 1, got 0"),
         (lambda: eg.fit(laplace(), weighting=3), "expected the name of a weighting or one that was made, .* got 3"),
         (lambda: eg.fit(laplace(), weighting=eg.weightings.Uniform), "expected the name of a weighting or one that was made"),
-        (lambda: eg.fit(laplace(), dtype="int32"), "a floating point type such as torch.float64, got torch.int32"),
-        (lambda: eg.fit(laplace(), dtype="float7"), "a floating point type such as torch.float64, got None"),
+        (lambda: eg.fit(laplace(), dtype="float16"), "dtype is torch.float32 or torch.float64, got torch.float16"),
+        (lambda: eg.fit(laplace(), dtype="float7"), "dtype is torch.float32 or torch.float64, got None"),
+        (lambda: eg.fit(laplace(), seeds=[3, 3]), r"seeds must differ, got \[3, 3\]"),
+        (lambda: eg.fit(laplace(), lr=1e-2, optimizer="adam:lr=1e-3"), "the rate stands in lr=0.01 and in optimizer='adam:lr=1e-3'"),
+        (lambda: laplace(positive="kappa"), r"positive is a tuple of names, \('kappa',\), got 'kappa'"),
+        (lambda: laplace(resample={"boundary": 100}), "those of 'boundary' lie elsewhere"),
         (lambda: eg.fit(laplace(batch=20), optimizer="lbfgs"), "got batches of 20 points"),
         (lambda: eg.fit(laplace(begins={"pde": 0.999}), steps=10), "of 10 updates none has 'pde'"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.w_x}, eg.pinn.Box(0, 1)).terms(1), "'w_x' is none of u"),
@@ -304,7 +331,7 @@ def test_a_polished_solution_is_better() -> None:
 def test_what_does_not_go_with_drawing_and_polish_is_said() -> None:
     with pytest.raises(ValueError, match="resample names 'pde2'"):
         laplace(resample={"pde2": 5})
-    with pytest.raises(ValueError, match="resample draws all points inside by one residual"):
+    with pytest.raises(ValueError, match="resample draws points inside, those of 'boundary' lie elsewhere"):
         laplace(resample={"boundary": 5})
     with pytest.raises(ValueError, match="the points of 'pde' are remembered"):
         laplace(resample={"pde": 5}, pointwise={"pde": eg.pinn.SelfAdaptive()})

@@ -45,11 +45,21 @@ def test_residual_attention_moves_to_its_bound_where_the_residual_is_largest() -
 
 
 def test_self_adaptive_weights_ascend() -> None:
-    rule = SelfAdaptive(rate=0.1, most=2.0)
-    square, x = torch.tensor([4.0, 1.0], dtype=torch.float64), torch.zeros(2, 1)
-    assert float(rule.mean(square, x, None)) == pytest.approx((1.8**2 * 4 + 1.2**2) / 2)
-    rule.mean(square, x, None)
-    assert float(rule.mean(square, x, None)) == pytest.approx((2.0**2 * 4 + (1.2**3) ** 2) / 2)  # the bound
+    """By 4 and 1 over their mean, 2.5; then by w r^2 over its own; whatever the unit of the residual."""
+    x = torch.zeros(2, 1)
+    for unit in (1.0, 1e-8):
+        rule = SelfAdaptive(rate=0.1, most=1.4)
+        square = unit * torch.tensor([4.0, 1.0], dtype=torch.float64)
+        w = [1 + 0.1 * 4 / 2.5, 1 + 0.1 / 2.5]
+        assert float(rule.mean(square, x, None)) == pytest.approx(unit * (w[0] ** 2 * 4 + w[1] ** 2) / 2)
+        mean = (w[0] * 4 + w[1]) / 2
+        w = [w[0] + 0.1 * w[0] * 4 / mean, w[1] + 0.1 * w[1] / mean]
+        assert float(rule.mean(square, x, None)) == pytest.approx(unit * (w[0] ** 2 * 4 + w[1] ** 2) / 2)
+        assert sum(w) / 2 == pytest.approx(1.2)  # the mean weight grows by the rate
+    mean = (w[0] * 4 + w[1]) / 2
+    last = w[1] + 0.1 * w[1] / mean
+    assert float(rule.mean(square, x, None)) == pytest.approx(1e-8 * (1.4**2 * 4 + last**2) / 2)  # the bound
+    assert float(SelfAdaptive().mean(torch.zeros(2), x, None)) == 0.0
     with torch.no_grad():
         before = rule.state_dict()["kept"]
         rule.mean(square, x, None)
@@ -79,7 +89,7 @@ def test_weighted_points_keep_the_sides_of_a_sum_of_means() -> None:
     rule = SelfAdaptive(rate=0.1)
     problem, plain = oscillator(pointwise=rule), oscillator()
     square = plain.residuals((0, points))["pde"][0].square()
-    weighted = (1 + 0.2 * square).square() * square
+    weighted = (1 + 0.1 * square / square.mean()).square() * square
     torch.testing.assert_close(problem.losses((0, points))["pde"], weighted[:2].mean() + weighted[2:].mean())
 
 

@@ -210,3 +210,25 @@ def test_a_new_term_is_looked_at_at_once_in_a_loop_of_ones_own() -> None:
         weights = own({n: losses[n] for n in chosen}, {n: grads[n] for n in chosen})
     spread = [float(flat(grads[n]).double().std()) for n in names]
     assert float(weights[names[2]]) == pytest.approx(0.5 + 0.5 * spread[0] / spread[2])
+
+
+def test_what_wants_probes_takes_no_gradients_of_losses_for_them() -> None:
+    losses, grads = drawn(1.0, 30.0)
+    own = NeuralTangentKernel(every=2)
+    with pytest.raises(ValueError, match=r"looks at probed residuals, .*probes=gradients"):
+        own(losses, grads)
+    weights = own(losses, probes=grads)
+    squares = {name: float(flat(g).double().square().sum()) for name, g in grads.items()}
+    total = sum(squares.values())
+    assert {n: float(w) for n, w in weights.items()} == pytest.approx({n: total / s for n, s in squares.items()})
+
+
+def test_an_aggregator_that_is_left_out_is_told() -> None:
+    losses, grads = drawn(1.0, 30.0)
+    own = Aggregated("ConFIG")
+    for _ in range(2):
+        weights = own(losses, grads)
+        own.combine(torch.stack([weights[n] * flat(g) for n, g in grads.items()]).unsqueeze(0))
+    own(losses, grads)
+    with pytest.raises(ValueError, match=r"the last update was made without it; .*combine"):
+        own(losses, grads)

@@ -91,7 +91,7 @@ def test_the_tangent_kernels_traces_come_from_probes() -> None:
         for name, j in jacobians.items():
             signs = torch.randint(0, 2, (len(j),), generator=g).double() * 2 - 1
             probes[name] = signs @ (j @ x) / math.sqrt(len(j))
-        weights = weighting(losses, gradients(probes, [x]))
+        weights = weighting(losses, probes=gradients(probes, [x]))
         ratios.append(float(weights["a"] / weights["b"]))
     exact = {name: float(j.square().mean()) for name, j in jacobians.items()}
     assert sum(ratios) / len(ratios) == pytest.approx(exact["b"] / exact["a"], rel=0.03)
@@ -107,13 +107,13 @@ def test_it_is_the_traces_that_are_averaged() -> None:
         again.load_state_dict(weighting.state_dict())
         probes = {name: math.sqrt(trace) * x.sum() for name, trace in traces.items()}
         grads = gradients(probes, [x])
-        weights = weighting(losses, grads)
-        assert again(losses, grads) == weights
+        weights = weighting(losses, probes=grads)
+        assert again(losses, probes=grads) == weights
     assert float(weights["a"]) == pytest.approx(2.0) and float(weights["b"]) == pytest.approx(2.0)
     assert weighting.options["average"] == 0.5
     first = NeuralTangentKernel(average=0.5)
     for slope in (math.nan, 2.0):  # a first look that is lost is made up for
-        last = first({"a": torch.ones(1), "b": torch.ones(1)}, gradients({"a": slope * x, "b": x}, [x]))
+        last = first({"a": torch.ones(1), "b": torch.ones(1)}, probes=gradients({"a": slope * x, "b": x}, [x]))
     assert float(last["a"]) == pytest.approx(1.25)
     with pytest.raises(ValueError, match="leave out mean and corrected"):
         NeuralTangentKernel(mean="geometric")

@@ -36,6 +36,8 @@ def draw(solution: Solution, field: str, at: float | None = None) -> Figure:
     inside = x
     if len(low) == 3:
         moment = high[2] if at is None else at
+        if not low[2] <= moment <= high[2]:
+            raise ValueError(f"plot: expected a moment from {low[2]:g} to {high[2]:g}, got {at}")
         x = torch.cat([x, torch.full((len(x), 1), moment, dtype=torch.float64)], 1)
         middle = (low[2] + high[2]) / 2
         inside = torch.cat([x[:, :2], torch.full((len(x), 1), middle, dtype=torch.float64)], 1)

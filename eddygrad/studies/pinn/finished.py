@@ -108,7 +108,9 @@ class Results:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(str(config.get("name") or folder.resolve().name) for folder, config in self.configs.items())
+        """Those of the studies; of studies that share one those of their folders."""
+        own = tuple(str(config.get("name") or folder.resolve().name) for folder, config in self.configs.items())
+        return own if len(set(own)) == len(own) else tuple(map(str, self.folders))
 
     @property
     def name(self) -> str:

@@ -34,7 +34,7 @@ class Plan:
     weighting: tuple[str, ...] = ("uniform", "inverse-dirichlet")
     """Weightings as NAME or NAME:OPTION=VALUE,...: see eddygrad info."""
     optimizer: tuple[str, ...] = ("adam",)
-    """Optimisers as NAME or NAME:lr=1e-3,...: adam, rmsprop, adagrad, soap."""
+    """Optimisers as NAME or NAME:lr=1e-3,...: adam, rmsprop, adagrad, soap, lbfgs (runs of one seed)."""
     seeds: int = 5
     """Number of seeds."""
     first_seed: int = 1
@@ -77,15 +77,17 @@ class Plan:
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"pinn: dtype must be 'float32' or 'float64', got {self.dtype!r}")
         for text in self.problem:  # a wrong option shows before anything runs
-            case = self.case(text, (self.first_seed,))
+            case = self.case(text, (self.first_seed,), "cpu")
+            if self.polish and self.polish >= (self.steps or case.steps):
+                raise ValueError(f"pinn: {self.polish} updates of polish leave none of {self.steps or case.steps}")
             for other in self.weighting:
                 _try(self.weighting_of(other, case), case)
         for text in self.optimizer:
             optimizers.named(*_parts(text, "optimizer"))
 
-    def case(self, text: str, seeds: tuple[int, ...]) -> Case:
-        """A problem with its network's seeds, on the device."""
-        return problem(*_parts(text, "problem"), seeds, getattr(torch, self.dtype), self.steps).to(self.device)
+    def case(self, text: str, seeds: tuple[int, ...], device: str | None = None) -> Case:
+        """A problem with its network's seeds, on the plan's device or another."""
+        return problem(*_parts(text, "problem"), seeds, getattr(torch, self.dtype), self.steps).to(device or self.device)
 
     def weighting_of(self, text: str, case: Case) -> Any:
         """A new weighting as this problem wants it."""
@@ -119,11 +121,12 @@ class Planned:
 
 def _try(weighting: Any, case: Case) -> None:
     """Let it see the terms of a problem as they come and go: a term that it names and that is not there shows here."""
-    problem = case.problem
+    problem, weighting = case.problem, getattr(weighting, "weighting", weighting)  # of an aggregated one
+    kind = "probes" if getattr(weighting, "looks_at", "") == "probes" else "grads"
     for step in sorted({0, *problem.joins, *problem.leaves}):
         losses = {name: torch.ones(()) for name, term in problem.terms.items() if term.there(step)}
         if losses:
-            weighting(losses, {name: (torch.linspace(-1, 2, 8),) for name in losses})
+            weighting(losses, **{kind: {name: (torch.linspace(-1, 2, 8),) for name in losses}})
 
 
 def _parts(text: str, what: str) -> tuple[str, dict[str, Any]]:

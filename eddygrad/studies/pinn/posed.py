@@ -112,6 +112,8 @@ class Problem:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"pinn: {name} is a whole number of at least 1, got {value!r}")
+        if isinstance(self.positive, str):
+            raise ValueError(f"pinn: positive is a tuple of names, ({self.positive!r},), got {self.positive!r}")
         for name, first in (self.unknown or {}).items():
             if isinstance(first, bool) or not isinstance(first, int | float):
                 raise ValueError(f"pinn: unknown gives each coefficient its first value, a number; {name!r} has {first!r}")
@@ -184,7 +186,10 @@ class Problem:
         remembered = [name for name, rule in (self.pointwise or {}).items() if isinstance(rule, Remembered) and terms[name].at == "inside"]
         if drawn and remembered:
             raise ValueError(f"pinn: the points of {remembered[0]!r} are remembered by their number; leave out pointwise= or resample=")
-        if drawn and (len(drawn) > 1 or self.batch is not None or any(terms[name].at != "inside" for name in drawn)):
+        elsewhere = [name for name in drawn if terms[name].at != "inside"]
+        if elsewhere:
+            raise ValueError(f"pinn: resample draws points inside, those of {elsewhere[0]!r} lie elsewhere")
+        if drawn and (len(drawn) > 1 or self.batch is not None):
             raise ValueError(f"pinn: resample draws all points inside by one residual, without batch=; got {drawn} and batch={self.batch}")
 
     def batches(self, objective: Objective, dtype: torch.dtype, device: torch.device | str) -> Any:

@@ -29,6 +29,7 @@ def solve(
     weighting: Any = "inverse-dirichlet",
     optimizer: str = "adam",
     lr: float | None = None,
+    drops: Sequence[float] | None = None,
     polish: int | None = None,
     select: Callable[[str], bool] | None = None,
     seeds: int | Sequence[int] | None = None,
@@ -46,7 +47,8 @@ def solve(
 
     Args:   weighting: a name (see eddygrad info), with options as in "mgda:floor=1e-5", or a weighting; by name, the equation that joined last
             has the weight 1, or where none is there the first of the other terms. optimizer: a name likewise. lr: its rate,
-            a tenth after half and three quarters of the steps. polish: the last updates by L-BFGS with all weights at rest, for one network and
+            a tenth after each of the shares `drops` of the steps, by default after half and three quarters of those that are left when the last
+            term joins. polish: the last updates by L-BFGS with all weights at rest, for one network and
             all points. select: of a parameter's name, such as "network.weights.2": does it count for the weighting? seeds: None for one
             network, a number or a sequence for a stack. errors: the exact solution, for an error on the way. compiled: loops are fused, see
             `CoordinateNetwork`. diagnose: at every tenth look also spreads of the terms' gradients, angles between them and their histograms.
@@ -55,14 +57,18 @@ def solve(
     Raises: ValueError for an unknown name or what is no weighting; FloatingPointError if a single run diverges.
     """
     dtype = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype  # type: ignore[assignment]
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise ValueError(f"pinn: expected a floating point type such as torch.float64, got {dtype!r}")
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"pinn: dtype is torch.float32 or torch.float64, got {dtype!r}")
     each: int | tuple[int, ...] = problem.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     objective = Objective(problem.network(each, dtype), problem.names, problem.terms(steps), problem.unknown, problem.positive)
+    if isinstance(each, tuple) and len(set(each)) < len(each):
+        raise ValueError(f"pinn: seeds must differ, got {list(each)}")
     held = tuple(sorted(objective.terms, key=lambda name: (objective.terms[name].at != "inside", -objective.terms[name].begins)))
     chosen = _weighting(weighting, held)
     spelled = Spelled.parse(optimizer, "optimizer")
     make, usual = optimizers.named(spelled.name, spelled.options)
+    if lr is not None and "lr" in spelled.options:
+        raise ValueError(f"pinn: the rate stands in lr={lr} and in optimizer={optimizer!r}; leave out one")
     if problem.batch is not None and (polish is not None or spelled.name == "lbfgs"):
         raise ValueError(f"pinn: L-BFGS searches along lines of one loss, got batches of {problem.batch} points; leave out batch= or L-BFGS")
     objective.compiled = compiled
@@ -72,7 +78,7 @@ def solve(
     training = Training(
         steps=steps,
         lr=usual if lr is None else lr,
-        schedule=Drops(),
+        schedule=Drops(_drops(objective.joins, steps) if drops is None else tuple(drops)),
         optimizer=make,
         weighting=chosen,
         validate=None if errors is None else lambda module: solution.error(errors),
@@ -90,17 +96,26 @@ def solve(
         "steps": steps, "seeds": str(each),
     }  # fmt: skip
     described |= {} if polish is None else {"polish": polish}
+    described |= {} if drops is None else {"drops": list(drops)}
     described |= {} if select is None else {"select": code_digest(select)}
     with number_of_threads(threads):
         solution.fit = train(objective, objective.losses, batches, training, folder, progress=progress, title="pinn", description=described)
     return solution
 
 
+def _drops(joins: Sequence[int], steps: int) -> tuple[float, ...]:
+    """A term that joins late has the rate as long, by its own time, as one that was there from the beginning."""
+    last = max(joins, default=0) / steps
+    return tuple(last + (1 - last) * share for share in (0.5, 0.75))
+
+
 def _weighting(asked: Any, held: tuple[str, ...]) -> Any:
     """By name, or as it is."""
     if isinstance(asked, str):
         spelled = Spelled.parse(asked, "weighting")
-        return weighting_named(spelled.name, spelled.options, reference=held, every=5)
+        # Uncorrected, a weight that falls from one takes twenty looks to 1e-5, and an optimiser remembers what the first ones let through.
+        usual = {"corrected": True} if spelled.name == "inverse-dirichlet" else {}
+        return weighting_named(spelled.name, {**usual, **spelled.options}, reference=held, every=5)
     if isinstance(asked, type) or not callable(asked):
         raise ValueError(f"pinn: expected the name of a weighting or one that was made, InverseDirichlet('pde') say, got {asked!r}")
     return asked

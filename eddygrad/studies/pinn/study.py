@@ -39,7 +39,8 @@ class Study:
                 compiled: activations fused, see `CoordinateNetwork`; results differ by round-off.
         Raises: ValueError if the folder holds a study of another plan.
         """
-        claim(self.folder, describe(self.plan), describe(Plan()))
+        advice = "; eddygrad report FOLDER OTHER --out both.html reports several as one"
+        claim(self.folder, describe(self.plan), describe(Plan()), advice, free=("checkpoint_every",))
         threads = threads or max(1, torch.get_num_threads() // jobs)
         side_by_side(partial(_run, compiled), self.folder, self.pending(), self.plan.name, jobs, threads, progress)
         return self

@@ -72,7 +72,10 @@ class Partials(Mapping[str, Tensor]):
     def __getattr__(self, name: str) -> Tensor:
         if name.startswith("_"):
             raise AttributeError(name)
-        return self[name]
+        try:
+            return self[name]
+        except KeyError as missing:
+            raise AttributeError(missing.args[0]) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

@@ -153,9 +153,10 @@ class ResidualAttention(Remembered):
 
 
 class SelfAdaptive(Remembered):
-    """w ascends where the network descends:   L = mean w^2 r^2,   w <- w + rate 2 w r^2              McClenny, Braga-Neto 2023 (arXiv 2009.04544)
+    """w ascends where the network descends:   L = mean w^2 r^2,   w <- w + rate w r^2 / mean(w r^2)     McClenny, Braga-Neto 2023 (arXiv 2009.04544)
 
-    The gradient of N L by w, so that the rate does not depend on the number of points; `most` bounds what has no bound by itself.
+    Along the gradient of L by w, in units of its mean over the points: as it stands it has those of r^2, and no rate serves residuals of 1e-3 and of
+    1e3, where the authors leave the units to Adam. So the mean weight grows by the rate at every update, whatever the residual; `most` bounds them.
     """
 
     def __init__(self, rate: float = 0.01, most: float = math.inf) -> None:
@@ -169,7 +170,10 @@ class SelfAdaptive(Remembered):
         return {"rate": self.rate, "most": self.most}
 
     def moved(self, kept: Tensor, square: Tensor) -> Tensor:
-        return (kept + self.rate * 2 * kept * square).clamp(max=self.most)
+        ascent = kept * square
+        mean = ascent.mean(-1, keepdim=True)
+        mean = mean if self.reduce is None else self.reduce(mean)
+        return (kept + self.rate * torch.where(mean > 0, ascent / mean, 0.0)).clamp(max=self.most)
 
     def factor(self, kept: Tensor) -> Tensor:
         return kept.square()

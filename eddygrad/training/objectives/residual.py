@@ -36,6 +36,8 @@ class Points:
     numbers: Tensor | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "x", torch.as_tensor(self.x))
+        object.__setattr__(self, "known", {name: torch.as_tensor(value) for name, value in self.known.items()})
         if self.x.ndim not in (2, 3) or not len(self):
             raise ValueError(f"points: expected ([seeds,] N, inputs), got {tuple(self.x.shape)}")
         wrong = [name for name, value in self.known.items() if value.shape not in (self.x.shape[:-1], self.x.shape[-2:-1])]
@@ -106,7 +108,7 @@ class Problem(nn.Module):
         unknown, self.positive = dict(unknown or {}), frozenset(positive)
         if not terms:
             raise ValueError("problem: expected one term at least, got none")
-        for name in self.positive:
+        for name in sorted(self.positive):
             if not unknown.get(name, 0.0) > 0:
                 raise ValueError(f"problem: the positive coefficient {name!r} begins at {unknown.get(name)}; give a value above 0")
         for term in terms.values():
@@ -215,8 +217,10 @@ class Problem(nn.Module):
     def _checked(self, residual: Tensor, points: Points, name: str) -> Tensor:
         lead = 1 if self.network.stacked else 0
         if residual.ndim not in (lead + 1, lead + 2) or residual.shape[-1] != len(points):
+            expected = (*[len(self.network.seeds)] * lead, len(points))
             raise ValueError(
-                f"problem: the residual of {name!r} has the shape {tuple(residual.shape)}, expected a value for each of {len(points)} points"
+                f"problem: the residual of {name!r} has the shape {tuple(residual.shape)}, expected {expected}, or components in front of it; "
+                "is it made of partials of the network?"
             )
         return residual
 

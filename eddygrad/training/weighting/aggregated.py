@@ -24,6 +24,7 @@ class Aggregated:
 
         update = A([lam_1 g_1; ...; lam_K g_K]),   A ConFIG, PCGrad, UPGrad, ... of `torchjd.aggregation`
         eg.weightings.Aggregated("ConFIG", eg.weightings.InverseDirichlet(reference="pde"))
+    In a loop of your own: weights = weighting(losses, grads), then update = weighting.combine(rows) of the weighted gradients as rows (1, K, P).
     Each seed has an aggregator of its own. One that draws, as PCGrad does, draws from a stream that the number of the update fixes, the same for all
     seeds: an interrupted training goes on bitwise, and a seed in a stack is that seed alone. One that remembers (GradVac, PCD, ExcessMTL) begins its
     memory anew where an interrupted training goes on, with a warning.
@@ -39,6 +40,7 @@ class Aggregated:
         self.weighting = Uniform() if weighting is None else weighting
         self.calls = 0
         self._own: list[Any] = []  # of each seed
+        self._owed = False  # whether weights were given and no update was made of them
 
     due = property(lambda self: self.weighting.due)
     looks_at = property(lambda self: getattr(self.weighting, "looks_at", "losses"))
@@ -48,8 +50,13 @@ class Aggregated:
 
     wants_gradients = True  # at every call: the update itself is made of them
 
-    def __call__(self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None) -> dict[str, Any]:
-        found: dict[str, Any] = self.weighting(losses, grads, select)
+    def __call__(
+        self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None, **probes: Grads
+    ) -> dict[str, Any]:
+        if self._owed:
+            raise ValueError("Aggregated: the last update was made without it; the weighted gradients go through combine(rows), (S, K, P) to (S, P)")
+        self._owed = True
+        found: dict[str, Any] = self.weighting(losses, grads, select, **probes)
         return found
 
     @torch.no_grad()
@@ -61,7 +68,7 @@ class Aggregated:
         for aggregator, matrix in zip(self._own, rows):
             with _drawing(self.calls):
                 found.append(aggregator(matrix) if bool(matrix.isfinite().all()) else matrix.sum(0))
-        self.calls += 1
+        self.calls, self._owed = self.calls + 1, False
         return torch.stack(found)
 
     def state_dict(self) -> dict[str, Any]:
@@ -69,7 +76,7 @@ class Aggregated:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.weighting.load_state_dict(state["weighting"])
-        self.calls, self._own = int(state["calls"]), []
+        self.calls, self._own, self._owed = int(state["calls"]), [], False
         if self.calls and hasattr(self.aggregator, "reset"):
             warnings.warn(f"{self!r}: what the aggregator remembered is lost; it begins anew at update {self.calls}", stacklevel=2)
 

@@ -86,8 +86,8 @@ class NeuralTangentKernel(Weighting):
 
     The traces, means over the points, are estimated without a bias from one backward pass: tr K / N = E |J^T v|^2 / N with v of random signs. So
     it is given the gradients of v . r_k / sqrt(N) (`probes`) in place of the losses'. Ratios of single estimates would be biased, so it is the traces
-    that are averaged, over 1 / `average` looks; the first counts whole. A loop of your own gives it the gradients of `problem.probes(batch)` where it
-    is `due`: those of the losses would be weights by the square of the gradient norm.
+    that are averaged, over 1 / `average` looks; the first counts whole. A loop of your own gives it, where it is `due`,
+    probes=gradients(problem.probes(batch), parameters).
 
     Raises: ValueError for a geometric or corrected mean: there is none of weights.
     """

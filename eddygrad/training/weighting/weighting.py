@@ -106,25 +106,34 @@ class Weighting(abc.ABC):
         return self.due and self.looks_at == "gradients"
 
     @torch.no_grad()
-    def __call__(self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None) -> dict[str, Tensor]:
+    def __call__(
+        self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None, *, probes: Grads | None = None
+    ) -> dict[str, Tensor]:
         """A weight per term, () or (S,) as its loss is and in its dtype.
 
-        Args:   losses: name -> () or (S,). grads: what `gradients` gave (or, for `looks_at` "probes", gave of probed residuals); needed if `due`.
+        Args:   losses: name -> () or (S,). grads: what `gradients` gave of them, needed if `due` where it `looks_at` gradients.
                 select: which of its parameters count, the network's say and not a coefficient of the equation; all by default.
+                probes: what `gradients` gave of probed residuals, in place of `grads` where it `looks_at` probes.
         Raises: ValueError for no terms, missing gradients and a term that no counted parameter has a gradient of; FloatingPointError naming the term
                 of a single run whose loss or gradient is not finite.
         """
         if not losses:
             raise ValueError("weighting: expected one named loss at least, got none")
         names = tuple(losses)
-        if grads is not None or self.looks_at == "losses":
+        seen = probes if self.looks_at == "probes" else grads
+        if seen is not None or self.looks_at == "losses":
             self.announced(names)
         if self.returning == "reset":
             for name in {*self._moving} - {*self._present}:
                 self._forget(name)
         self._present = names
         if self.due:
-            self._look(names, losses, grads, select)
+            if seen is None and grads is not None:
+                raise ValueError(
+                    f"{type(self).__name__}: this call looks at probed residuals, not at gradients of losses; "
+                    "give it probes=gradients(problem.probes(batch), parameters)"
+                )
+            self._look(names, losses, seen, select)
         self._joins = False
         if not self.frozen:
             self.calls += 1
