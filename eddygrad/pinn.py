@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eddygrad.studies.pinn.posed import Problem
+from eddygrad.studies.pinn.registered import register
 from eddygrad.studies.pinn.solution import Solution
 from eddygrad.studies.pinn.study import compare
 from eddygrad.studies.problems import PROBLEMS, problem
@@ -25,4 +26,5 @@ __all__ = [
     "Solution",
     "compare",
     "problem",
+    "register",
 ]

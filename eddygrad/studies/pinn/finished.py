@@ -177,6 +177,7 @@ def _check_budget(runs: Sequence[Run]) -> None:
     for run in runs[1:]:
         for what, a, b in (
             ("network", first.made.get("network"), run.made.get("network")),
+            ("problem", first.made.get("problem"), run.made.get("problem")),
             ("learning rate", first.learning_rate, run.learning_rate),
             ("schedule", first.schedule, run.schedule),
             ("updates", first.updates, run.updates if not (all(first.diverged) or all(run.diverged)) else first.updates),

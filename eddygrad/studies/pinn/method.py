@@ -67,7 +67,7 @@ def _weightings(found: Results) -> str:
 
 def command(config: Mapping[str, Any], folder: Path) -> str | None:
     """The `eddygrad pinn ...` that makes the study of this `study.json` again: a preset and what differs from it; None if it is no such study."""
-    if not {"name", "problem", "weighting"} <= set(config):
+    if not {"name", "problem", "weighting"} <= set(config) or "registered" in config:  # a command does not know a user's own problem
         return None
     given = config["name"] in preset_names()
     usual = {f.name: f.default for f in fields(Plan) if f.default is not MISSING}

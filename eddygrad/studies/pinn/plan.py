@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from eddygrad.studies.preset import names, read
-from eddygrad.studies.problems import Case, problem
+from eddygrad.studies.problems import OWN, Case, problem
 from eddygrad.studies.records import slug
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
@@ -137,7 +137,8 @@ def _parts(text: str, what: str) -> tuple[str, dict[str, Any]]:
 def describe(plan: Plan) -> dict[str, Any]:
     """As JSON."""
     values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
-    return {"kind": "pinn", **values}
+    own = {text: OWN[name] for text in plan.problem if (name := _parts(text, "problem")[0]) in OWN}
+    return {"kind": "pinn", **values, **({"registered": own} if own else {})}
 
 
 def preset_names() -> list[str]:

@@ -60,11 +60,10 @@ def solve(
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"pinn: dtype is torch.float32 or torch.float64, got {dtype!r}")
     each: int | tuple[int, ...] = problem.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    objective = Objective(problem.network(each, dtype), problem.names, problem.terms(steps), problem.unknown, problem.positive)
+    objective = objective_of(problem, each, dtype, steps)
     if isinstance(each, tuple) and len(set(each)) < len(each):
         raise ValueError(f"pinn: seeds must differ, got {list(each)}")
-    held = tuple(sorted(objective.terms, key=lambda name: (objective.terms[name].at != "inside", -objective.terms[name].begins)))
-    chosen = _weighting(weighting, held)
+    chosen = _weighting(weighting, references(objective))
     spelled = Spelled.parse(optimizer, "optimizer")
     make, usual = optimizers.named(spelled.name, spelled.options)
     if lr is not None and "lr" in spelled.options:
@@ -78,7 +77,7 @@ def solve(
     training = Training(
         steps=steps,
         lr=usual if lr is None else lr,
-        schedule=Drops(_drops(objective.joins, steps) if drops is None else tuple(drops)),
+        schedule=Drops(drops_after(objective.joins, steps) if drops is None else tuple(drops)),
         optimizer=make,
         weighting=chosen,
         validate=None if errors is None else lambda module: solution.error(errors),
@@ -103,7 +102,17 @@ def solve(
     return solution
 
 
-def _drops(joins: Sequence[int], steps: int) -> tuple[float, ...]:
+def objective_of(problem: Problem, seeds: int | tuple[int, ...], dtype: torch.dtype, steps: int) -> Objective:
+    """What is trained: its network and its terms, in their time of `steps` updates."""
+    return Objective(problem.network(seeds, dtype), problem.names, problem.terms(steps), problem.unknown, problem.positive)
+
+
+def references(objective: Objective) -> tuple[str, ...]:
+    """Whose weight is held at one, the first that is there: the equation that joined last, or where none is there another term."""
+    return tuple(sorted(objective.terms, key=lambda name: (objective.terms[name].at != "inside", -objective.terms[name].begins)))
+
+
+def drops_after(joins: Sequence[int], steps: int) -> tuple[float, ...]:
     """A term that joins late has the rate as long, by its own time, as one that was there from the beginning."""
     last = max(joins, default=0) / steps
     return tuple(last + (1 - last) * share for share in (0.5, 0.75))

@@ -46,7 +46,12 @@ class Trained:
             "seeds": list(planned.seeds),
             "published": self.published,
             "reference": self.case.reference if isinstance(self.case.reference, str) else ", ".join(self.case.reference),
-            "made": {"weighting": repr(self.training.weighting), "network": repr_of(network), "parameters": network.parameter_count()},
+            "made": {
+                "weighting": repr(self.training.weighting),
+                "network": repr_of(network),
+                "parameters": network.parameter_count(),
+                **({"problem": self.case.digest} if self.case.digest else {}),
+            },
             "training": {
                 "updates": self.fit.steps,
                 "learning_rate": self.training.lr,
@@ -132,6 +137,7 @@ def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, com
     case, training = prepare(planned, compiled)
     described = {"run": planned.name, "steps": training.steps, "weighting": repr(training.weighting), "dtype": planned.plan.dtype}
     described |= {} if planned.plan.polish is None else {"polish": planned.plan.polish}
+    described |= {"problem": case.digest} if case.digest else {}
     batch_at: Any = case.batches
     done = fit(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
     return Trained(case, done, training, planned, threads)

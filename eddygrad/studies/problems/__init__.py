@@ -15,7 +15,7 @@ from eddygrad.studies.problems.sobolev import sobolev
 from eddygrad.studies.problems.turbulence import turbulence, turbulence_inverse
 from eddygrad.training.options import checked, parameters
 
-PROBLEMS: Mapping[str, Callable[..., Case]] = {
+PROBLEMS: dict[str, Callable[..., Case]] = {
     "poisson": poisson,
     "sobolev": sobolev,
     "turbulence": turbulence,
@@ -27,6 +27,8 @@ PROBLEMS: Mapping[str, Callable[..., Case]] = {
     "taylor-green": taylor_green,
     "cavity": cavity,
 }
+OWN: dict[str, str] = {}
+"""Names of problems that a user registered, with a digest of what they are."""
 
 
 def problem(name: str, options: Mapping[str, Any], seeds: Sequence[int], dtype: torch.dtype = torch.float32, steps: int | None = None) -> Case:
@@ -41,4 +43,4 @@ def problem(name: str, options: Mapping[str, Any], seeds: Sequence[int], dtype: 
     return PROBLEMS[name](seeds=tuple(seeds), dtype=dtype, **{**told, **checked(f"problem: {name}", options, takes)})
 
 
-__all__ = ["PROBLEMS", "Case", "poisson", "problem"]
+__all__ = ["OWN", "PROBLEMS", "Case", "poisson", "problem"]

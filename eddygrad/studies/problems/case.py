@@ -19,6 +19,7 @@ class Case:
           reference: the term whose weight is held at one, or several, of which it is the first that is there. optimal: weights that are optimal
           for the known solution, by term, if they are known.
           steps, drops: updates, and shares of them after which the learning rate is a tenth. every: updates between looks at gradients.
+          digest: of a problem that a user registered, to know it by.
           published: (weighting, optimiser) -> the endpoint's published value, where the setting is the published one.
     """
 
@@ -31,6 +32,7 @@ class Case:
     every: int = 5
     optimal: Mapping[str, float] | None = None
     published: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    digest: str = ""
 
     def to(self, device: torch.device | str) -> Case:
         """The same on a device, where errors are found too."""

@@ -1,0 +1,50 @@
+"""A user's own problem under a name, for comparisons of weightings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from eddygrad.solver.digest import code_digest
+from eddygrad.studies.pinn.posed import Known, Problem
+from eddygrad.studies.pinn.solution import Solution
+from eddygrad.studies.pinn.solving import drops_after, objective_of, references
+from eddygrad.studies.problems import OWN, PROBLEMS, Case
+from eddygrad.training.objectives.residual import Problem as Objective
+
+
+def register(name: str, problem: Problem, errors: Known, steps: int = 10_000) -> None:
+    """Give a posed problem a name that `eg.pinn.compare` and its studies know; a folder that was begun takes no other problem of that name.
+
+        eg.pinn.register("channel", problem, errors=exact)
+        study = eg.pinn.compare(problem="channel", weighting=["uniform", "inverse-dirichlet"], seeds=5, steps=5000)
+        study.run(); study.report()
+    In a script outside of `if __name__ == "__main__":`, so that processes side by side (`jobs=2`) know it too.
+
+    Args:   errors: its exact solution; the endpoint is the relative L2 error at 4000 points. steps: updates where a study says nothing.
+    Raises: ValueError for a name that is taken, or a problem that draws its points anew.
+    """
+    if name in PROBLEMS and name not in OWN:
+        raise ValueError(f"register: {name!r} is a problem of eddygrad's; take another name")
+    if not name or set(name) & set(":,= "):
+        raise ValueError(f"register: expected a name without ':', ',', '=' and blanks, got {name!r}")
+    if problem.resample:
+        raise ValueError("register: a study keeps its points, got resample=")
+    told = {**problem.described(), "errors": code_digest(errors) if callable(errors) else repr(errors)}
+    own, given = hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:16], steps
+
+    def make(seeds: int | Sequence[int] = 0, dtype: torch.dtype = torch.float32, steps: int = given) -> Case:
+        each = seeds if isinstance(seeds, int) else tuple(seeds)
+        objective = objective_of(problem, each, dtype, steps)
+
+        def found(trained: Objective) -> Mapping[str, Tensor]:
+            return {"error": Solution(problem, trained).error(errors)}
+
+        batches = problem.batches(objective, dtype, "cpu")
+        return Case(objective, batches, found, references(objective), steps, drops_after(objective.joins, steps), 5, digest=own)
+
+    PROBLEMS[name] = make
+    OWN[name] = own
