@@ -33,7 +33,8 @@ class Balance:
         names: Sequence[str] = (),
     ) -> None:
         self.weighting, self.stack, self.counted, self.probes, self.reduce, self.names = weighting, stack, counted, probes, reduce, names
-        self.terms: dict[str, dict[str, Tensor]] = {}  # losses and weights of the last update, where there are several
+        self.terms: dict[str, dict[str, Tensor]] = {}  # losses and weights of the last update, where there are or were several
+        self.several = False
         self.diagnosis: dict[str, Any] = {}
         self._weights: Mapping[str, Any] = {}
 
@@ -58,7 +59,8 @@ class Balance:
         total = self.total(losses)
         if grads is None:
             grad = self.stack.combine(gradients({"total": total}, self.stack.params, self.reduce), {"total": 1.0})
-        if len(losses) > 1 or self.terms:  # a single one has no weight to tell of, unless others have left it
+        self.several = self.several or len(losses) > 1
+        if self.several:  # a single one has no weight to tell of, unless others have left it
             self.terms = {name: {"loss": loss.detach(), "weight": torch.as_tensor(weights[name])} for name, loss in losses.items()}
         if diagnosed and grads is not None:
             self.diagnosis = diagnose(grads, self.counted, self.stack.count, self.names)

@@ -204,6 +204,7 @@ class Loop:
             "curve": json.dumps(self.curve),
             "buffer": self.stack.buffer,
             "start": self.start,
+            "several": self.balance.several,
             "optimizer": self.optimizer.state_dict(),
             "plateau": plan.schedule.state if isinstance(plan.schedule, Plateau) else {},
             "refinement": {} if plan.refinement is None else plan.refinement.state_dict(),
@@ -223,6 +224,7 @@ class Loop:
         with torch.no_grad():
             self.stack.buffer.copy_(state["buffer"])
         self.step, self.seconds, self.curve = state["step"], state["seconds"], json.loads(state["curve"])
+        self.balance.several = bool(state.get("several", False))
         self.optimizer = self._optimizer(self.step - 1)  # that of the last update; the next one may begin another
         self.optimizer.load_state_dict(state["optimizer"])
         self._rest(self.training.polishes(self.step - 1))

@@ -111,6 +111,19 @@ def test_a_term_that_stays_alone_is_logged_without_those_that_left() -> None:
     assert set(loop.balance.terms) == {"a"}
 
 
+def test_a_term_that_stays_alone_is_logged_after_a_stop_too(tmp_path: Any) -> None:
+    logs = []
+    for stops in ((9,), (6, 9)):
+        folder = tmp_path / str(len(stops))
+        for stop in stops:
+            module = Two()
+            losses = lambda step: module.losses(step) if step < 3 else {"a": module.losses(step)["a"]}  # noqa: B023, E731
+            plan = Training(steps=stop, lr=1e-2, weighting=InverseDirichlet("a"), log_every=1, checkpoint_every=3)
+            fit(module, losses, lambda step, horizon: step, plan, folder)
+        logs.append([json.loads(line).get("terms") for line in (folder / "metrics.jsonl").read_text().splitlines()])
+    assert logs[0] == logs[1] and set(logs[0][-1]) == {"a"}
+
+
 def test_losses_and_weights_are_written_with_the_run(tmp_path: Any) -> None:
     trained(lambda: InverseDirichlet("a"), 10, tmp_path / "run")
     last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
