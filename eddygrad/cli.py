@@ -80,6 +80,7 @@ def parse(name: str, args: Sequence[str]) -> Command:
     from eddygrad.commands import configure
 
     kind: type[Command] = getattr(import_module(f"eddygrad.commands.{name}"), name.capitalize())
+    args = kind.reworded(args)
     values, path = {}, _early(args, "--config")
     if path:
         values = configure.checked(kind, configure.read(Path(path)), path)

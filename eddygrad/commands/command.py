@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,11 @@ class Command(abc.ABC):
     """One JSON object on standard output, for machines."""
     threads: int | None = None
     """Threads of a process; by default OMP_NUM_THREADS, else one, which is best for small networks."""
+
+    @staticmethod
+    def reworded(args: Sequence[str]) -> list[str]:
+        """Arguments as options have it, where a command has a shorter way to say them."""
+        return list(args)
 
     @abc.abstractmethod
     def run(self, say: Say) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,13 +18,11 @@ from eddygrad.studies.pinn.plan import preset as preset_fields
 class Pinn(Command):
     """Solve problems with physics-informed networks and compare loss weightings: many seeds, ratios with intervals, a report.
 
-    Finished runs are kept in --folder: killed at any moment, the same command does what is missing.
+    Problems stand first, or behind --problem. Finished runs are kept in --folder: killed at any moment, the same command does what is missing.
 
     example: eddygrad pinn poisson:k=4 --weighting uniform inverse-dirichlet --seeds 5 --steps 3000
     """
 
-    problems: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(name="problem")] = ()
-    """Problems, in place of --problem."""
     preset: str | None = None
     """A plan that comes with the package (see eddygrad info); other options override it."""
     folder: Path | None = None
@@ -41,8 +40,16 @@ class Pinn(Command):
     def preset_values(name: str) -> dict[str, Any]:
         return preset_fields(name)
 
+    @staticmethod
+    def reworded(args: Sequence[str]) -> list[str]:
+        """Words before the first option are problems. Raises ValueError where --problem names others."""
+        count = next((i for i, word in enumerate(args) if word.startswith("-")), len(args))
+        if count and any(word.split("=")[0] == "--problem" for word in args):
+            raise ValueError(f"pinn: expected problems once, got {', '.join(args[:count])} and --problem")
+        return [*(["--problem", *args[:count]] if count else []), *args[count:]]
+
     def run(self, say: Say) -> Outcome:
-        from dataclasses import asdict, replace
+        from dataclasses import asdict
 
         from eddygrad.studies.pinn import page
         from eddygrad.studies.pinn.study import Study
@@ -50,11 +57,10 @@ class Pinn(Command):
         if self.jobs < 1:
             raise ValueError(f"pinn: jobs must be at least one, got {self.jobs}")
         count = set_up_process(self.threads, self.plan.device)
-        plan = replace(self.plan, problem=self.problems) if self.problems else self.plan
-        study = Study(plan, self.folder or Path("runs") / plan.name)
+        study = Study(self.plan, self.folder or Path("runs") / self.plan.name)
         if self.estimate:
             expected = study.estimate(jobs=self.jobs, compiled=self.compiled)
-            say(f"{study.folder}: {len(expected)} of {len(plan.planned)} runs are missing\n{expected}")
+            say(f"{study.folder}: {len(expected)} of {len(self.plan.planned)} runs are missing\n{expected}")
             return Outcome({"folder": str(study.folder), "estimate": [{**asdict(row), "hours": row.hours} for row in expected]})
         study.run(self.jobs, count, progress=not self.json, compiled=self.compiled)
         say(study.table())

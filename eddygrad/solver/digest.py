@@ -131,7 +131,7 @@ class _Digest:
         if root in _LIBRARIES:
             return True
         file = getattr(sys.modules.get(root), "__file__", None) or ""
-        return root not in ("__main__", self.home) and ("site-packages" in file or "dist-packages" in file)
+        return root not in ("__main__", "__mp_main__", self.home) and ("site-packages" in file or "dist-packages" in file)
 
 
 def _hash(*parts: str) -> str:
@@ -143,7 +143,9 @@ def _root(module: str | None) -> str:
 
 
 def _name(x: Any) -> str:
-    return f"{getattr(x, '__module__', None) or ''}.{getattr(x, '__qualname__', None) or getattr(x, '__name__', '')}"
+    module = getattr(x, "__module__", None) or ""
+    module = "__main__" if module == "__mp_main__" else module  # as a process that was spawned calls the script
+    return f"{module}.{getattr(x, '__qualname__', None) or getattr(x, '__name__', '')}"
 
 
 def _constant(x: Any) -> str:

@@ -17,7 +17,7 @@ def diagnose(grads: Mapping[str, Sequence[Tensor | None]], counted: Sequence[int
     """Numbers for a log, lists over seeds.
 
         stds[k] = std of g_k over all weights;   cosines["a b"] = g_a . g_b / |g_a| |g_b|
-        layers[k][tensor] = std of that tensor's part over all seeds, and how often g / std falls in each of 41 bins from -5 to 5
+        layers[k][tensor] = std of that tensor's part over the seeds that are finite, its size, how often g / std falls in each of 41 bins of -5 .. 5
         Maddu et al. 2021, fig. 2: a term whose gradients gather at zero in every layer is one that is not learned
     Args: grads: as `gradients` gives them. counted: which parameters count. seeds: that are stacked. names: of all parameters; their numbers
           where there are none.
@@ -28,7 +28,7 @@ def diagnose(grads: Mapping[str, Sequence[Tensor | None]], counted: Sequence[int
     norms = {name: torch.linalg.vector_norm(row, dim=1) for name, row in flat.items()}
     cosines = {f"{a} {b}": ((flat[a] * flat[b]).sum(1) / (norms[a] * norms[b])).tolist() for a, b in combinations(flat, 2)}
     tensors = {i: names[i] if names else str(i) for i in counted}
-    layers = {name: {tensors[i]: _histogram(parts[i]) for i in counted if parts[i] is not None} for name, parts in grads.items()}
+    layers = {name: {tensors[i]: _histogram(parts[i], seeds) for i in counted if parts[i] is not None} for name, parts in grads.items()}
     return {"stds": stds, "cosines": cosines, "layers": layers}
 
 
@@ -36,10 +36,10 @@ def _filled(part: Tensor | None, like: Tensor) -> Tensor:
     return torch.zeros_like(like) if part is None else part
 
 
-def _histogram(part: Tensor | None) -> dict[str, Any]:
+def _histogram(part: Tensor | None, seeds: int) -> dict[str, Any]:
     assert part is not None
-    values = part.reshape(-1).double().cpu()
+    rows = part.reshape(seeds, -1).double().cpu()
+    values = rows[rows.isfinite().all(1)].reshape(-1)
     std = float(values.std()) if values.numel() > 1 else 0.0
-    if not std > 0:
-        return {"std": std, "counts": []}
-    return {"std": std, "counts": torch.histc(values / std, BINS, -REACH, REACH).int().tolist()}
+    counts = torch.histc(values / std, BINS, -REACH, REACH).int().tolist() if std > 0 else []
+    return {"std": std, "size": values.numel(), "counts": counts}

@@ -19,7 +19,7 @@ from eddygrad.progress import Bar, bar
 from eddygrad.solver.rollout import BatchAt, Window
 from eddygrad.training.balance import Balance
 from eddygrad.training.checkpoint import MetricsLog, difference, digest, load_state, save_state, save_weights
-from eddygrad.training.gradients import gradients
+from eddygrad.training.gradients import Reduce, gradients
 from eddygrad.training.optimizers import searches
 from eddygrad.training.rest import at_rest
 from eddygrad.training.schedule import Plateau, set_rates
@@ -68,9 +68,7 @@ class Loop:
         self.companions = {
             f"{i} {name}": part for i, who in enumerate((module, batch_at)) for name, part in getattr(who, "companions", dict)().items()
         }
-        for part in self.companions.values():
-            if hasattr(part, "reduce"):
-                part.reduce = training.reduce
+        self._share(training.reduce)
         self._check_polish()
         self._rest(False)
         self.optimizer = self._optimizer(0)
@@ -139,6 +137,12 @@ class Loop:
             self.weighting.frozen = True
         for part in self._moving:
             part.frozen = polishing
+
+    def _share(self, reduce: Reduce | None) -> None:
+        """Let companions that look at all points, wherever they are, do so."""
+        for part in self.companions.values():
+            if hasattr(part, "reduce"):
+                part.reduce = reduce
 
     @property
     def _moving(self) -> list[Any]:
@@ -290,6 +294,7 @@ def fit(
                 )
     finally:
         loop._rest(False)
+        loop._share(None)
         shown.close()
         if log is not None:
             log.close()

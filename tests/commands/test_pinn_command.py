@@ -49,7 +49,17 @@ def test_problems_may_stand_first(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert [row["problem"] for row in found["runs"]] == [first, first, second, second]
     assert json.loads((tmp_path / "study.json").read_text())["problem"] == [first, second]
     assert main(["pinn", "poisson:k=x", "--folder", str(tmp_path / "other")]) == 2
-    assert capsys.readouterr().err == "eddygrad: problem: poisson: k is a whole number, got 'x'\n" and not (tmp_path / "other").exists()
+    assert "problem: poisson: k is a whole number, got 'x'" in capsys.readouterr().err and not (tmp_path / "other").exists()
+
+
+def test_weightings_are_tried_on_the_problems_that_stand_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flow = "kovasznay:interior=20,width=4,depth=1"
+    found = answer(
+        capsys, "pinn", flow, "--weighting", "inverse-dirichlet:reference=momentum", "--seeds", "1", "--steps", "2", "--folder", str(tmp_path)
+    )
+    assert [row["problem"] for row in found["runs"]] == [flow]
+    assert main(["pinn", flow, "--problem", "layer"]) == 2
+    assert f"expected problems once, got {flow} and --problem" in capsys.readouterr().err
 
 
 def test_a_study_tells_its_table_and_report(tmp_path: Path) -> None:

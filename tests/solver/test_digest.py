@@ -165,3 +165,13 @@ def test_a_wrapped_function_says_which_code_it_is() -> None:
     one, two, three = (wrap(fn, dt=0.1) for fn in (lambda u: 2 * u, lambda u: 2 * u, lambda u: 3 * u))
     assert repr(one) == repr(two) != repr(three) and repr(one).endswith(f"code={one.code})") and len(one.code) == 8
     assert repr(wrap(np.sin, dt=0.1, array="numpy", code="fortran 3.1")).endswith("code=fortran 3.1)")
+
+
+def test_a_spawned_process_calls_the_script_by_another_name() -> None:
+    def reading(module: str) -> Any:
+        kind = type("Wave", (), {"__module__": module, "speed": lambda self: 2.0})
+        held = kind()
+        return lambda x: held.speed() * x
+
+    here, there, elsewhere = (code_digest(reading(module)) for module in ("__main__", "__mp_main__", "other"))
+    assert here == there != elsewhere

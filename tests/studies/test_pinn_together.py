@@ -64,11 +64,35 @@ def test_studies_that_do_not_belong_together_are_told_apart(tmp_path: Path) -> N
             results.load(first, other)
 
 
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"updates": 7}, "expected the updates of .*, another part of this run, 30000, got 7"),
+        ({"polish": 500}, "expected the polish of .*, another part of this run, 0, got 500"),
+        ({"dtype": "float64"}, "expected the dtype of .*, another part of this run, 'float32', got 'float64'"),
+    ],
+)
+def test_later_seeds_of_another_training_do_not_join(change: dict[str, object], said: str, tmp_path: Path) -> None:
+    early, late = (record(SMALL, "uniform", "adam", {"error": [0.2]}, (seed,)) for seed in (1, 2))
+    early["training"]["dtype"] = "float32"
+    late["training"] |= {"dtype": "float32", **change}
+    with pytest.raises(ValueError, match=said):
+        results.load(study(tmp_path / "early", "early", early), study(tmp_path / "late", "late", late))
+    other = study(tmp_path / "other", "other", {**late, "weighting": "mgda"})
+    with pytest.raises(ValueError, match=said.replace("another part of this run", "to which it would be compared")):
+        results.load(tmp_path / "early", other)
+
+
 def test_a_run_that_lost_all_its_seeds_early_is_still_compared(tmp_path: Path) -> None:
     first = study(tmp_path / "first", "first", record(SMALL, "uniform", "adam", {"error": [0.2, 0.3]}, (1, 2)))
     mgda = record(SMALL, "mgda", "adam", {"error": [None, None]}, (1, 2))
     lost = {**mgda, "training": {**mgda["training"], "updates": 7, "diverged": [True, True]}}
-    assert len(results.load(first, study(tmp_path / "lost", "lost", lost)).runs) == 2
+    folder = study(tmp_path / "lost", "lost", lost)
+    assert len(results.load(first, folder).runs) == len(results.load(folder, first).runs) == 2
+    third = record(SMALL, "max-average", "adam", {"error": [0.2]}, (1,))
+    third["training"]["updates"] = 9
+    with pytest.raises(ValueError, match="expected the updates of"):  # whichever comes first
+        results.load(folder, first, study(tmp_path / "third", "third", third))
 
 
 def test_the_report_of_several_lies_beside_none_of_theirs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,16 +103,28 @@ def test_the_report_of_several_lies_beside_none_of_theirs(tmp_path: Path, capsys
     assert sorted(path.name for path in first.glob("*.*")) == ["both-ratios.csv", "both.csv", "both.html", "both.json", "study.json"]
     assert [path.name for path in second.glob("*.*")] == ["study.json"]
     text = html.unescape((first / "both.html").read_text())
-    assert f"eddygrad report {first} {second} --out {first / 'both.html'}" in text
+    assert f"eddygrad report {first} {second} --out both.html" in text
     for folder in (first, second):  # both studies have one name: they are told apart by their folders
         assert text.count(f"Configuration of {folder}, fixed beforehand") == 1
     assert f"--folder {first}" in text and f"--folder {second}" in text  # how each is made again
+
+
+def test_the_command_that_draws_it_again_is_the_one_that_drew_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With relative folders and a relative name."""
+    monkeypatch.chdir(tmp_path)
+    for name, weighting in (("a", "uniform"), ("b", "mgda")):
+        fabricate(Path(name), weightings={weighting: 0.1})
+    words = ["report", "a", "b", "--out", "both.html"]
+    assert main(words) == 0
+    assert " ".join(["eddygrad", *words]) in html.unescape(Path("a/both.html").read_text())
 
 
 def test_what_cannot_be_reported_together_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = fabricate(tmp_path / "first", weightings={"uniform": 0.25})
     with pytest.raises(ValueError, match=r"expected a name for the report of several studies \(--out NAME.html\)"):
         page.publish(first, first)
+    with pytest.raises(ValueError, match=r"results.html is what a study's own report or results are called"):
+        page.publish(first, first, path="results.html")
     for words, said in (
         (["report"], "expected a folder, got none"),
         (["report", str(first), str(tmp_path / "no"), "--out", "both.html"], "got none; run the study first"),

@@ -127,7 +127,7 @@ def test_a_steady_flow_takes_the_solvers_equation() -> None:
 
 
 def test_a_training_tells_its_losses_weights_and_diagnosis(tmp_path: Path) -> None:
-    """With an error on the way and without; the curve of a run that was stopped and went on is whole."""
+    """With an error on the way and without."""
     for options, panels in (({}, ["loss", "weight"]), ({"errors": exact, "diagnose": True}, list(PANELS))):
         solution = eg.fit(laplace(), steps=40, seeds=2, progress=False, folder=tmp_path / str(len(options)), **options)
         assert solution.fit is not None and [record["step"] for record in solution.fit.curve] == list(range(1, 41))
@@ -165,6 +165,24 @@ def test_the_unit_of_a_residual_does_not_matter(scale: float) -> None:
     assert max(first["boundary"]["weight"]) < 1e-2 or scale == 1.0
 
 
+def test_residuals_may_read_as_they_like() -> None:
+    """Coefficients as a mapping, partials by attributes that are asked for first; no walk over what has no end."""
+    k = {"k": 1.0}
+    for read in (lambda p: p.get("k"), lambda p: dict(p)["k"], lambda p: sum(p.values()), lambda p: p.k if "k" in p else 0.0):
+        made = eg.pinn.Problem(lambda d, p: {"pde": read(p) * d.u_x}, eg.pinn.Box(0, 1), unknown=k, points=np.int64(20), width=4, depth=1)  # noqa: B023
+        assert made.terms(1)["pde"].needs == ("u_x",)
+    for walk in (lambda d: "u" in d, list, lambda d: {**d}):
+        with pytest.raises(ValueError, match="a residual reads them by name"):
+            eg.pinn.Problem(lambda d, p: {"pde": walk(d)}, eg.pinn.Box(0, 1))  # noqa: B023
+    found = eg.fit(laplace(), steps=1, progress=False).partials(torch.ones(1, 2), ("u",))
+    assert not hasattr(found, "u_x") and not hasattr(found.replaced(u_y=0.0), "u_x") and found.replaced(u_y=0.0).u_y == 0.0
+
+
+def test_a_wavy_channel_repeats() -> None:
+    wavy = eg.pinn.Polygon(((0, 0), (1, 0.1), (1, 1), (0, 1)))
+    eg.fit(eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, wavy, periodic={"x": 1.0}, points=20, width=4, depth=1), steps=1, progress=False)
+
+
 def test_fourier_features_are_the_networks() -> None:
     solution = eg.fit(laplace(fourier=(6, 2.0)), steps=2, progress=False)
     assert solution.objective.network.fourier == (6, 2.0)  # type: ignore[union-attr]
@@ -199,9 +217,22 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: eg.pinn.Problem(lambda d, p: d.u_x, eg.pinn.Box(0, 1)), "residuals give name -> residual, .* got Tensor"),
         (lambda: eg.pinn.Problem(lambda d, p: {}, eg.pinn.Box(0, 1)), "residuals give name -> residual, .* got nothing"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.x}, eg.pinn.Box(0, 1)), "the residuals pde read no field; .* such as d.u_x"),
-        (lambda: eg.pinn.Problem(lambda d, p: {"pde": {**d, "u_t": 0.0}["u"]}, eg.pinn.Box(0, 1)), r"take d.replaced\(u_t=0.0\)"),
+        (
+            lambda: eg.pinn.Problem(lambda d, p: {"pde": {**d, "u_t": 0.0}["u"]}, eg.pinn.Box(0, 1)),
+            r"cannot walk over them, .* d.replaced\(u_t=0.0\)",
+        ),
         (lambda: laplace(pointwise={"pde": eg.pinn.SelfAdaptive}), "pointwise of 'pde' is weights of points, SelfAdaptive\\(\\) say"),
         (lambda: laplace(pointwise={"pde": eg.pinn.Causal(5, (0.0, 1.0))}), "Causal\\(axis=5\\) of 'pde', but there are 2 coordinates: x, y"),
+        (lambda: eg.fit(laplace(), drops=0.5), "drops are shares of the training such as .*, got 0.5"),
+        (lambda: eg.fit(laplace(), drops=(500,)), r"drops are shares of the training such as .*, got \(500,\)"),
+        (lambda: eg.fit(laplace(), weighting="mgda:floor=0.9"), "shares of at least 0.9 exceed 1"),
+        (lambda: eg.fit(laplace(), weighting=eg.weightings.InverseDirichlet("pdf")), "the reference 'pdf' is none of the terms"),
+        (
+            lambda: eg.fit(laplace(ends={"boundary": 0.5}), weighting=eg.weightings.InverseDirichlet("boundary", every=7)),
+            r"the reference 'boundary' is none of the terms \['pde'\]",
+        ),
+        (lambda: laplace(periodic={"x": 0.0}), "the length above 0 after which fields repeat; 'x' has 0.0"),
+        (lambda: laplace(points=True), "points is a whole number of at least 1, got True"),
         (lambda: laplace(rim=0), "rim is a whole number of at least 1, got 0"),
         (lambda: eg.fit(laplace(), weighting=3), "expected the name of a weighting or one that was made, .* got 3"),
         (lambda: eg.fit(laplace(), weighting=eg.weightings.Uniform), "expected the name of a weighting or one that was made"),
@@ -219,8 +250,8 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(periodic={"x": 1.0}, hard=True), "hard boundary values do not repeat"),
         (lambda: laplace(periodic={"x": 1.0, "y": 0.5}), "leaves no rim for boundary="),
         (
-            lambda: eg.pinn.Problem(lambda d, p: {}, eg.pinn.Annulus((0, 0), 0, 1), periodic={"x": 2.0}),
-            "'x' repeats from side to side of a Box, the domain is Annulus",
+            lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x}, eg.pinn.Annulus((0, 0), 0, 1), 0.0, periodic={"x": 2.0}),
+            "only a Box tells its sides apart; give values of the others as data=",
         ),
         (lambda: eg.fit(laplace(), None), "pass options by name"),
         (lambda: eg.fit(laplace(), weighting="inverse"), "expected one of uniform, inverse-dirichlet"),

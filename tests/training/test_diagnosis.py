@@ -58,6 +58,14 @@ def test_a_diagnosis_is_written_and_changes_nothing(weighting: object, tmp_path:
     assert all("stds" not in json.loads(line) for line in (tmp_path / "without" / "metrics.jsonl").read_text().splitlines())
 
 
+def test_a_seed_that_is_lost_takes_no_others_histogram() -> None:
+    kept = torch.linspace(-1, 2, 50, dtype=torch.float64)
+    lost = torch.full((50,), torch.nan, dtype=torch.float64)
+    alone, both, none = (diagnose({"a": (torch.stack(rows),)}, [0], len(rows))["layers"]["a"]["0"] for rows in ([kept], [kept, lost], [lost]))
+    assert both == alone and both["size"] == 50 and sum(both["counts"]) == 50
+    assert none == {"std": 0.0, "size": 0, "counts": []}
+
+
 def test_probes_estimate_the_trace_of_the_tangent_kernel() -> None:
     """E |J^T v|^2 / N = tr(J J^T) / N, over 400 draws of signs."""
     problem, batch = oscillator(), Batches(known(7))

@@ -59,15 +59,16 @@ def test_weights_of_terms_and_points_and_drawn_points_rest() -> None:
 
 
 def test_points_move_once_an_update_however_long_a_line_is_searched() -> None:
-    """w <- w + rate w r^2 / mean(w r^2), once an update."""
+    """w <- w + rate w r^2 / mean(w r^2) min(1, mean r^2 / mean r_0^2), once an update."""
     make, rate = named("lbfgs")
-    problem, expected = oscillator(pointwise=SelfAdaptive(rate=0.1)), None
+    problem, expected, first = oscillator(pointwise=SelfAdaptive(rate=0.1)), None, torch.ones(())
     loop = Loop(problem, problem.losses, Batches(known()), Training(steps=4, lr=rate, optimizer=make))
     for step in range(4):
         ((name, rule),) = problem.companions().items()
         square = problem.residuals(Batches(known())(step))[name][0].detach().square()
         expected = torch.ones_like(square) if expected is None else expected
-        expected = expected + 0.1 * expected * square / (expected * square).mean()
+        first = square.mean() if step == 0 else first
+        expected = expected + 0.1 * expected * square / (expected * square).mean() * (square.mean() / first).clamp(max=1)
         loop.update()
         torch.testing.assert_close(rule.state_dict()["kept"], expected, rtol=1e-12, atol=0)
 

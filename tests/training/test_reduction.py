@@ -10,7 +10,7 @@ import torch
 from test_residual import known, oscillator
 from torch import Tensor
 
-from eddygrad.training.loop import Loop
+from eddygrad.training.loop import Loop, fit
 from eddygrad.training.objectives.pointwise import Causal, ResidualAttention, SelfAdaptive
 from eddygrad.training.objectives.residual import Batches, Points
 from eddygrad.training.optimizers import named
@@ -117,3 +117,14 @@ def test_what_no_process_knows_is_said() -> None:
     loop = Loop(problem, problem.losses, Batches(known()), Training(steps=1, reduce=lambda value: value))
     with pytest.raises(ValueError, match="no process of several knows the largest residual"):
         loop.update()
+
+
+def test_after_a_training_nobody_waits_for_others() -> None:
+    rule = SelfAdaptive()
+    problem = oscillator(pointwise=rule)
+    seen = []
+    plan = Training(steps=2, reduce=lambda value: seen.append(1) or value)
+    fit(problem, problem.losses, Batches(known()), plan)
+    count = len(seen)
+    problem.losses(Batches(known())(0))
+    assert rule.reduce is None and len(seen) == count > 0

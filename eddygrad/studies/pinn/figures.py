@@ -139,12 +139,13 @@ def layers(runs: Sequence[Run]) -> Figure | None:
         return None
     tensors = list(dict.fromkeys(name for _, own in seen for name in own.tensors))
     terms = list(dict.fromkeys(name for _, own in seen for name in own.spreads))
+    colours = PALETTE[1:] * len(terms)
     figure = Figure(figsize=(WIDTH, 0.7 + 1.35 * len(seen)), layout="constrained")
     grid = figure.subplots(len(seen), len(tensors), squeeze=False, sharex=True, sharey=True)
     for (run, own), row in zip(seen, grid, strict=True):
         row[0].set_ylabel(f"{run.weighting}\nupdate {own.step}", fontsize=7.5)
         for axes, tensor in zip(row, tensors, strict=True):
-            for term, colour in zip(terms, PALETTE[1:]):
+            for term, colour in zip(terms, colours):
                 found = own.density(term, tensor) if term in own.spreads else None
                 if found is not None:
                     axes.stairs(found[1], found[0], color=colour, lw=1.3)
@@ -155,7 +156,7 @@ def layers(runs: Sequence[Run]) -> Figure | None:
     for i, axes in enumerate(grid[0]):
         axes.set_title(f"layer {i + 1}", fontsize=9)
     figure.supxlabel("weighted gradient, in standard deviations of the widest term", fontsize=8.5)
-    legend(figure, [Line2D([], [], color=colour, lw=1.5, label=term) for term, colour in zip(terms, PALETTE[1:])])
+    legend(figure, [Line2D([], [], color=colour, lw=1.5, label=term) for term, colour in zip(terms, colours)])
     return figure
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, combinations
 from math import nan
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Run:
         curves:    "errors", "losses", "weights" and whatever else was written -> name -> (seeds, points), NaN where there is none.
         seconds_per_update, seconds: of the whole stack of seeds.
         frozen_at: the update before which a seed diverged and was left as it was, -1 where none did; before the first where a file does not say.
+        polish:    of the updates, those by L-BFGS at the end. dtype: "" in files that do not say.
         published: the endpoint's published value. made: the weighting and the network as they were built.
     """
 
@@ -61,6 +63,8 @@ class Run:
     environment: Mapping[str, Any]
     path: Path
     layers: tuple[Layers, ...] = ()
+    polish: int = 0
+    dtype: str = ""
 
     @property
     def block(self) -> tuple[str, str]:
@@ -172,18 +176,27 @@ def _places(plans: Iterable[Iterable[str]]) -> dict[str, int]:
 
 
 def _check_budget(runs: Sequence[Run]) -> None:
-    """Errors of different networks or of trainings of different length are not compared; one that lost all its seeds ended early."""
-    first = runs[0]
-    for run in runs[1:]:
-        for what, a, b in (
-            ("network", first.made.get("network"), run.made.get("network")),
-            ("problem", first.made.get("problem"), run.made.get("problem")),
-            ("learning rate", first.learning_rate, run.learning_rate),
-            ("schedule", first.schedule, run.schedule),
-            ("updates", first.updates, run.updates if not (all(first.diverged) or all(run.diverged)) else first.updates),
-        ):
-            if a != b:
-                raise ValueError(f"{run.path}: expected the {what} of {first.path}, to which it would be compared, {a!r}, got {b!r}")
+    """Errors of different networks, or of trainings of another length or precision, are not compared."""
+    first = next((run for run in runs if not all(run.diverged)), runs[0])
+    for run in runs:
+        _check_alike(first, run, "to which it would be compared", _made("network"), _made("problem"))
+
+
+def _made(name: str) -> tuple[str, Callable[[Run], Any]]:
+    return name, lambda run: run.made.get(name)
+
+
+def _check_alike(first: Run, run: Run, why: str, *further: tuple[str, Callable[[Run], Any]]) -> None:
+    """Raises ValueError, one line, where two were trained otherwise; one that lost all its seeds ended early, and a file may not tell its dtype."""
+    told: list[tuple[str, Callable[[Run], Any]]] = [
+        *further,
+        *((name.replace("_", " "), attrgetter(name)) for name in ("learning_rate", "schedule", "polish")),
+    ]
+    told += [("updates", attrgetter("updates"))] if not (all(first.diverged) or all(run.diverged)) else []
+    told += [("dtype", attrgetter("dtype"))] if first.dtype and run.dtype else []
+    for what, of in told:
+        if of(first) != of(run):
+            raise ValueError(f"{run.path}: expected the {what} of {first.path}, {why}, {of(first)!r}, got {of(run)!r}")
 
 
 def read(path: Path) -> Run:
@@ -228,6 +241,8 @@ def read(path: Path) -> Run:
         environment=entry.child("environment").values,
         path=path,
         layers=layers.read(entry),
+        polish=int(training.number("polish")) if training.values.get("polish") is not None else 0,
+        dtype=training.text("dtype") if "dtype" in training.values else "",
     )
     return _counted(run)
 
@@ -274,11 +289,9 @@ def joined(parts: Sequence[Run]) -> Run:
         shared = sorted(set(part.seeds) & set(other.seeds))
         if shared:
             raise ValueError(f"{other.path}: expected other seeds than {part.path}, which has the same setting, got {shared} again; remove one")
-    for part in parts[1:]:
-        for what in ("made", "learning_rate", "schedule", "reference", "published", "endpoint"):
-            a, b = getattr(first, what), getattr(part, what)
-            if a != b:
-                raise ValueError(f"{part.path}: expected the {what} of {first.path.name}, another part of this run, {a!r}, got {b!r}; do it again")
+    whole = next((part for part in parts if not all(part.diverged)), first)
+    for part in parts:
+        _check_alike(whole, part, "another part of this run", *((what, attrgetter(what)) for what in ("made", "reference", "published", "endpoint")))
     steps = np.unique(np.concatenate([part.steps for part in parts]))
     lost = np.array([diverged for part in parts for diverged in part.diverged])
     curves = {
@@ -286,8 +299,10 @@ def joined(parts: Sequence[Run]) -> Run:
         for group in first.curves
         if all(group in part.curves for part in parts)
     }
+    gone = np.array([at if at >= 0 else np.inf for part in parts for at in part.frozen_at])
     for name, value in curves["errors"].items():  # a part that lost all its seeds ends early
-        curves["errors"][name] = np.where(np.isnan(value) & lost[:, None] & np.isfinite(value).any(0), CLIP, value)
+        after = np.isnan(value) & (steps > gone[:, None]) & np.isfinite(value).any(0)
+        curves["errors"][name] = np.where(after, CLIP, value)
     return replace(
         first,
         seeds=tuple(seed for part in parts for seed in part.seeds),

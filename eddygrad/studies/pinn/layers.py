@@ -13,10 +13,14 @@ from eddygrad.training.diagnosis import BINS, REACH
 
 @dataclass(frozen=True)
 class Spread:
-    """A tensor's gradient of one term, over all seeds: its standard deviation, and how often g / std falls in each bin; no counts where std is 0."""
+    """A tensor's gradient of one term, over all seeds: its standard deviation, how often g / std falls in each bin, and of how many numbers.
+
+    No counts where the deviation is zero.
+    """
 
     std: float
     counts: Array
+    size: int
 
 
 @dataclass(frozen=True)
@@ -37,16 +41,16 @@ class Layers:
         return tuple(name for name in every if "weights." in name) or tuple(every)
 
     def density(self, term: str, tensor: str) -> tuple[Array, Array] | None:
-        """lam g of a term in a tensor: edges of the bins, in units of the widest of all terms there, and the density between them.
+        """lam g of a term in a tensor, lam its typical weight: edges of the bins, in units of the widest of all terms there, and the density in them.
 
-        None where the term has no gradient in it.
+        It integrates to the share within five of the term's own deviations. None where the term has no gradient in it, or no weight.
         """
         widths = {name: self.weights.get(name, 1.0) * parts[tensor].std for name, parts in self.spreads.items() if tensor in parts}
-        spread, widest = self.spreads[term].get(tensor), max(widths.values())
-        if spread is None or not spread.counts.size or not widest > 0:
+        if not widths.get(term, 0.0) > 0:
             return None
-        edges = np.linspace(-REACH, REACH, BINS + 1) * widths[term] / widest
-        return edges, spread.counts / (spread.counts.sum() * np.diff(edges))
+        spread = self.spreads[term][tensor]
+        edges = np.linspace(-REACH, REACH, BINS + 1) * widths[term] / max(widths.values())
+        return edges, spread.counts / (spread.size * np.diff(edges))
 
 
 def read(entry: Entry) -> tuple[Layers, ...]:
@@ -74,4 +78,4 @@ def _spread(entry: Entry) -> Spread:
     counts = entry.array("counts", (None,), finite=True)
     if counts.size not in (0, BINS):
         raise entry.fail("counts", f"{BINS} counts, or none", f"{counts.size}")
-    return Spread(entry.number("std"), counts)
+    return Spread(entry.number("std"), counts, int(entry.number("size")))

@@ -25,7 +25,7 @@ _METHOD = (
 )
 
 
-def setup(found: Results, path: Path | None = None) -> str:
+def setup(found: Results, path: str | Path | None = None) -> str:
     """Method, configurations, training, environment and the commands that repeat it; of several studies also the one that writes `path` from them."""
     several = len(found.folders) > 1
     titles = [f"Configuration of {name}, fixed beforehand" if several else "Configuration, fixed beforehand" for name in found.names]

@@ -46,17 +46,19 @@ def publish(*folders: str | Path, path: str | Path | None = None) -> dict[str, A
     """
     if len(folders) > 1 and path is None:
         raise ValueError("report: expected a name for the report of several studies (--out NAME.html), got none")
+    if len(folders) > 1 and Path(path or "").stem in ("report", "results"):
+        raise ValueError(f"report: {path} is what a study's own report or results are called; take another name for that of several")
     found = load(*folders)
     target = Path(folders[0]) / (path or "report.html")
     numbers = Path(folders[0]) / "results" if len(folders) == 1 else target.with_suffix("")
     to_json(found, numbers.with_name(f"{numbers.name}.json"))
     to_csv(found, numbers.with_name(f"{numbers.name}.csv"))
-    write_text(target, html(found, target))
+    write_text(target, html(found, path))
     return {"report": target, "runs": rows(found), "ratios": comparison_rows(comparisons(found))}
 
 
-def html(found: Results, path: Path | None = None) -> str:
-    """The report as a string; it says how to draw it again at this path."""
+def html(found: Results, path: str | Path | None = None) -> str:
+    """The report as a string; it says how to draw it again at this path, as `publish` takes it."""
     compared = comparisons(found)
     title = found.name
     seeds = max(len(run.seeds) for run in found.runs)

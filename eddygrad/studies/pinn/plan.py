@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from eddygrad.studies.pinn.tried import tried
 from eddygrad.studies.preset import names, read
 from eddygrad.studies.problems import OWN, Case, problem
 from eddygrad.studies.records import slug
@@ -68,22 +69,28 @@ class Plan:
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise ValueError(f"pinn: {field} must be at least one, got {value}")
-        if self.polish and self.seeds > 1 and self.seeds_per_run != 1:
-            raise ValueError(
-                f"pinn: polish searches along the line of one seed, got {self.seeds_per_run or self.seeds} in a run; set seeds_per_run to 1"
-            )
         if self.first_seed < 0:
             raise ValueError(f"pinn: first_seed must not be negative, got {self.first_seed}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"pinn: dtype must be 'float32' or 'float64', got {self.dtype!r}")
         for text in self.problem:  # a wrong option shows before anything runs
             case = self.case(text, (self.first_seed,), "cpu")
-            if self.polish and self.polish >= (self.steps or case.steps):
-                raise ValueError(f"pinn: {self.polish} updates of polish leave none of {self.steps or case.steps}")
+            self._check_searches(text, case)
             for other in self.weighting:
-                _try(self.weighting_of(other, case), case)
+                tried(self.weighting_of(other, case), case.problem)
         for text in self.optimizer:
             optimizers.named(*_parts(text, "optimizer"))
+
+    def _check_searches(self, text: str, case: Case) -> None:
+        """A search along lines goes along that of one loss and one seed."""
+        searched = "polish" if self.polish else "lbfgs" if any(_parts(o, "optimizer")[0] == "lbfgs" for o in self.optimizer) else ""
+        if searched and self.seeds > 1 and self.seeds_per_run != 1:
+            got = self.seeds_per_run or self.seeds
+            raise ValueError(f"pinn: {searched} searches along the line of one seed, got {got} in a run; set seeds_per_run to 1")
+        if searched and any(size < len(case.batches.sets[name]) for name, size in case.batches.sizes.items()):
+            raise ValueError(f"pinn: {searched} searches along lines of one loss, {text} has batches of {dict(case.batches.sizes)} points")
+        if self.polish and self.polish >= (self.steps or case.steps):
+            raise ValueError(f"pinn: {self.polish} updates of polish leave none of {self.steps or case.steps}")
 
     def case(self, text: str, seeds: tuple[int, ...], device: str | None = None) -> Case:
         """A problem with its network's seeds, on the plan's device or another."""
@@ -117,16 +124,6 @@ class Planned:
     def name(self) -> str:
         part = "" if self.plan.seeds_per_run is None else f"-s{self.seeds[0]}-{self.seeds[-1]}"
         return slug(f"{self.problem}-{self.weighting}-{self.optimizer}") + part
-
-
-def _try(weighting: Any, case: Case) -> None:
-    """Let it see the terms of a problem as they come and go: a term that it names and that is not there shows here."""
-    problem, weighting = case.problem, getattr(weighting, "weighting", weighting)  # of an aggregated one
-    kind = "probes" if getattr(weighting, "looks_at", "") == "probes" else "grads"
-    for step in sorted({0, *problem.joins, *problem.leaves}):
-        losses = {name: torch.ones(()) for name, term in problem.terms.items() if term.there(step)}
-        if losses:
-            weighting(losses, **{kind: {name: (torch.linspace(-1, 2, 8),) for name in losses}})
 
 
 def _parts(text: str, what: str) -> tuple[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -110,7 +111,7 @@ class Problem:
     def _check_numbers(self) -> None:
         for name in ("points", "rim", "start", "batch", "width", "depth"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
                 raise ValueError(f"pinn: {name} is a whole number of at least 1, got {value!r}")
         if isinstance(self.positive, str):
             raise ValueError(f"pinn: positive is a tuple of names, ({self.positive!r},), got {self.positive!r}")
@@ -146,8 +147,14 @@ class Problem:
             raise ValueError(f"pinn: periodic names {strangers[0]!r}; the coordinates are {', '.join(self.inputs)}")
         if self.hard and self.periodic:
             raise ValueError("pinn: hard boundary values do not repeat; leave out hard= or periodic=")
-        if self._joined and not isinstance(self._space, Box):
-            raise ValueError(f"pinn: {self.inputs[self._joined[0]]!r} repeats from side to side of a Box, the domain is {self._space!r}")
+        for name, length in (self.periodic or {}).items():
+            if not length > 0:
+                raise ValueError(f"pinn: periodic gives the length above 0 after which fields repeat; {name!r} has {length!r}")
+        if self.boundary is not None and self._joined and not isinstance(self._space, Box):
+            name = self.inputs[self._joined[0]]
+            raise ValueError(
+                f"pinn: where {name!r} repeats there are no boundary values, and only a Box tells its sides apart; give values of the others as data="
+            )
         if self.boundary is not None and isinstance(self._space, Box) and len(self._joined) == self._space.axes:
             raise ValueError("pinn: fields repeat from side to side along every axis, which leaves no rim for boundary=")
 

@@ -12,9 +12,9 @@ from eddygrad.solver.digest import code_digest
 from eddygrad.solver.threads import threads as number_of_threads
 from eddygrad.studies.pinn.posed import Known, Problem
 from eddygrad.studies.pinn.solution import Solution
+from eddygrad.studies.pinn.tried import tried
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
-from eddygrad.training.gradients import Reduce
 from eddygrad.training.loop import fit as train
 from eddygrad.training.objectives.residual import Problem as Objective
 from eddygrad.training.polish import Polish
@@ -40,7 +40,6 @@ def solve(
     threads: int | None = 1,
     compiled: bool = False,
     diagnose: bool = False,
-    reduce: Reduce | None = None,
     progress: bool = True,
 ) -> Solution:
     """Train; a killed run goes on in `folder`, which takes no other problem, nor this one with other code in its functions.
@@ -52,7 +51,6 @@ def solve(
             all points. select: of a parameter's name, such as "network.weights.2": does it count for the weighting? seeds: None for one
             network, a number or a sequence for a stack. errors: the exact solution, for an error on the way. compiled: loops are fused, see
             `CoordinateNetwork`. diagnose: at every tenth look also spreads of the terms' gradients, angles between them and their histograms.
-            reduce: mean over processes of a tensor, where each has a part of the points.
     Returns: the solution, whose `plot_training()` and `fit.curve` have losses, weights and what else was looked at, a hundred times.
     Raises: ValueError for an unknown name or what is no weighting; FloatingPointError if a single run diverges.
     """
@@ -66,13 +64,10 @@ def solve(
     chosen = _weighting(weighting, references(objective))
     spelled = Spelled.parse(optimizer, "optimizer")
     make, usual = optimizers.named(spelled.name, spelled.options)
-    if lr is not None and "lr" in spelled.options:
-        raise ValueError(f"pinn: the rate stands in lr={lr} and in optimizer={optimizer!r}; leave out one")
-    if problem.batch is not None and (polish is not None or spelled.name == "lbfgs"):
-        raise ValueError(f"pinn: L-BFGS searches along lines of one loss, got batches of {problem.batch} points; leave out batch= or L-BFGS")
+    _check(problem, optimizer, spelled, lr, polish, drops)
+    tried(chosen, objective)
     objective.compiled = compiled
     solution = Solution(problem, objective.to(device))
-    batches = problem.batches(objective, dtype, device)
     every = max(1, steps // 100)
     training = Training(
         steps=steps,
@@ -85,21 +80,32 @@ def solve(
         log_every=every,
         keep_log=True,
         diagnose_every=10 * every if diagnose else None,
-        reduce=reduce,
         restarts=objective.joins,
         polish=None if polish is None else Polish(polish),
         select=select,
     )
-    described = {
-        **problem.described(), "terms": list(objective.terms), "weighting": repr(chosen), "optimizer": optimizer, "lr": training.lr,
-        "steps": steps, "seeds": str(each),
-    }  # fmt: skip
-    described |= {} if polish is None else {"polish": polish}
-    described |= {} if drops is None else {"drops": list(drops)}
-    described |= {} if select is None else {"select": code_digest(select)}
+    described = {**problem.described(), "terms": list(objective.terms), "optimizer": optimizer, "seeds": str(each), **_described(training)}
+    batches = problem.batches(objective, dtype, device)
     with number_of_threads(threads):
         solution.fit = train(objective, objective.losses, batches, training, folder, progress=progress, title="pinn", description=described)
     return solution
+
+
+def _check(problem: Problem, optimizer: str, spelled: Spelled, lr: float | None, polish: int | None, drops: Sequence[float] | None) -> None:
+    """What does not go together. Raises ValueError, one line."""
+    if lr is not None and "lr" in spelled.options:
+        raise ValueError(f"pinn: the rate stands in lr={lr} and in optimizer={optimizer!r}; leave out one")
+    if problem.batch is not None and (polish is not None or spelled.name == "lbfgs"):
+        raise ValueError(f"pinn: L-BFGS searches along lines of one loss, got batches of {problem.batch} points; leave out batch= or L-BFGS")
+    if drops is not None and not (isinstance(drops, Sequence) and all(0 < share < 1 for share in drops)):
+        raise ValueError(f"pinn: drops are shares of the training such as (0.5, 0.75), got {drops!r}")
+
+
+def _described(training: Training) -> dict[str, Any]:
+    """What a folder's run is known by, beside its problem."""
+    told = {"weighting": repr(training.weighting), "lr": training.lr, "steps": training.steps, "schedule": repr(training.schedule)}
+    told |= {} if training.polish is None else {"polish": training.polish.steps}
+    return told | ({} if training.select is None else {"select": code_digest(training.select)})
 
 
 def objective_of(problem: Problem, seeds: int | tuple[int, ...], dtype: torch.dtype, steps: int) -> Objective:

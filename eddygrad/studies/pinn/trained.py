@@ -60,6 +60,7 @@ class Trained:
                 "seconds": self.fit.seconds,
                 "seconds_per_update": self.fit.seconds / max(1, self.fit.steps),
                 "threads": self.threads,
+                "dtype": planned.plan.dtype,
                 "compiled": self.case.problem.compiled,
                 "diverged": self.fit.diverged,
                 "frozen_at": self.fit.frozen_at,
@@ -110,8 +111,6 @@ def prepare(planned: Planned, compiled: bool = False) -> tuple[Case, Training]:
     case = plan.case(planned.problem, planned.seeds)
     case.problem.compiled = compiled
     steps = plan.steps or case.steps
-    if plan.polish is not None and any(size < len(case.batches.sets[name]) for name, size in case.batches.sizes.items()):
-        raise ValueError(f"pinn: polish searches along lines of one loss, {planned.problem} has batches of {dict(case.batches.sizes)} points")
     spelled = Spelled.parse(planned.optimizer, "optimizer")
     make, rate = optimizers.named(spelled.name, spelled.options)
     every = plan.validate_every or max(1, math.ceil(steps / _POINTS))

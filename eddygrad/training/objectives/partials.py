@@ -100,7 +100,10 @@ class Replaced:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return self[name]
+        try:
+            return self[name]
+        except KeyError as missing:
+            raise AttributeError(missing.args[0]) from None
 
     def replaced(self, **values: Any) -> Any:
         return Replaced(self, values)
@@ -170,7 +173,15 @@ class Asked:
         return self[name]
 
     def keys(self) -> Iterator[str]:
-        raise ValueError("partials: {**d} asks for all of them and for none; take d.replaced(u_t=0.0) to put others in their place")
+        raise ValueError(
+            "partials: a residual reads them by name and cannot walk over them, as {**d} does; d.replaced(u_t=0.0) has others in the place of some"
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return self.keys()
+
+    def __contains__(self, name: object) -> bool:
+        return bool(self.keys())
 
     def replaced(self, **values: Any) -> Any:
         return Replaced(self, values)

@@ -22,10 +22,6 @@ class PointWeights(abc.ABC):
     frozen = False
     reduce: Reduce | None = None
 
-    def mean(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
-        """The loss, () or (S,), of the squares r^2 (N,) or (S, N); the weights have no gradient. Other arguments as for `weights`."""
-        return (self.weights(square.detach(), x, numbers) * square).mean(-1)
-
     @abc.abstractmethod
     def weights(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
         """w at these squares, (N,) or (S, N).
@@ -153,10 +149,12 @@ class ResidualAttention(Remembered):
 
 
 class SelfAdaptive(Remembered):
-    """w ascends where the network descends:   L = mean w^2 r^2,   w <- w + rate w r^2 / mean(w r^2)     McClenny, Braga-Neto 2023 (arXiv 2009.04544)
+    """w ascends where the network descends, L = mean w^2 r^2                                       McClenny, Braga-Neto 2023 (arXiv 2009.04544)
 
-    Along the gradient of L by w, in units of its mean over the points: as it stands it has those of r^2, and no rate serves residuals of 1e-3 and of
-    1e3, where the authors leave the units to Adam. So the mean weight grows by the rate at every update, whatever the residual; `most` bounds them.
+        w <- w + rate  w r^2 / mean(w r^2)  min(1, mean r^2 / mean r_0^2),   r_0 at the first update
+    Along the gradient of L by w. As it stands that has the units of r^2, and no rate serves residuals of 1e-3 and of 1e3; the authors leave units to
+    Adam. Here the mean weight grows by the rate at an update, less as the residual falls below what it was at first, so that of two terms that one
+    grows more which is learned less; `most` bounds the weights.
     """
 
     def __init__(self, rate: float = 0.01, most: float = math.inf) -> None:
@@ -164,6 +162,7 @@ class SelfAdaptive(Remembered):
             raise ValueError(f"SelfAdaptive: expected a rate above 0 and a bound above 1, got {rate} and {most}")
         super().__init__()
         self.rate, self.most = rate, most
+        self._first: Tensor | None = None  # ([S,] 1)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -171,9 +170,22 @@ class SelfAdaptive(Remembered):
 
     def moved(self, kept: Tensor, square: Tensor) -> Tensor:
         ascent = kept * square
-        mean = ascent.mean(-1, keepdim=True)
-        mean = mean if self.reduce is None else self.reduce(mean)
-        return (kept + self.rate * torch.where(mean > 0, ascent / mean, 0.0)).clamp(max=self.most)
+        mean, now = self._mean(ascent), self._mean(square)
+        first = now if self._first is None else self._first.to(square)
+        self._first = torch.where(first > 0, first, now)  # what is fulfilled at first begins later
+        share = torch.where(mean > 0, ascent / mean, 0.0) * torch.where(self._first > 0, now / self._first, 0.0).clamp(max=1)
+        return (kept + self.rate * share).clamp(max=self.most)
+
+    def _mean(self, value: Tensor) -> Tensor:
+        mean = value.mean(-1, keepdim=True)
+        return mean if self.reduce is None else self.reduce(mean)
 
     def factor(self, kept: Tensor) -> Tensor:
         return kept.square()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), **({} if self._first is None else {"first": self._first.clone()})}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._first = state["first"].clone() if "first" in state else None

@@ -13,7 +13,7 @@ from eddygrad.correctors.constrained import Network
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.randomness import generator
 from eddygrad.training.objectives.partials import Names, Partials, partials
-from eddygrad.training.objectives.pointwise import PointWeights
+from eddygrad.training.objectives.pointwise import Causal, PointWeights
 from eddygrad.training.rest import at_rest
 
 Coefficients = Mapping[str, Tensor]
@@ -226,6 +226,8 @@ class Problem(nn.Module):
 
     def _mean(self, residual: Tensor, points: Points, term: Term) -> Tensor:
         square = _per_seed(residual.square(), self.network.stacked, 1)
+        if isinstance(term.pointwise, Causal) and points.parts:
+            raise ValueError(f"problem: the points of {term.at!r} have parts, sides of a box; Causal goes over chunks of time, not over sides")
         if term.pointwise is not None:
             square = term.pointwise.weights(square.detach(), points.x, points.numbers) * square
         means = [part.mean(-1) for part in square.split(points.parts, -1)] if points.parts else [square.mean(-1)]

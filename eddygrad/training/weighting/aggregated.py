@@ -27,7 +27,7 @@ class Aggregated:
     In a loop of your own: weights = weighting(losses, grads), then update = weighting.combine(rows) of the weighted gradients as rows (1, K, P).
     Each seed has an aggregator of its own. One that draws, as PCGrad does, draws from a stream that the number of the update fixes, the same for all
     seeds: an interrupted training goes on bitwise, and a seed in a stack is that seed alone. One that remembers (GradVac, PCD, ExcessMTL) begins its
-    memory anew where an interrupted training goes on, with a warning.
+    memory anew where an interrupted training goes on, with a warning if it can be `reset`.
 
     Args:   aggregator: an object that maps (K, P) to (P,), or the name of one of torchjd's. weighting: before it; uniform by default.
     Raises: ValueError where torchjd is not installed, for a name that it does not have or that needs arguments; TypeError for what is no aggregator.
@@ -55,8 +55,8 @@ class Aggregated:
     ) -> dict[str, Any]:
         if self._owed:
             raise ValueError("Aggregated: the last update was made without it; the weighted gradients go through combine(rows), (S, K, P) to (S, P)")
-        self._owed = True
         found: dict[str, Any] = self.weighting(losses, grads, select, **probes)
+        self._owed = True
         return found
 
     @torch.no_grad()
@@ -66,7 +66,7 @@ class Aggregated:
             self._own = [deepcopy(self.aggregator) for _ in rows]
         found = []
         for aggregator, matrix in zip(self._own, rows):
-            with _drawing(self.calls):
+            with _drawing(self.calls, rows.device):
                 found.append(aggregator(matrix) if bool(matrix.isfinite().all()) else matrix.sum(0))
         self.calls, self._owed = self.calls + 1, False
         return torch.stack(found)
@@ -75,6 +75,8 @@ class Aggregated:
         return {"weighting": self.weighting.state_dict(), "calls": self.calls}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if "weighting" not in state:
+            raise ValueError("Aggregated: the checkpoint was written by an older version; choose another folder")
         self.weighting.load_state_dict(state["weighting"])
         self.calls, self._own, self._owed = int(state["calls"]), [], False
         if self.calls and hasattr(self.aggregator, "reset"):
@@ -86,14 +88,15 @@ class Aggregated:
 
 
 @contextmanager
-def _drawing(call: int) -> Iterator[None]:
-    """The global generator has the stream of this call, and afterwards its own again."""
-    before = torch.get_rng_state()
-    torch.default_generator.manual_seed(generator(0, "aggregator", call).initial_seed())
-    try:
+def _drawing(call: int, device: torch.device) -> Iterator[None]:
+    """The global generators of the CPU and of this device have the stream of this call, and afterwards their own again."""
+    seed = generator(0, "aggregator", call).initial_seed()
+    elsewhere = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(devices=elsewhere, device_type=device.type if elsewhere else "cuda"):
+        torch.default_generator.manual_seed(seed)
+        if elsewhere:
+            torch.get_device_module(device).manual_seed(seed)
         yield
-    finally:
-        torch.set_rng_state(before)
 
 
 def _named(name: str) -> Any:
