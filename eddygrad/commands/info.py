@@ -49,7 +49,7 @@ class Info(Command):
         plans = {name: _plan_summary(plan.preset(name)) for name in plan.preset_names()}
         say("comparisons of weightings (eddygrad pinn --preset NAME):")
         for name, summary in plans.items():
-            say(f"  {name:20}{summary}")
+            say(f"  {name:{max(map(len, plans)) + 2}}{summary}")
         places = {"package": str(Path(eddygrad.__file__).parent), "presets": str(PRESETS)}
         listed = {"recipes": sorted(SETTINGS), "comparisons": presets, "pinn": plans, **known}
         return Outcome({"environment": here, "packages": packages, "devices": found, **listed, **places})
