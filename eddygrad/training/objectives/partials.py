@@ -58,44 +58,11 @@ class Names:
         return found
 
 
-class Partials(Mapping[str, Tensor]):
-    """Partials at points, d["u_xx"] or d.u_xx, and the coordinates themselves, d.x. Only those that were asked for are there."""
-
-    def __init__(self, values: Mapping[str, Tensor]) -> None:
-        self._values = dict(values)
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._values:
-            raise KeyError(f"partials: {name!r} was not asked for, only {', '.join(self._values)}; name it in `needs`")
-        return self._values[name]
-
-    def __getattr__(self, name: str) -> Tensor:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        try:
-            return self[name]
-        except KeyError as missing:
-            raise AttributeError(missing.args[0]) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def replaced(self, **values: Any) -> Any:
-        """These with others in the place of some: `equation.residual(d.replaced(u_t=0.0), p)` is that of a steady state."""
-        return Replaced(self, values)
-
-
-class Replaced:
-    """Partials some of which were given and are not asked for."""
-
-    def __init__(self, partials: Any, values: Mapping[str, Any]) -> None:
-        self._partials, self._given = partials, dict(values)
+class _Named:
+    """What is read by name as an entry or as an attribute, d["u_xx"] or d.u_xx."""
 
     def __getitem__(self, name: str) -> Any:
-        return self._given[name] if name in self._given else self._partials[name]
+        raise NotImplementedError
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -106,7 +73,36 @@ class Replaced:
             raise AttributeError(missing.args[0]) from None
 
     def replaced(self, **values: Any) -> Any:
+        """These with others in the place of some: `equation.residual(d.replaced(u_t=0.0), p)` is that of a steady state."""
         return Replaced(self, values)
+
+
+class Partials(_Named, Mapping[str, Tensor]):
+    """Partials at points, d["u_xx"] or d.u_xx, and the coordinates themselves, d.x. Only those that were asked for are there."""
+
+    def __init__(self, values: Mapping[str, Tensor]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._values:
+            raise KeyError(f"partials: {name!r} was not asked for, only {', '.join(self._values)}; name it in `needs`")
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class Replaced(_Named):
+    """Partials some of which were given and are not asked for."""
+
+    def __init__(self, partials: Any, values: Mapping[str, Any]) -> None:
+        self._partials, self._given = partials, dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._given[name] if name in self._given else self._partials[name]
 
 
 def partials(network: Network, points: Tensor, names: Names, needs: Iterable[str]) -> Partials:
@@ -158,7 +154,7 @@ def _collapsed(terms: Mapping[str, Sequence[tuple[float, str, Index]]]) -> dict[
     return whole
 
 
-class Asked:
+class Asked(_Named):
     """Answers everything with numbers and remembers what was asked."""
 
     def __init__(self) -> None:
@@ -166,11 +162,6 @@ class Asked:
 
     def __getitem__(self, name: str) -> Tensor:
         return self.names.setdefault(name, torch.full((2,), 0.5, dtype=torch.float64))
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return self[name]
 
     def keys(self) -> Iterator[str]:
         raise ValueError(
@@ -182,9 +173,6 @@ class Asked:
 
     def __contains__(self, name: object) -> bool:
         return bool(self.keys())
-
-    def replaced(self, **values: Any) -> Any:
-        return Replaced(self, values)
 
 
 def needed(residual: Callable[[Any], Any], names: Names) -> tuple[str, ...]:
