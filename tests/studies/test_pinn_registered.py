@@ -62,11 +62,19 @@ def test_its_phases_take_their_shares_of_the_studys_updates(tmp_path: Path) -> N
     assert there == [False] * 5 + [True] * 5
 
 
+def test_points_are_drawn_anew_as_they_are_alone(tmp_path: Path) -> None:
+    problem = posed(resample={"pde": 2})
+    eg.pinn.register("anew", problem, errors=exact)
+    eg.pinn.compare(tmp_path, problem="anew", weighting="uniform", seeds=2, steps=6).run(progress=False)
+    (run,) = load(tmp_path).runs
+    alone, kept = (eg.fit(p, steps=6, weighting="uniform", seeds=[1, 2], progress=False).error(exact).tolist() for p in (problem, posed()))
+    assert run.error.tolist() == pytest.approx(alone, rel=1e-6) and run.error.tolist() != pytest.approx(kept, rel=1e-3)
+
+
 def test_what_cannot_be_registered_is_said() -> None:
     for name, problem, said in (
         ("poisson", posed(), "'poisson' is a problem of eddygrad's"),
         ("my problem", posed(), "a name without ':'"),
-        ("mine", posed(resample={"pde": 10}), "keeps its points, got resample="),
     ):
         with pytest.raises(ValueError, match=said):
             eg.pinn.register(name, problem, errors=exact)

@@ -75,6 +75,11 @@ def test_a_solution_is_drawn_and_a_run_goes_on(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole.objective.parameters(), again.objective.parameters()))
     fig = whole.plot()
     assert fig.axes[0].get_xlabel() == "x"
+    stack = eg.fit(laplace(), steps=1, seeds=[3, 5], progress=False)
+    drawn = [stack.plot(seed=seed).axes[0].collections[0].get_array() for seed in (None, 3, 5)]
+    assert (drawn[0] == drawn[1]).all() and (drawn[1] != drawn[2]).any()
+    with pytest.raises(ValueError, match="expected one of the seeds 3, 5, got 4"):
+        stack.plot(seed=4)
     with pytest.raises(ValueError, match="holds a run of another configuration: weighting"):
         eg.fit(laplace(), steps=6, weighting="uniform", folder=tmp_path, progress=False)
 
@@ -88,6 +93,13 @@ def test_a_periodic_coordinate_needs_no_values_at_its_ends() -> None:
     )  # fmt: skip
     assert list(problem.terms(1)) == ["pde", "initial"]
     assert float(eg.fit(problem, steps=800, lr=1e-2, progress=False).error(wave)) < 0.12  # 1 if nothing is carried along
+
+
+def test_a_coefficient_that_is_not_there_is_missing_in_every_way() -> None:
+    read: list[object] = []
+    term = lambda d, p: read.extend([hasattr(p, "c"), p.get("c", 2.0), hasattr(p, "k")]) or {"pde": d.u_x - p.k}  # noqa: E731
+    eg.pinn.Problem(term, eg.pinn.Box(0, 1), unknown={"k": 1.0})
+    assert read[:3] == [False, 2.0, True]
 
 
 @pytest.mark.parametrize("hard", [False, True])

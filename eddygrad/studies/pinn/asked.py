@@ -13,6 +13,12 @@ from eddygrad.training.objectives.partials import Names, needed
 Residuals = Callable[[Any, Any], Mapping[str, Tensor]]
 
 
+class NoCoefficient(ValueError, KeyError, AttributeError):
+    """A coefficient that there is not: the same error to whoever reads it as an entry or as an attribute, or asks with `get` or `hasattr`."""
+
+    __str__ = ValueError.__str__
+
+
 class Coefficients(Mapping[str, Tensor]):
     """p["k"] or p.k; remembers what was read."""
 
@@ -22,7 +28,7 @@ class Coefficients(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._values:
-            raise ValueError(f"pinn: no coefficient {name!r}, only {', '.join(self._values) or 'none'}; give its first value in unknown=")
+            raise NoCoefficient(f"pinn: no coefficient {name!r}, only {', '.join(self._values) or 'none'}; give its first value in unknown=")
         self._read.add(name)
         return self._values[name]
 

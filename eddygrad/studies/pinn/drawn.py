@@ -22,12 +22,14 @@ NODES = 201
 
 
 @styled
-def draw(solution: Solution, field: str, at: float | None = None) -> Figure:
-    """A field of the first seed over a rectangle around the domain, blank outside of it; of one axis and time over both.
+def draw(solution: Solution, field: str, at: float | None = None, seed: int | None = None) -> Figure:
+    """A field of one seed, by default the first, over a rectangle around the domain, blank outside of it; of one axis and time over both.
 
-    Raises: ValueError for a domain of one or of three axes of space.
+    Raises: ValueError for a domain of one or of three axes of space, and a seed that was not trained.
     """
-    domain, names = solution.problem.domain, solution.problem.inputs
+    domain, names, seeds = solution.problem.domain, solution.problem.inputs, solution.objective.network.seeds
+    if seed is not None and seed not in seeds:
+        raise ValueError(f"plot: expected one of the seeds {', '.join(map(str, seeds))}, got {seed}")
     low, high = domain.bounds
     if len(low) not in (2, 3) or (len(low) == 3 and not isinstance(domain, SpaceTime)):
         raise ValueError(f"plot: expected a plane, or a line or a plane in time, got the coordinates {', '.join(names)}")
@@ -42,7 +44,7 @@ def draw(solution: Solution, field: str, at: float | None = None) -> Figure:
         middle = (low[2] + high[2]) / 2
         inside = torch.cat([x[:, :2], torch.full((len(x), 1), middle, dtype=torch.float64)], 1)
     values = solution.partials(x, (field,))[field].double()
-    values = values[0] if values.ndim == 2 else values
+    values = values[0 if seed is None else seeds.index(seed)] if values.ndim == 2 else values
     values = torch.where(domain.inside(inside), values, torch.nan).reshape(NODES, NODES)
     size = float(values.nan_to_num().abs().max())
     signed = bool((values.nan_to_num() < -0.05 * size).any())

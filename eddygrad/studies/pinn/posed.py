@@ -201,11 +201,11 @@ class Problem:
 
     def batches(self, objective: Objective, dtype: torch.dtype, device: torch.device | str) -> Any:
         """The points of every update."""
-        found: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch}).to(device)
+        found: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
         for name, every in (self.resample or {}).items():
-            pool = Points(self.domain.interior(_POOL * self.points, self.seed).to(device, dtype))
+            pool = Points(self.domain.interior(_POOL * self.points, self.seed).to(dtype))
             found = Resampled(found, objective, name, pool, self.points, every, seed=self.seed)
-        return found
+        return found.to(device)
 
     @staticmethod
     def _new(name: str, found: Mapping[str, Term]) -> str:

@@ -25,14 +25,12 @@ def register(name: str, problem: Problem, errors: Known, steps: int = 10_000) ->
     In a script outside of `if __name__ == "__main__":`, so that processes side by side (`jobs=2`) know it too.
 
     Args:   errors: its exact solution; the endpoint is the relative L2 error at 4000 points. steps: updates where a study says nothing.
-    Raises: ValueError for a name that is taken, or a problem that draws its points anew.
+    Raises: ValueError for a name that is taken, or is none.
     """
     if name in PROBLEMS and name not in OWN:
         raise ValueError(f"register: {name!r} is a problem of eddygrad's; take another name")
     if not name or set(name) & set(":,= "):
         raise ValueError(f"register: expected a name without ':', ',', '=' and blanks, got {name!r}")
-    if problem.resample:
-        raise ValueError("register: a study keeps its points, got resample=")
     told = {**problem.described(), "errors": code_digest(errors) if callable(errors) else repr(errors)}
     own, given = hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:16], steps
 

@@ -48,11 +48,15 @@ class Solution:
         found = self.partials(x, tuple(truth))
         return relative([found[name] for name in truth], list(truth.values()))
 
-    def plot(self, field: str | None = None, at: float | None = None) -> Figure:
-        """A field over the plane, or over a line and time. at: the moment, for a plane that changes in time (default: the last)."""
+    def plot(self, field: str | None = None, at: float | None = None, seed: int | None = None) -> Figure:
+        """A field over the plane, or over a line and time.
+
+        Args:   at: the moment, for a plane that changes in time (default: the last). seed: one of those that were trained (default: the first).
+        Raises: ValueError for a moment, a seed or a field that is not there, and a domain that no plane shows.
+        """
         from eddygrad.studies.pinn.drawn import draw  # training draws nothing
 
-        return draw(self, field or self.problem.outputs[0], at)
+        return draw(self, field or self.problem.outputs[0], at, seed)
 
     def plot_training(self) -> Figure:
         """Losses, weights and whatever else was looked at on the way, by term against updates; of a stack median, lowest and highest seed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
 import torch
@@ -51,6 +52,13 @@ class Resampled:
         self._drawn: Tensor | None = None
         self._chosen: Points | None = None  # the same points until others are drawn: whoever keeps what it knows of them may do so
         self.frozen = False  # while it is, the points stay
+
+    def to(self, device: torch.device | str) -> Resampled:
+        """The same on a device, batches that can be moved too; the problem, whose residual counts, is moved by whoever trains it."""
+        moved = copy(self)
+        moved.pool, moved.batches = self.pool.to(device), self.batches.to(device) if hasattr(self.batches, "to") else self.batches
+        moved.load_state_dict({name: drawn.to(device) for name, drawn in self.state_dict().items()})
+        return moved
 
     def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
         """The points of update `step`."""
