@@ -271,7 +271,7 @@ def fit(
 ) -> Fit:
     """Train `module` in place: a function of (configuration, seed, step), so a killed run continues to bitwise the same weights.
 
-    Args:    objective: window -> named losses, () or (S,) each. batch_at: (step, horizon) -> window. folder: for checkpoint, metrics.jsonl and the
+    Args:    objective: window -> named losses, () or (S,) each. batch_at: (step, horizon) -> window. folder: where checkpoint, metrics.jsonl and the
              final weights go; a checkpoint there is resumed. description: configuration kept with it; a folder that holds another is refused,
              and so is one whose run began from other weights, in another dtype or on another kind of device. title: of the progress bar.
     Returns: curve, counters, seconds of training (validation excluded).
