@@ -62,6 +62,8 @@ def test_a_weighting_keeps_its_colour_in_any_company_and_none_looks_like_another
     assert len(set(shown.values())) == len(many)
     for weighting in LEVELS:
         assert shown[weighting] == figures.tones([weighting])[weighting] == figures.tones(["ntk", weighting])[weighting]
+    nine = ["uniform", "ntk", "gradnorm", "softadapt", "relobralo", "resnorm", "homoscedastic", "gradient-norm", "fixed"]
+    assert {tone.colour for tone in figures.tones(nine).values()} == set(figures.PALETTE)  # no colour twice while one is left
     assert figures.tones(["inverse-dirichlet:every=1"])["inverse-dirichlet:every=1"] == shown["inverse-dirichlet"]
 
 
@@ -165,6 +167,10 @@ def test_the_headline_names_the_best_its_ties_and_the_factor_to_uniform(tmp_path
     assert ratio is not None and ratio.ratio > 5
     said = f"uniform has {factor(ratio.ratio)} times its error (95 % interval {factor(ratio.low)} to {factor(ratio.high)})."
     assert said in v.sentences and "Failed runs (error above 0.1): 3 of 3 with uniform." in v.sentences
+    alike = study(tmp_path / "alike", uniform=[0.20, 0.25, 0.30], ntk=[0.21, 0.26, 0.29], mgda=[0.020, 0.024, 0.31])
+    assert "Failed runs (error above 0.1): 1 of 3 with mgda; 3 of 3 with ntk and uniform." in verdicts(alike)[0].sentences
+    lost = study(tmp_path / "lost", uniform=[0.20, 0.25, 0.30], ntk=[0.21, 0.26, 0.29])
+    assert "Every run failed (error above 0.1)." in verdicts(lost)[0].sentences
     clear = study(tmp_path / "clear", uniform=[0.20, 0.25, 0.30], mgda=[0.020, 0.024, 0.031])
     (v,) = verdicts(clear)
     assert v.mark == "clear" and re.fullmatch(r"mgda is best: [\d.]+ times below uniform, the next\.", v.headline)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from math import ceil
 from typing import Any
 
@@ -46,18 +46,17 @@ class Tone:
 
 
 def tones(weightings: Sequence[str]) -> dict[str, Tone]:
-    """A tone for each: that of its name where it has one and it is free, else the next free one; beyond the palette with dashes."""
+    """A tone for each: that of its name where it has one and it is free, else the next that no name has, then any; beyond the palette with dashes."""
     taken: dict[str, int] = {}
     for text in weightings:
         own = _OWN.get(text.partition(":")[0])
         if own is not None and own not in taken.values():
             taken[text] = own
-    free = count(len(_OWN))
+    dashes, size = ("-", *DASHES), len(PALETTE)
+    free = (place for place in chain(range(len(_OWN), size), range(len(_OWN)), count(size)) if place not in taken.values())
     for text in weightings:
         if text not in taken:
             taken[text] = next(free)
-    dashes = ("-", *DASHES)
-    size = len(PALETTE)
     return {text: Tone(PALETTE[taken[text] % size], _MARKERS[taken[text] % size], dashes[taken[text] // size % len(dashes)]) for text in weightings}
 
 

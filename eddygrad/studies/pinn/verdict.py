@@ -84,7 +84,15 @@ def _corrected(lost: Sequence[str], compared: Sequence[Comparison]) -> list[str]
 
 
 def _failed(runs: Sequence[Run]) -> list[str]:
-    parts = [f"{r.failed} of {len(r.seeds)} with {r.weighting}" for r in runs if r.failed]
     lost = [f"{sum(r.diverged)} with {r.weighting}" for r in runs if any(r.diverged)]
     diverged = [f"Diverged, counted with the clipped error: {listed(lost)}."] if lost else []
-    return [f"Failed runs (error above {FAILED:g}): {listed(parts)}." if parts else f"No run failed (error above {FAILED:g}).", *diverged]
+    limit = f"(error above {FAILED:g})"
+    if not any(r.failed for r in runs):
+        return [f"No run failed {limit}.", *diverged]
+    if len(runs) > 1 and all(r.failed == len(r.seeds) for r in runs):
+        return [f"Every run failed {limit}.", *diverged]
+    shares: dict[str, list[str]] = {}
+    for r in sorted((r for r in runs if r.failed), key=lambda r: r.failed / len(r.seeds)):
+        shares.setdefault(f"{r.failed} of {len(r.seeds)}", []).append(r.weighting)
+    parts = "; ".join(f"{share} with {listed(names)}" for share, names in shares.items())
+    return [f"Failed runs {limit}: {parts}.", *diverged]
