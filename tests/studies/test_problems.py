@@ -42,6 +42,20 @@ def test_poissons_network_weights_and_error_are_the_papers() -> None:
     assert torch.equal(own[1], poisson(k=6, seeds=2).batches.sets["interior"].x)
 
 
+def test_poissons_points_may_be_many_and_seen_a_few_at_a_time() -> None:
+    case = poisson(k=2, seeds=(1, 2), interior=20_000, sobol=True, batch=2500)
+    own = case.batches.sets["interior"].x
+    assert own.shape == (2, 20_000, 2) and not torch.equal(own[0], own[1]) and not case.published
+    assert torch.equal(own[1], poisson(k=2, seeds=2, interior=20_000, sobol=True).batches.sets["interior"].x)
+    epoch = torch.cat([case.batches(step)[1]["interior"].x for step in range(8)], 1)
+    assert torch.equal(epoch[0].unique(dim=0), own[0].unique(dim=0)) and torch.equal(epoch[1].unique(dim=0), own[1].unique(dim=0))
+    points = case.batches(3)[1]["interior"]
+    x, y = (2 * math.pi * points.x[..., i].double() for i in (0, 1))
+    torch.testing.assert_close(points.known["f"].double(), -2 * (2 * math.pi) ** 2 * x.cos() * y.sin(), atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match="batches: 30 points of 'interior', which has 20"):
+        poisson(interior=20, batch=30)
+
+
 def test_a_small_poisson_problem_is_solved() -> None:
     case = poisson(k=1, interior=200, width=20, depth=2)
     fit(case.problem, case.problem.losses, case.batches, Training(steps=600, lr=5e-3, weighting=InverseDirichlet(case.reference, every=5)))

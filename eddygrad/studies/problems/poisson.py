@@ -17,6 +17,7 @@ from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.randomness import generator
 from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
+from eddygrad.training.objectives.domains import Box
 from eddygrad.training.objectives.partials import Names, partials
 from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
 
@@ -48,6 +49,8 @@ def poisson(
     width: int = 50,
     depth: int = 5,
     hard: bool = False,
+    sobol: bool = False,
+    batch: int | None = None,
 ) -> Case:
     """u_xx + u_yy = -2 w^2 cos(w x) sin(w y) on the unit square with u given on its sides, w = k pi; u = cos(w x) sin(w y).
 
@@ -55,18 +58,17 @@ def poisson(
     nodes of each side, its loss is the sum of four means. Terms "pde" and "boundary"; the error is |u - exact| / |exact| on all nodes.
 
     Args:   k: half waves along a side. seeds: see `CoordinateNetwork`. interior: points. width, depth: of the tanh network.
-            hard: boundary values are built into the network, so that "pde" is the only term.
-    Raises: ValueError for k below one or more points than there are nodes.
+            hard: boundary values are built into the network, so that "pde" is the only term. sobol: interior points are Sobol points instead, as
+            many as one likes. batch: of the interior points at an update, every one once in an epoch; None: all.
+    Raises: ValueError for k below one, more points than there are nodes, or a batch of more points than there are.
     """
-    if k < 1 or not 1 <= interior <= (NODES - 2) ** 2:
-        raise ValueError(f"poisson: expected k of at least 1 and 1 to {(NODES - 2) ** 2} interior points, got {k} and {interior}")
+    most = (NODES - 2) ** 2
+    if k < 1 or interior < 1 or (interior > most and not sobol):
+        raise ValueError(f"poisson: expected k of at least 1 and 1 to {most} interior points, more of them with sobol=true, got {k} and {interior}")
     w = k * math.pi
     line = torch.linspace(0, 1, NODES, dtype=torch.float64)
     nodes = torch.cartesian_prod(line, line)
-    inner = torch.cartesian_prod(line[1:-1], line[1:-1])
-    each = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-    drawn = torch.stack([inner[torch.randperm(len(inner), generator=generator(seed, "poisson points"))[:interior]] for seed in each])
-    drawn = drawn[0] if isinstance(seeds, int) else drawn
+    drawn = _interior(seeds, interior, sobol) if isinstance(seeds, int) else torch.stack([_interior(seed, interior, sobol) for seed in seeds])
     ends, fixed = torch.zeros_like(line), torch.ones_like(line)
     sides = [torch.stack(side, 1) for side in ((line, ends), (line, fixed), (ends, line), (fixed, line))]
     rim = torch.cat(sides)
@@ -89,7 +91,7 @@ def poisson(
     if hard:
         del terms["boundary"], sets["boundary"]
         whole = Constrained(network, box_distance((0, 0), (1, 1)), box_extension(exact, (0, 0), (1, 1)))
-    usual = not hard and (interior, width, depth) == (INTERIOR, 50, 5)
+    usual = not (hard or sobol or batch) and (interior, width, depth) == (INTERIOR, 50, 5)
 
     @torch.no_grad()
     def errors(problem: Problem) -> Mapping[str, Tensor]:
@@ -97,7 +99,7 @@ def poisson(
 
     return Case(
         Problem(whole, NAMES, terms),
-        Batches(sets),
+        Batches(sets, {} if batch is None else {"interior": batch}),
         errors,
         "pde",
         steps=30_000,
@@ -105,3 +107,11 @@ def poisson(
         published={(name, "adam"): values[k - 1] for name, values in PUBLISHED.items() if k <= len(values) and usual}
         | {(name, "adagrad"): values[k - 4] for name, values in PUBLISHED_ADAGRAD.items() if 4 <= k <= 6 and usual},
     )
+
+
+def _interior(seed: int, count: int, sobol: bool) -> Tensor:
+    """Points inside (count, 2), a seed's own."""
+    if sobol:
+        return Box(0, 1).interior(count, seed)
+    line = torch.linspace(0, 1, NODES, dtype=torch.float64)[1:-1]
+    return torch.cartesian_prod(line, line)[torch.randperm(len(line) ** 2, generator=generator(seed, "poisson points"))[:count]]
