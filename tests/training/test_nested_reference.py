@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -146,3 +148,15 @@ def test_the_classical_solver_converges_as_it_says(monkeypatch: pytest.MonkeyPat
             solve, exact = classical.solver(nodes, order)
             errors.append(abs(solve() - exact).max())
         assert abs(math.log2(errors[0] / errors[1]) - order) < level
+
+
+def test_the_residual_between_points_is_told_apart_from_that_at_them(tmp_path: Path) -> None:
+    problem = "poisson:k=2,interior=30,width=6,depth=1"
+    eg.pinn.compare(tmp_path, problem=problem, weighting="uniform", seeds=2, steps=4, validate_every=1).run(progress=False)
+    (run,) = (tmp_path / "runs").glob("*.json")
+    found = load("poisson_between").between(run)
+    assert found is not None and len(found["others"]) == 2 and found["kept"] != found["others"]
+    assert found["error"] == pytest.approx(json.loads(run.read_text())["errors"]["error"], rel=0.01)
+    case = poisson(k=2, seeds=(1, 2), interior=30, width=6, depth=1)
+    case.problem.load_state_dict(load_file(tmp_path / "work" / run.stem / "weights.safetensors"))
+    assert found["kept"] == pytest.approx(case.problem.losses(case.batches(0))["pde"].tolist(), rel=0.01)
