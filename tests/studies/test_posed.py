@@ -75,11 +75,6 @@ def test_a_solution_is_drawn_and_a_run_goes_on(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole.objective.parameters(), again.objective.parameters()))
     fig = whole.plot()
     assert fig.axes[0].get_xlabel() == "x"
-    stack = eg.fit(laplace(), steps=1, seeds=[3, 5], progress=False)
-    drawn = [stack.plot(seed=seed).axes[0].collections[0].get_array() for seed in (None, 3, 5)]
-    assert (drawn[0] == drawn[1]).all() and (drawn[1] != drawn[2]).any()
-    with pytest.raises(ValueError, match="expected one of the seeds 3, 5, got 4"):
-        stack.plot(seed=4)
     with pytest.raises(ValueError, match="holds a run of another configuration: weighting"):
         eg.fit(laplace(), steps=6, weighting="uniform", folder=tmp_path, progress=False)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.loop import Fit
 from eddygrad.training.objectives.partials import Partials, partials
+from eddygrad.training.objectives.residual import Points
 from eddygrad.training.objectives.residual import Problem as Objective
 
 if TYPE_CHECKING:
@@ -47,6 +48,17 @@ class Solution:
         truth = self.problem.known(exact, x)
         found = self.partials(x, tuple(truth))
         return relative([found[name] for name in truth], list(truth.values()))
+
+    @torch.no_grad()
+    def unseen_losses(self, count: int = 4000) -> dict[str, Tensor]:
+        """Mean r^2 of every equation at points of the domain that no training has seen, name -> (S,).
+
+        Far above the loss at the end of the training, the network fits points and is wrong between them: take more `points`, a `batch` at an update.
+        """
+        like = next(self.objective.parameters())
+        points = Points(self.problem.domain.interior(count, self.problem.seed + 1).to(like))
+        equations = (name for name, term in self.objective.terms.items() if term.at == "inside")
+        return {name: self.objective.mean_square(name, points).reshape(-1) for name in equations}
 
     def plot(self, field: str | None = None, at: float | None = None, seed: int | None = None) -> Figure:
         """A field over the plane, or over a line and time.

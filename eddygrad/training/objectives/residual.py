@@ -202,6 +202,10 @@ class Problem(nn.Module):
         term = self.terms[name]
         return self._checked(term.residual(self._read(points, [term.needs]), self._column()), points, name)
 
+    def mean_square(self, name: str, points: Points) -> Tensor:
+        """One term's loss wherever it is asked for, without weights of points; () or (S,)."""
+        return self._mean(self.residual(name, points), points, replace(self.terms[name], pointwise=None))
+
     def _column(self) -> dict[str, Tensor]:
         """Coefficients as a residual reads them, one for all points of a seed."""
         return {name: value.unsqueeze(-1) if self.network.stacked else value[0] for name, value in self.values().items()}
