@@ -167,7 +167,7 @@ def test_the_published_turbulence_network_is_named_as_such() -> None:
         ("turbulence", {"region": "disc"}, "region is 'square' or 'annulus'"),
         ("layer", {"epsilon": 0.0}, "0 < epsilon <= 1"),
         ("two-sensors", {"noise": 0.0}, "noise above 0"),
-        ("poisson", {"q": 3}, "poisson has no option 'q'; expected some of depth"),
+        ("poisson", {"q": 3}, "poisson has no option 'q'; expected some of batch, depth"),
         ("laplace", {}, "expected one of poisson, sobolev"),
     ],
 )
