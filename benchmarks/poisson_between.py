@@ -18,7 +18,7 @@ from eddygrad.studies.spelled import Spelled
 from eddygrad.training.objectives.domains import Box
 from eddygrad.training.objectives.residual import Points
 
-COUNT = 4000
+COUNT, OTHERS = 4000, 1_000_000  # points, and their seed: none that a run has
 
 
 def options() -> argparse.Namespace:
@@ -44,7 +44,7 @@ def between(run: Path) -> dict[str, object] | None:
         source = -2 * w**2 * torch.cos(w * x[..., 0].double()) * torch.sin(w * x[..., 1].double())
         return [float(f"{value:.3g}") for value in case.problem.mean_square("pde", Points(x, {"f": source.to(x)}))]
 
-    others = Box(0, 1).interior(COUNT, 1).to(own).expand(len(own), -1, -1)
+    others = Box(0, 1).interior(COUNT, OTHERS).to(own).expand(len(own), -1, -1)
     error = [float(f"{value:.3g}") for value in case.errors(case.problem)["error"]]
     return {"run": run.stem, "kept": size(own), "others": size(others), "error": error}
 
