@@ -219,7 +219,7 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(hard=True, outputs=("u", "v")).network(0, torch.float32), "for one field"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x - p.c}, eg.pinn.Box(0, 1)), "no coefficient 'c', only none"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x - p["c"]}, eg.pinn.Box(0, 1)), "no coefficient 'c', only none"),
-        (lambda: laplace(unknown={"k": 1.0}), "no residual reads the coefficient 'k'"),
+        (lambda: laplace(unknown={"k": 1.0}), "no residual depends on the coefficient 'k'"),
         (lambda: laplace(unknown={"k": "1"}), "unknown gives each coefficient its first value, a number; 'k' has '1'"),
         (lambda: eg.pinn.Problem(lambda d, p: d.u_x, eg.pinn.Box(0, 1)), "residuals give name -> residual, .* got Tensor"),
         (lambda: eg.pinn.Problem(lambda d, p: {}, eg.pinn.Box(0, 1)), "residuals give name -> residual, .* got nothing"),

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from eddygrad.solver.equations.equation import Local, Table, Values, Wavenumbers
+from eddygrad.solver.equations.equation import Local, Table, Values, Wavenumbers, for_residual
 from eddygrad.solver.vector_calculus import inverse_square, leray_table, square
 
 
@@ -87,7 +87,7 @@ class ActiveTurbulenceVelocity(_ActiveTurbulence):
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         """Both components of the left side, stacked; zero on a solution."""
-        d, p = partials, {**{name: getattr(self, name) for name in self.parameters if hasattr(self, name)}, **(params or {})}
+        d, p = partials, for_residual(self, params)
         speed2, rows = d["u"] ** 2 + d["v"] ** 2, []
         for c, gradient in (("u", "p_x"), ("v", "p_y")):
             carried = d["u"] * d[f"{c}_x"] + d["v"] * d[f"{c}_y"]
@@ -124,7 +124,7 @@ class ActiveTurbulenceVorticity(_ActiveTurbulence):
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         """Left side of the vorticity equation; zero on a solution. Partial derivatives of u and v give M_x and M_y."""
-        d, p = partials, {**{name: getattr(self, name) for name in self.parameters if hasattr(self, name)}, **(params or {})}
+        d, p = partials, for_residual(self, params)
         u, v = d["u"], d["v"]
         m_x, m_y = 2 * (u * d["u_x"] + v * d["v_x"]), 2 * (u * d["u_y"] + v * d["v_y"])
         cubic = (u**2 + v**2) * d["w"] + v * m_x - u * m_y

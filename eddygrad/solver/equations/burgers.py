@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from eddygrad.solver.equations.conservative import ConservativeLine
-from eddygrad.solver.equations.equation import Values, Wavenumbers
+from eddygrad.solver.equations.equation import Values, Wavenumbers, for_residual
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,5 @@ class Burgers(ConservativeLine):
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         """u_t + u u_x - nu u_xx - f, zero on a solution; f is params["forcing"] or none."""
-        d, p = partials, {"viscosity": self.viscosity, "forcing": 0.0, **(params or {})}
+        d, p = partials, {"forcing": 0.0, **for_residual(self, params)}
         return d["u_t"] + d["u"] * d["u_x"] - p["viscosity"] * d["u_xx"] - p["forcing"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from difflib import get_close_matches
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -65,8 +66,23 @@ class SpectralEquation(Protocol):
         ...
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        """Left side minus right side from the partial derivatives named in `needs`; zero on a solution."""
+        """Left side minus right side from the partial derivatives named in `needs`; zero on a solution. See `for_residual` for `params`."""
         ...
+
+
+def for_residual(equation: Any, given: Values | None) -> dict[str, Any]:
+    """The values a residual is taken with: the equation's own under the given ones.
+
+    Raises: ValueError for a name that the equation does not have; a misspelt coefficient would silently leave it at its own.
+    """
+    known = [*equation.parameters]
+    for name in given or {}:
+        if name not in known:
+            near = get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
+            meant = f"; did you mean {next(k for k in known if k.lower() == near[0])!r}?" if near else ""
+            raise ValueError(f"residual: {equation.name} has no {name!r}, only {', '.join(known)}{meant}")
+    own = [name for name in known if name in equation.__dataclass_fields__]
+    return {**{name: getattr(equation, name) for name in own}, **(given or {})}
 
 
 class Local(NamedTuple):

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from eddygrad.solver.equations.conservative import ConservativeLine
-from eddygrad.solver.equations.equation import Values, Wavenumbers
+from eddygrad.solver.equations.equation import Values, Wavenumbers, for_residual
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,6 @@ class KuramotoSivashinsky(ConservativeLine):
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
         """u_t + u u_x + u_xx + u_xxxx, zero on a solution."""
+        for_residual(self, params)
         d = partials
         return d["u_t"] + d["u"] * d["u_x"] + d["u_xx"] + d["u_xxxx"]

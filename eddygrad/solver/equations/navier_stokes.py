@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from eddygrad.solver.equations.equation import Local, Table, Values, Wavenumbers
+from eddygrad.solver.equations.equation import Local, Table, Values, Wavenumbers, for_residual
 from eddygrad.solver.vector_calculus import inverse_square, leray_table, projected, square
 
 _PARAMETERS = {
@@ -40,9 +40,8 @@ class _NavierStokes:
             raise ValueError(f"Navier-Stokes: forcing_mode and hyper_power must be at least 1, got {self.forcing_mode} and {self.hyper_power}")
 
     def _for_residual(self, params: Values | None, zero: tuple[str, ...]) -> dict[str, Tensor | float]:
-        """Own values under the given ones. Raises ValueError where one of `zero` is not zero: the residual has no such term."""
-        own: dict[str, Tensor | float] = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        values = {**own, **(params or {})}
+        """See `for_residual`. Raises ValueError where one of `zero` is not zero too: the residual has no such term."""
+        values: dict[str, Tensor | float] = for_residual(self, params)
         for name in zero:
             if isinstance(values[name], Tensor) or values[name] != 0:
                 raise ValueError(f"residual: {name} must be zero; give its force as params['forcing'], or use the solver")

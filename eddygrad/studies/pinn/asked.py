@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from eddygrad.training.objectives.partials import Names, needed
+from eddygrad.training.objectives.partials import Names, Partials, needed
 
+_OTHERS = (math.nan, -7.3, 0.0, 1.9)  # to no number comparisons are blind, to the others most are not
 Residuals = Callable[[Any, Any], Mapping[str, Tensor]]
 
 
@@ -20,16 +22,14 @@ class NoCoefficient(ValueError, KeyError, AttributeError):
 
 
 class Coefficients(Mapping[str, Tensor]):
-    """p["k"] or p.k; remembers what was read."""
+    """p["k"] or p.k."""
 
     def __init__(self, values: Mapping[str, Tensor]) -> None:
         self._values = dict(values)
-        self._read: set[str] = set()
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._values:
             raise NoCoefficient(f"pinn: no coefficient {name!r}, only {', '.join(self._values) or 'none'}; give its first value in unknown=")
-        self._read.add(name)
         return self._values[name]
 
     def __getattr__(self, name: str) -> Tensor:
@@ -46,30 +46,68 @@ class Coefficients(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def idle(self) -> list[str]:
-        """Those that nobody has read."""
-        return [name for name in self._values if name not in self._read]
-
 
 def asked(residuals: Residuals, unknown: Mapping[str, float], names: Names) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the residuals are called, and the partials that they read, found by asking once with numbers in their place.
 
-    Raises: ValueError for what is no mapping of residuals, a partial or a coefficient that there is not, and a coefficient that nothing reads.
+    Raises: ValueError for what is no mapping of residuals, a partial or a coefficient that there is not, and a coefficient on which nothing depends.
     """
-    coefficients = Coefficients({name: torch.tensor(value, dtype=torch.float64) for name, value in unknown.items()})
+    values = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in unknown.items()}
     found: list[Any] = []
-    read = needed(lambda d: found.append(residuals(d, coefficients)), names)
+    read = needed(lambda d: found.append(residuals(d, Coefficients(values))), names)
     if not isinstance(found[0], Mapping) or not found[0]:
         got = "nothing" if isinstance(found[0], Mapping) else type(found[0]).__name__
         raise ValueError(f'pinn: residuals give name -> residual, lambda d, p: {{"pde": d.u_xx}}, got {got}')
     if not read:
         example = f"d.{names.outputs[0]}_{names.inputs[0]}"
         raise ValueError(f"pinn: the residuals {', '.join(found[0])} read no field; they are made of partials such as {example}")
-    if coefficients.idle():
-        raise ValueError(f"pinn: no residual reads the coefficient {coefficients.idle()[0]!r}; leave it out of unknown=")
+    reached = {name for residual in found[0].values() for name in _reached(residual, values)}
+    idle = [name for name in values if name not in reached]
+    if idle:
+        raise ValueError(f"pinn: no residual depends on the coefficient {idle[0]!r}; leave it out of unknown=")
     return tuple(found[0]), read
 
 
-def part(residuals: Residuals, name: str) -> Callable[[Any, Any], Tensor]:
-    """One of the residuals by itself."""
-    return lambda d, p: residuals(d, Coefficients(p))[name]
+def _reached(residual: Any, values: Mapping[str, Tensor]) -> set[str]:
+    """Which of the values a residual has a gradient by."""
+    if not values or not isinstance(residual, Tensor) or not residual.requires_grad:
+        return set()
+    slopes = torch.autograd.grad(residual.sum(), list(values.values()), retain_graph=True, allow_unused=True)
+    return {name for name, slope in zip(values, slopes) if slope is not None}
+
+
+def part(residuals: Residuals, name: str, needs: Sequence[str] = (), read: Sequence[str] = ()) -> Callable[[Any, Any], Tensor]:
+    """One of the residuals by itself, which `needs` some of the partials that all of them `read`: the others are no number to it."""
+    absent = [need for need in read if need not in needs]
+
+    def residual(d: Any, p: Any) -> Tensor:
+        if absent:
+            there = d[needs[0]]
+            d = d.replaced(**dict.fromkeys(absent, there.new_full((), math.nan).expand(there.shape)))
+        return residuals(d, Coefficients(p))[name]
+
+    return residual
+
+
+def dependence(residuals: Residuals, unknown: Mapping[str, float], names: Names, read: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Residual -> the partials out of `read` that it needs: those it has a gradient by, and those another value of which makes it another.
+
+    The latter are what it compares with, or detaches. Of one that is no number at the values tried nothing can be told: it needs all.
+    """
+    p = {name: torch.tensor(value, dtype=torch.float64) for name, value in unknown.items()}
+    usual = {name: torch.full((2,), 0.5 + 0.01 * i, dtype=torch.float64) for i, name in enumerate((*names.inputs, *read))}
+
+    def told(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: torch.as_tensor(r) for name, r in residuals(Partials({**usual, **values}), Coefficients(p)).items()}
+
+    leaves = {name: usual[name].clone().requires_grad_() for name in read}
+    before = told(leaves)
+    with torch.no_grad():
+        moved = {need: [told({need: torch.full_like(usual[need], other)}) for other in _OTHERS] for need in read}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, was in before.items():
+        sloped, sure = _reached(was, leaves), bool(was.isfinite().all())
+        changed = {need for need, tries in moved.items() if any(not torch.equal(after[name], was) for after in tries)}
+        found[name] = tuple(need for need in read if not sure or need in sloped | changed)
+    nobody = tuple(need for need in read if not any(need in needs for needs in found.values()))
+    return {name: (*needs, *nobody) or tuple(read) for name, needs in found.items()}

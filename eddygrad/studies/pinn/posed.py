@@ -15,7 +15,7 @@ from torch import Tensor
 from eddygrad.correctors.constrained import Constrained, Network, box_distance, box_extension
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.digest import code_digest
-from eddygrad.studies.pinn.asked import Residuals, asked, part
+from eddygrad.studies.pinn.asked import Residuals, asked, dependence, part
 from eddygrad.training.checkpoint import digest
 from eddygrad.training.objectives.domains import Box, Domain, SpaceTime, mean_and_std
 from eddygrad.training.objectives.partials import Names, Sum
@@ -126,7 +126,10 @@ class Problem:
     def terms(self, steps: int) -> dict[str, Term]:
         """By name, beginning in their time of `steps` updates. Raises ValueError for a term that so few leave out."""
         called, read = asked(self.residuals, self.unknown or {}, self.names)
-        found = {name: Term("inside", part(self.residuals, name), read) for name in called}
+        needs = dict.fromkeys(called, read)
+        if self.begins or self.ends:  # else all of them are there all the time
+            needs = dependence(self.residuals, self.unknown or {}, self.names, read)
+        found = {name: Term("inside", part(self.residuals, name, needs[name], read), needs[name]) for name in called}
         for name, known, at in (("boundary", None if self.hard else self.boundary, "rim"), ("initial", self.initial, "start")):
             if known is not None:
                 given = tuple(self.known(known, self.domain.interior(2, self.seed)))
