@@ -11,12 +11,15 @@ from torch import Tensor
 from weighting_cases import drawn, settled
 
 from eddygrad.training.weighting import (
+    MGDA,
     EpsilonOptimal,
     Fixed,
+    GradientNorm,
     GradNorm,
     Homoscedastic,
     InverseDirichlet,
     MaxAverage,
+    NeuralTangentKernel,
     ReLoBRaLo,
     ResNorm,
     SoftAdapt,
@@ -122,6 +125,45 @@ def test_a_gradient_of_zero_keeps_its_terms_weight() -> None:
     gone = {"a": grads["a"], "b": tuple(torch.zeros_like(g) for g in grads["b"])}
     assert float(weighting(losses, gone)["b"]) == before
     assert float(weighting(losses, grads)["b"]) == pytest.approx(before)
+
+
+IDLE = [
+    lambda: InverseDirichlet("a"),
+    lambda: InverseDirichlet("largest"),
+    lambda: MaxAverage("a"),
+    GradientNorm,
+    NeuralTangentKernel,
+    MGDA,
+    lambda: MGDA(floor=1e-3),
+    GradNorm,
+    ResNorm,
+    SoftAdapt,
+    lambda: ReLoBRaLo(memory=0.9, recall=0.5),
+    Homoscedastic,
+]
+
+
+@pytest.mark.parametrize("make", IDLE)
+@pytest.mark.parametrize("seeds", [None, 2])
+def test_a_constraint_that_is_fulfilled_lets_the_others_be_balanced(make: Any, seeds: int | None) -> None:
+    """c has neither loss nor gradient for thirty looks, as a fulfilled inequality has: the others go as without it, then it joins."""
+    found: list[dict[str, Tensor]] = []
+    for named in ("ab", "abc"):
+        weighting = make()
+        for i in range(32):  # ReLoBRaLo compares with the look before
+            losses, grads = drawn(1.0, 1e-2, 0.0 if i < 30 else 0.1, seed=i, seeds=seeds)
+            some = {name: losses[name] * (0.9**i if name == "a" else 1.0) for name in named}
+            own = {name: grads[name] for name in named}
+            given = {"probes": own} if weighting.looks_at == "probes" else {"grads": own}
+            weights = weighting(some, **given)
+            if i == 29:
+                found.append(weights)
+    without, beside = found
+    assert bool((beside["c"] == 1).all())
+    ratios = [each["b"] / each["a"] for each in found]
+    torch.testing.assert_close(ratios[1], ratios[0], rtol=0.02 if isinstance(weighting, GradNorm) else 1e-9, atol=0.0)  # Adam's 1e-8 counts there
+    assert bool((ratios[1] - 1).abs().gt(1e-3).all()), "weights have moved"
+    assert all(bool((weight.isfinite() & (weight > 0)).all()) for weight in weights.values()) and bool((weights["c"] != 1).all())
 
 
 def test_only_selected_parameters_count_and_unused_ones_never_do() -> None:

@@ -104,7 +104,7 @@ class NeuralTangentKernel(Weighting):
     def proposed(self, terms: Terms) -> Tensor:
         for name, new in zip(terms.names, terms.rows.double().square().sum(2).cpu().unbind(1)):
             old = self._traces.get(name, new)
-            old = torch.where(old.isfinite(), old, new)
+            old = torch.where(old.isfinite() & (old > 0), old, new)
             self._traces[name] = torch.where(new.isfinite(), (1 - self._share) * old + self._share * new, old)
         traces = torch.stack([self._traces[name] for name in terms.names], 1)
         return traces.sum(1, keepdim=True) / traces
@@ -149,11 +149,11 @@ class MGDA(Weighting):
         gram = (rows @ rows.mT).cpu().numpy()
         shares = torch.from_numpy(np.stack([_least(g) for g in gram]))
         if self.floor:
-            spare = 1 - len(terms.names) * self.floor
-            if spare < 0:
+            if len(terms.names) * self.floor > 1:
                 raise ValueError(f"MGDA: {len(terms.names)} shares of at least {self.floor} exceed 1")
+            spare = 1 - shares.isfinite().sum(1, keepdim=True) * self.floor
             above = (shares - self.floor).clamp(min=0)
-            shares = self.floor + above * (spare / above.sum(1, keepdim=True)).nan_to_num(0.0, posinf=0.0)
+            shares = self.floor + above * (spare / above.nansum(1, keepdim=True)).nan_to_num(0.0, posinf=0.0)
         return shares * (len(terms.names) if self.total is None else self.total)
 
     def _take(self, name: str, hat: Tensor) -> None:
@@ -165,15 +165,15 @@ class MGDA(Weighting):
 
 
 def _least(gram: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Shares of the shortest vector, (K,); NaN where the matrix is not finite."""
-    count = len(gram)
-    scale = np.trace(gram) / count
-    if not np.isfinite(scale) or scale <= 0:
-        return np.full(count, np.nan if not np.isfinite(scale) else 1.0 / count)
-    values, vectors = np.linalg.eigh(gram / scale)
-    root = np.sqrt(values.clip(min=0))[:, None] * vectors.T
-    y, _ = nnls(np.vstack([root, np.ones(count)]), np.append(np.zeros(count), 1.0))
-    found: np.ndarray[Any, Any] = y / y.sum()
+    """Shares of the shortest vector, (K,); NaN for gradients of zero, which would make it zero, and where the matrix is not finite."""
+    found = np.full(len(gram), np.nan)
+    there = np.flatnonzero(np.diagonal(gram))
+    if len(there) and np.isfinite(gram).all():
+        inner = gram[np.ix_(there, there)]
+        values, vectors = np.linalg.eigh(inner / (np.trace(inner) / len(there)))
+        root = np.sqrt(values.clip(min=0))[:, None] * vectors.T
+        y, _ = nnls(np.vstack([root, np.ones(len(there))]), np.append(np.zeros(len(there)), 1.0))
+        found[there] = y / y.sum()
     return found
 
 

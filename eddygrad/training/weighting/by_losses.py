@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -24,9 +25,8 @@ class ByLosses(Weighting):
         self._last: dict[str, Tensor] = {}
 
     def proposed(self, terms: Terms) -> Tensor:
-        for k, name in enumerate(terms.names):
-            self._first.setdefault(name, terms.losses[:, k].clone())
-        first, last = (torch.stack([kept.get(n, terms.losses[:, k]) for k, n in enumerate(terms.names)], 1) for kept in (self._first, self._last))
+        first = begun(self._first, terms)
+        last = torch.stack([self._last.get(name, loss) for name, loss in zip(terms.names, terms.losses.unbind(1))], 1)
         hat = self.balanced(terms, first, last)
         self._last = dict(zip(terms.names, terms.losses.unbind(1)))
         return hat
@@ -46,6 +46,14 @@ class ByLosses(Weighting):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         self._first, self._last = dict(state["first"]), dict(state["last"])
+
+
+def begun(first: dict[str, Tensor], terms: Terms) -> Tensor:
+    """The losses (S, K) with which the terms began, the first that are not zero; kept in `first`."""
+    for name, loss in zip(terms.names, terms.losses.unbind(1)):
+        known = first.get(name, loss)
+        first[name] = torch.where(known == 0, loss, known)
+    return torch.stack([first[name] for name in terms.names], 1)
 
 
 class SoftAdapt(ByLosses):
@@ -91,11 +99,16 @@ class ReLoBRaLo(ByLosses):
         self.memory, self.recall, self.temperature, self.seed = memory, recall, temperature, seed
 
     def balanced(self, terms: Terms, first: Tensor, last: Tensor) -> Tensor:
-        count = len(terms.names)
-        to_first, to_last = (count * torch.softmax(terms.losses / (self.temperature * before), 1) for before in (first, last))
+        to_first, to_last = (self._relative(terms.losses, before) for before in (first, last))
         draw = torch.rand((), generator=generator(self.seed, "lookback", self.calls))
         past = terms.weights if float(draw) < self.recall else to_first
         return self.memory * past + (1 - self.memory) * to_last
+
+    def _relative(self, losses: Tensor, before: Tensor) -> Tensor:
+        """bal(t') among the terms whose losses are and were not zero; NaN of the others."""
+        idle = (losses == 0) | (before == 0)
+        shares = torch.softmax((losses / (self.temperature * before)).masked_fill(idle, -math.inf), 1)
+        return ((~idle).sum(1, keepdim=True) * shares).masked_fill(idle, math.nan)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from eddygrad.training.weighting.by_losses import begun
 from eddygrad.training.weighting.weighting import Terms, Weighting
 
 
@@ -41,7 +43,7 @@ class Learned(Weighting):
         moved = []
         for k, name in enumerate(terms.names):
             first, second, steps = self._adam.get(name, [zero, zero, zero])
-            ok = slope[:, k].isfinite()
+            ok = slope[:, k].isfinite() & terms.active[:, k]
             g = torch.where(ok, slope[:, k], 0.0)
             first, second, steps = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g * g, steps + 1
             self._adam[name] = [first, second, steps]
@@ -86,16 +88,16 @@ class GradNorm(Learned):
         return torch.linalg.vector_norm(terms.rows.double(), dim=2).cpu()
 
     def slope(self, terms: Terms, z: Tensor) -> Tensor:
-        for k, name in enumerate(terms.names):
-            self._first.setdefault(name, terms.losses[:, k].clone())
-        fallen = terms.losses / torch.stack([self._first[name] for name in terms.names], 1)
-        rate = (fallen / fallen.mean(1, keepdim=True)) ** self.alpha
+        first = begun(self._first, terms)
+        idle = ~terms.active | (first == 0)
+        fallen = (terms.losses / first).masked_fill(idle, math.nan)
+        rate = (fallen / fallen.nanmean(1, keepdim=True)) ** self.alpha
         weights, sizes = self.led_to(z), self.sizes(terms)
-        own = weights * sizes
-        by_weight = torch.sign(own - own.mean(1, keepdim=True) * rate) * sizes
+        own = (weights * sizes).masked_fill(idle, math.nan)
+        by_weight = torch.sign(own - own.nanmean(1, keepdim=True) * rate) * sizes
         # lam = K p, p = softmax(z): d/dz_j = sum_k by_weight_k K p_k (1[k=j] - p_j)
         pulled = by_weight * weights
-        return pulled - weights / len(terms.names) * pulled.sum(1, keepdim=True)
+        return pulled - weights / len(terms.names) * pulled.nansum(1, keepdim=True)
 
     def led_to(self, z: Tensor) -> Tensor:
         return z.shape[1] * torch.softmax(z, 1)

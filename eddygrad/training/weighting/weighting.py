@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -42,6 +43,11 @@ class Terms:
         assert self.grads is not None
         return self.grads
 
+    @property
+    def active(self) -> Tensor:
+        """Which terms there is something to tell of, (S, K) on the CPU: a gradient, or where none are looked at a loss, that is not zero."""
+        return (self.losses if self.grads is None else self.grads.abs().amax(2)).cpu() != 0
+
 
 class Weighting(abc.ABC):
     """lam_k for every named loss L_k, by what its gradients or its course say.
@@ -49,8 +55,9 @@ class Weighting(abc.ABC):
         lam <- (1 - a) lam + a lam_hat,   log lam <- (1 - a) log lam + a log lam_hat for the geometric mean;   lam_0 = 1
         bias-corrected: lam = m / (1 - (1 - a)^n) after n of them, m_0 = 0: the first is lam_hat
     A term may appear and leave in mid-training; what is remembered of the others stays. One that is new and given with its gradient, or `announced`
-    so that the call is `due`, is looked at at once: at weight 1 until the next look it might undo what was learned. What has no finite lam_hat, a
-    term with a gradient of zero say, keeps its weight. Nothing bounds a weight. Weights have no gradient. While it is `frozen`, which may be set at
+    so that the call is `due`, is looked at at once: at weight 1 until the next look it might undo what was learned. A term whose gradient (or loss,
+    where no gradients are looked at) is zero, a constraint that is fulfilled say, keeps its weight and does not count for the others; so does one
+    that has no finite lam_hat. Nothing bounds a weight. Weights have no gradient. While it is `frozen`, which may be set at
     any time and is part of the state, no call looks, and weights stay as they are: for an optimiser that searches along lines, such as L-BFGS.
 
     Args:
@@ -164,7 +171,7 @@ class Weighting(abc.ABC):
         if self.looks_at != "losses":
             terms = with_gradients(terms, grads, select, type(self).__name__)
         self._check_finite(terms, losses)
-        hat = self.proposed(terms).double().cpu()
+        hat = torch.where(terms.active, self.proposed(terms).double().cpu(), math.nan)
         for k, name in enumerate(names):
             self._take(name, hat[:, k])
 
