@@ -70,6 +70,7 @@ class Loop:
         }
         self._share(training.reduce)
         self._check_polish()
+        self._held = bool(getattr(self.weighting, "frozen", False))
         self._rest(False)
         self.optimizer = self._optimizer(0)
         self.start = {
@@ -94,12 +95,15 @@ class Loop:
     def update(self) -> Tensor:
         """One update of every seed that is alive; returns the total loss per seed (S,) before it."""
         plan = self.training
-        if self.step in plan.restarts or plan.polishes(self.step) > plan.polishes(self.step - 1):
+        begins = self.step in plan.restarts or plan.polishes(self.step) > plan.polishes(self.step - 1)
+        if begins:
             self.optimizer = self._optimizer(self.step)
             self._rest(plan.polishes(self.step))
+        looks = begins or getattr(self.weighting, "due", False)
         window = self.batch_at(self.step, plan.horizon_at(self.step))
         diagnosed = plan.diagnose_every is not None and (self.step + 1) % plan.diagnose_every == 0
         total, grad = self.balance(self.objective(window), window, diagnosed)
+        self._hold(looks)
         terms = {name: pair["loss"] for name, pair in self.balance.terms.items()}
         active = self.guard.admit(total, grad, self.step, self.seeds, lambda: self._culprit(window), terms)
         if isinstance(plan.schedule, Plateau):
@@ -122,6 +126,11 @@ class Loop:
         if moments:
             raise ValueError(f"fit: a term joins or leaves at update {moments[0]}, within the last {plan.polish.steps}, which polish one loss")
 
+    def _hold(self, looked: bool) -> None:
+        """One look serves a whole search along lines, which begins with it: what was found under other weights is of no use to it."""
+        if looked and searches(self.optimizer) and hasattr(self.weighting, "frozen"):
+            self.optimizer, self.weighting.frozen = self._optimizer(self.step), True
+
     def _optimizer(self, step: int) -> torch.optim.Optimizer:
         """A new one, as update `step` has it."""
         plan = self.training
@@ -133,8 +142,8 @@ class Loop:
 
     def _rest(self, polishing: bool) -> None:
         """What makes the loss another one stays as it is while it is polished."""
-        if polishing and hasattr(self.weighting, "frozen"):
-            self.weighting.frozen = True
+        if hasattr(self.weighting, "frozen"):
+            self.weighting.frozen = self._held or polishing
         for part in self._moving:
             part.frozen = polishing
 

@@ -69,6 +69,10 @@ def test_points_are_drawn_anew_as_they_are_alone(tmp_path: Path) -> None:
     (run,) = load(tmp_path).runs
     alone, kept = (eg.fit(p, steps=6, weighting="uniform", seeds=[1, 2], progress=False).error(exact).tolist() for p in (problem, posed()))
     assert run.error.tolist() == pytest.approx(alone, rel=1e-6) and run.error.tolist() != pytest.approx(kept, rel=1e-3)
+    with pytest.raises(ValueError, match="the points of anew are drawn anew; end with a polish"):
+        eg.pinn.compare(tmp_path / "searched", problem="anew", weighting="uniform", optimizer="lbfgs", seeds=1, steps=6)
+    eg.pinn.compare(tmp_path / "polished", problem="anew", weighting="uniform", polish=2, seeds=1, steps=6).run(progress=False)
+    assert len(load(tmp_path / "polished").runs) == 1
 
 
 def test_what_cannot_be_registered_is_said() -> None:

@@ -250,6 +250,7 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(positive="kappa"), r"positive is a tuple of names, \('kappa',\), got 'kappa'"),
         (lambda: laplace(resample={"boundary": 100}), "those of 'boundary' lie elsewhere"),
         (lambda: eg.fit(laplace(batch=20), optimizer="lbfgs"), "got batches of 20 points"),
+        (lambda: eg.fit(laplace(resample={"pde": 100}), optimizer="lbfgs"), "got points that are drawn anew"),
         (lambda: eg.fit(laplace(begins={"pde": 0.999}), steps=10), "of 10 updates none has 'pde'"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.w_x}, eg.pinn.Box(0, 1)).terms(1), "'w_x' is none of u"),
         (lambda: laplace(outputs=("u", "v")).terms(1), "expected a row of u, v for each point"),

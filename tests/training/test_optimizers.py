@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from test_residual import known, oscillator
 
-from eddygrad.training.loop import fit
+from eddygrad.training.loop import Loop, fit
 from eddygrad.training.objectives.residual import Batches
 from eddygrad.training.optimizers import OPTIMIZERS, named
 from eddygrad.training.settings import Training
@@ -86,8 +87,8 @@ def test_lbfgs_goes_down_a_quadratic_in_a_few_lines() -> None:
     assert float(objective(None)["square"].detach()) < 1e-10 * float(scale.sum()) and len(asked) < 80
 
 
-def test_weights_rest_while_a_line_is_searched() -> None:
-    """The weighting is called once an update, however often the loss is."""
+def test_weights_rest_while_lines_are_searched() -> None:
+    """One look serves the whole search, however often the loss is asked for: what was learned of its curvature is of that loss."""
     calls = []
 
     class Counting(InverseDirichlet):
@@ -97,7 +98,23 @@ def test_weights_rest_while_a_line_is_searched() -> None:
 
     problem, (make, rate) = oscillator(), named("lbfgs")
     fit(problem, problem.losses, Batches(known()), Training(steps=5, lr=rate, optimizer=make, weighting=Counting("data")))
-    assert len(calls) == 5
+    assert len(calls) == 1
+
+
+def test_a_search_looks_anew_where_a_term_joins() -> None:
+    """Then it begins anew too; weights that were at rest from the first stay there."""
+    problem = oscillator(begins=4)
+    make, rate = named("lbfgs")
+    for held in (False, True):
+        weighting = InverseDirichlet("data", every=2)
+        weighting.frozen = held
+        loop = Loop(problem, problem.losses, Batches(known()), Training(8, lr=rate, optimizer=make, weighting=weighting, restarts=(4,)))
+        seen = []
+        for _ in range(8):
+            loop.update()
+            seen.append((loop.optimizer, float(loop.weighting.weight("pde", torch.ones(())))))
+        assert [a[0] is b[0] for a, b in pairwise(seen)] == [True, True, True, False, True, True, True]
+        assert {w for _, w in seen[:4]} == {1.0} and len({w for _, w in seen[4:]}) == 1 and (seen[-1][1] == 1.0) is held
 
 
 def test_what_an_optimiser_cannot_do_is_said() -> None:

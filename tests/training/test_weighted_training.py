@@ -90,7 +90,9 @@ def test_the_update_is_that_of_the_weighted_sum() -> None:
 def test_an_aggregator_comes_first_and_seeds_that_diverged_do_not_reach_it() -> None:
     seen = []
     given = Aggregated(lambda rows: seen.append(rows) or rows.sum(0), NeuralTangentKernel())
-    assert given.looks_at == "probes" and given.due
+    assert given.looks_at == "probes" and given.due and not given.frozen
+    given.frozen = True
+    assert given.weighting.frozen and not given.due
     rows = torch.ones(2, 2, 3)
     rows[1, 0, 0] = math.nan
     found = given.combine(rows)

@@ -15,6 +15,7 @@ from eddygrad.studies.problems import OWN, Case, problem
 from eddygrad.studies.records import slug
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
+from eddygrad.training.objectives.resampled import Resampled
 from eddygrad.training.weighting.named import weighting
 
 PRESETS = Path(__file__).parent / "presets"
@@ -87,7 +88,10 @@ class Plan:
         if searched and self.seeds > 1 and self.seeds_per_run != 1:
             got = self.seeds_per_run or self.seeds
             raise ValueError(f"pinn: {searched} searches along the line of one seed, got {got} in a run; set seeds_per_run to 1")
-        if searched and any(size < len(case.batches.sets[name]) for name, size in case.batches.sizes.items()):
+        drawn = isinstance(case.batches, Resampled)
+        if drawn and searched == "lbfgs":
+            raise ValueError(f"pinn: lbfgs searches along lines of one loss, the points of {text} are drawn anew; end with a polish instead")
+        if searched and not drawn and any(size < len(case.batches.sets[name]) for name, size in case.batches.sizes.items()):
             raise ValueError(f"pinn: {searched} searches along lines of one loss, {text} has batches of {dict(case.batches.sizes)} points")
         if self.polish and self.polish >= (self.steps or case.steps):
             raise ValueError(f"pinn: {self.polish} updates of polish leave none of {self.steps or case.steps}")

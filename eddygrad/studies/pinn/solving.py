@@ -97,6 +97,8 @@ def _check(problem: Problem, optimizer: str, spelled: Spelled, lr: float | None,
         raise ValueError(f"pinn: the rate stands in lr={lr} and in optimizer={optimizer!r}; leave out one")
     if problem.batch is not None and (polish is not None or spelled.name == "lbfgs"):
         raise ValueError(f"pinn: L-BFGS searches along lines of one loss, got batches of {problem.batch} points; leave out batch= or L-BFGS")
+    if problem.resample and spelled.name == "lbfgs":
+        raise ValueError("pinn: L-BFGS searches along lines of one loss, got points that are drawn anew; leave out resample=, or end with polish=")
     if drops is not None and not (isinstance(drops, Sequence) and all(0 < share < 1 for share in drops)):
         raise ValueError(f"pinn: drops are shares of the training such as (0.5, 0.75), got {drops!r}")
 

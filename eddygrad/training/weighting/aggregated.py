@@ -42,6 +42,16 @@ class Aggregated:
         self._own: list[Any] = []  # of each seed
         self._owed = False  # whether weights were given and no update was made of them
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the weights stay as they are; to be set, where the weighting has it."""
+        return bool(getattr(self.weighting, "frozen", True))
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        if hasattr(self.weighting, "frozen"):
+            self.weighting.frozen = value
+
     due = property(lambda self: self.weighting.due)
     looks_at = property(lambda self: getattr(self.weighting, "looks_at", "losses"))
 
