@@ -32,6 +32,7 @@ from eddygrad.training.refinement import Refinement, refine_pressure
 from eddygrad.training.schedule import Schedule, schedule
 from eddygrad.training.settings import Training
 from eddygrad.training.weighting.named import weighting as weighting_named
+from eddygrad.training.weighting.own import as_weighting, known_as
 
 # Where a solver is tested, one of numpy that blows up is counted; its warnings would come by the thousand.
 _counted_not_warned_of = np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -89,13 +90,13 @@ class Recipe:
     @property
     def balance(self) -> Any:
         """The weighting. Raises: ValueError for an unknown name."""
-        return weighting_named(self.weighting, reference="data", every=5) if isinstance(self.weighting, str) else self.weighting
+        return weighting_named(self.weighting, reference="data", every=5) if isinstance(self.weighting, str) else as_weighting(self.weighting)
 
     @property
     def losses(self) -> dict[str, Any]:
         """What a description tells of terms and weighting, nothing where there is but the squared error, its weight 1."""
         terms = {"terms": {name: f"{_called(term)} {code_digest(term)}" for name, term in self.terms.items()}} if self.terms else {}
-        return {**terms, **({} if self.weighting == "uniform" else {"weighting": repr(self.balance)})}
+        return {**terms, **({} if self.weighting == "uniform" else {"weighting": known_as(self.balance)})}
 
     @property
     def course(self) -> Schedule:

@@ -25,6 +25,7 @@ from eddygrad.training.rest import at_rest
 from eddygrad.training.schedule import Plateau, set_rates
 from eddygrad.training.settings import Training
 from eddygrad.training.stack import SeedStack
+from eddygrad.training.weighting.own import as_weighting
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Loop:
         self.seeds: tuple[int, ...] | None = getattr(module, "seeds", None)
         self.stack = SeedStack(module, None if self.seeds is None else len(self.seeds))
         self.guard = training.guard.start(self.stack.count)
-        self.weighting: Any = deepcopy(training.weighting)
+        self.weighting: Any = deepcopy(as_weighting(training.weighting))
         apart = {id(p) for p in getattr(module, "coefficients", list)()}  # of an equation: no part of what a weighting looks at
         names = {id(p): name for name, p in module.named_parameters()}
         counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart and (training.select is None or training.select(names[id(p)]))]

@@ -158,7 +158,7 @@ def test_a_constraint_that_is_fulfilled_lets_the_others_be_balanced(make: Any, s
             weights = weighting(some, **given)
             if i == 29:
                 found.append(weights)
-    without, beside = found
+    _, beside = found
     assert bool((beside["c"] == 1).all())
     ratios = [each["b"] / each["a"] for each in found]
     torch.testing.assert_close(ratios[1], ratios[0], rtol=0.02 if isinstance(weighting, GradNorm) else 1e-9, atol=0.0)  # Adam's 1e-8 counts there

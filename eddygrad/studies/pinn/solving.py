@@ -21,6 +21,7 @@ from eddygrad.training.polish import Polish
 from eddygrad.training.schedule import Drops
 from eddygrad.training.settings import Training
 from eddygrad.training.weighting.named import weighting as weighting_named
+from eddygrad.training.weighting.own import as_weighting, known_as
 
 
 def solve(
@@ -105,7 +106,7 @@ def _check(problem: Problem, optimizer: str, spelled: Spelled, lr: float | None,
 
 def _described(training: Training) -> dict[str, Any]:
     """What a folder's run is known by, beside its problem."""
-    told = {"weighting": repr(training.weighting), "lr": training.lr, "steps": training.steps, "schedule": repr(training.schedule)}
+    told = {"weighting": known_as(training.weighting), "lr": training.lr, "steps": training.steps, "schedule": repr(training.schedule)}
     told |= {} if training.polish is None else {"polish": training.polish.steps}
     return told | ({} if training.select is None else {"select": code_digest(training.select)})
 
@@ -135,7 +136,7 @@ def _weighting(asked: Any, held: tuple[str, ...]) -> Any:
         return weighting_named(spelled.name, {**usual, **spelled.options}, reference=held, every=5)
     if isinstance(asked, type) or not callable(asked):
         raise ValueError(f"pinn: expected the name of a weighting or one that was made, InverseDirichlet('pde') say, got {asked!r}")
-    return asked
+    return as_weighting(asked)
 
 
 def fit(what: Any, *args: Any, **options: Any) -> Any:

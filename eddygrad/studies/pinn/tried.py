@@ -8,6 +8,8 @@ from typing import Any
 import torch
 
 from eddygrad.training.objectives.residual import Problem
+from eddygrad.training.weighting.fixed import Fixed
+from eddygrad.training.weighting.uniform import Uniform
 from eddygrad.training.weighting.weighting import Grads, Weighting
 
 
@@ -25,5 +27,5 @@ def tried(weighting: Any, problem: Problem) -> None:
             own.calls = own.warm_up  # it looks
             made: Grads = {name: (torch.linspace(-1, 2, 8),) for name in losses}
             own(losses, None if own.looks_at == "probes" else made, probes=made)
-        elif hasattr(own, "state_dict"):  # uniform and fixed ones
+        elif isinstance(own, Uniform | Fixed):
             own(losses)

@@ -5,8 +5,9 @@ from eddygrad.training.weighting.by_gradients import MGDA, GradientNorm, Inverse
 from eddygrad.training.weighting.by_losses import ReLoBRaLo, SoftAdapt
 from eddygrad.training.weighting.fixed import EpsilonOptimal, Fixed
 from eddygrad.training.weighting.learned import GradNorm, Homoscedastic, ResNorm
+from eddygrad.training.weighting.own import Own
 from eddygrad.training.weighting.uniform import Uniform
-from eddygrad.training.weighting.weighting import Weighting
+from eddygrad.training.weighting.weighting import Terms, Weighting
 
 __all__ = [
     "MGDA",
@@ -19,9 +20,11 @@ __all__ = [
     "InverseDirichlet",
     "MaxAverage",
     "NeuralTangentKernel",
+    "Own",
     "ReLoBRaLo",
     "ResNorm",
     "SoftAdapt",
+    "Terms",
     "Uniform",
     "Weighting",
 ]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from eddygrad.solver.digest import code_digest
 from eddygrad.solver.randomness import generator
+from eddygrad.training.weighting.own import as_weighting, known_as
 from eddygrad.training.weighting.uniform import Uniform
 from eddygrad.training.weighting.weighting import Grads
 
@@ -37,7 +38,7 @@ class Aggregated:
         self.aggregator = _named(aggregator) if isinstance(aggregator, str) else aggregator
         if not callable(self.aggregator) or (hasattr(aggregator, "state_dict") and hasattr(aggregator, "due")):
             raise TypeError(f"Aggregated: expected an aggregator first, then a weighting, got {aggregator!r}")
-        self.weighting = Uniform() if weighting is None else weighting
+        self.weighting = Uniform() if weighting is None else as_weighting(weighting)
         self.calls = 0
         self._own: list[Any] = []  # of each seed
         self._owed = False  # whether weights were given and no update was made of them
@@ -94,7 +95,7 @@ class Aggregated:
 
     def __repr__(self) -> str:
         name = code_digest(self.aggregator)[:12] if inspect.isfunction(self.aggregator) else re.sub(r" at 0x\w+", "", repr(self.aggregator))
-        return f"Aggregated({name}, {self.weighting!r})"
+        return f"Aggregated({name}, {known_as(self.weighting)})"
 
 
 @contextmanager
