@@ -18,7 +18,6 @@ from eddygrad.solver.randomness import generator
 
 _CACHED_BYTES, _CACHED_BYTES_COMPILED = 1 << 22, 1 << 24  # of all coefficients of a layer: the more, the fewer calls, until they leave the cache
 _LANES = 16  # numbers that a processor handles at once: whole ones of them where points are many
-_GAIN = {"tanh": 5 / 3}  # of Xavier's normal draw; 1 for the others
 
 
 class CoordinateNetwork(nn.Module):
@@ -26,12 +25,13 @@ class CoordinateNetwork(nn.Module):
 
         h_0 = (x - mean) / std,   [h_0 <- (sin, cos)(2 pi B h_0)],   h_l = f(h_{l-1} W_l + b_l),   y = h_L W + b
     A periodic coordinate enters as (sin, cos)(2 pi x / length), so that every field and all its derivatives are periodic.
-    Weights are drawn by Xavier's normal rule with gain 5/3 for tanh and 1 else, biases are zero; every layer has its own draw.
+    Weights are drawn by Xavier's normal rule, std = gain sqrt(2 / (fan_in + fan_out)), biases are zero; every layer has its own draw.
 
     Args:   inputs, width, depth, outputs: numbers of coordinates, neurons, hidden layers and fields: [3, 100 x 7, 2] is (3, 100, 7, 2).
             activation: "tanh", "sine", "silu" or "gelu". seeds: an int for one network, a sequence for a stack.
             mean, std: of the points, per coordinate or one number for all. fourier: number of features and the scale of the normal draw of B.
-            periodic: coordinate by number -> its length.
+            periodic: coordinate by number -> its length. gain: of the draw; 5/3 with tanh for steep fields such as Poisson's at k = 6
+            (Maddu et al. 2021), 1 for others: the derivatives with which a network begins grow with the power of it that depth and order make.
     `compiled`, an attribute: if True, activations are fused by torch's compiler where gradients are asked for (see `correctors.fused`), to
     round-off, faster the more derivatives there are (docs/performance.md); it needs a C++ compiler and up to a minute the first time.
     Input (N, inputs), or (S, N, inputs) where seeds see their own points; output (N, outputs), of a stack (S, N, outputs).
@@ -55,6 +55,7 @@ class CoordinateNetwork(nn.Module):
         std: float | Sequence[float] = 1.0,
         fourier: tuple[int, float] | None = None,
         periodic: Mapping[int, float] | None = None,
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         if min(inputs, width, depth, outputs) < 1 or activation not in ACTIVATIONS:
@@ -67,7 +68,9 @@ class CoordinateNetwork(nn.Module):
         self.seeds: tuple[int, ...] = (seeds,) if isinstance(seeds, int) else tuple(seeds)
         if not self.seeds:
             raise ValueError("CoordinateNetwork: seeds must name at least one seed, got an empty sequence")
-        self.compiled = False
+        if not gain > 0:
+            raise ValueError(f"CoordinateNetwork: expected a gain above 0, got {gain}")
+        self.compiled, self.gain = False, gain
         self.fourier, self.periodic = fourier, dict(sorted((periodic or {}).items()))
         wrong = [axis for axis, length in self.periodic.items() if axis not in range(inputs) or not length > 0]
         if wrong or (self.periodic and fourier):
@@ -93,14 +96,14 @@ class CoordinateNetwork(nn.Module):
                 self.features[index] = self.fourier[1] * torch.randn(self.features.shape[1:], generator=source, dtype=torch.float64).to(self.features)
             for weight, bias in zip(self.weights, self.biases):
                 fan_in, fan_out = weight.shape[1:]
-                spread = _GAIN.get(self.activation, 1.0) * math.sqrt(2 / (fan_in + fan_out))
+                spread = self.gain * math.sqrt(2 / (fan_in + fan_out))
                 weight[index] = spread * torch.randn(fan_in, fan_out, generator=source, dtype=torch.float64).to(weight)
                 bias[index] = 0
 
     def _like(self, seeds: int | Sequence[int]) -> Self:
         made = type(self)(
             self.inputs, self.width, self.depth, self.outputs, self.activation, seeds,
-            mean=self.mean.tolist(), std=self.std.tolist(), fourier=self.fourier, periodic=self.periodic,
+            mean=self.mean.tolist(), std=self.std.tolist(), fourier=self.fourier, periodic=self.periodic, gain=self.gain,
         )  # fmt: skip
         made.compiled = self.compiled
         return made.to(self.mean.device, self.mean.dtype)

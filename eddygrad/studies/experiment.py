@@ -21,6 +21,7 @@ from eddygrad.solver.step import Stepper, free_values
 from eddygrad.solver.threads import threads as number_of_threads
 from eddygrad.studies.evaluate import evaluate
 from eddygrad.studies.fits import check_fits, check_precision
+from eddygrad.studies.spelled import Spelled
 from eddygrad.studies.tested import Tested, describe_network, steppers
 from eddygrad.training import metrics
 from eddygrad.training.curriculum import Curriculum
@@ -57,7 +58,7 @@ class Recipe:
         validation_horizon: frames that are compared there, fewer where the data hold fewer.
         refinement:     of a solver with pressure=Krylov(..): few iterations first, more where the validation error stalls (PRDP).
         terms:          losses of the predicted frames beside the squared error "data": {"divergence": Divergence(grid)}, see `Unrolled`.
-        weighting:      of the losses: a name, "inverse-dirichlet" say (the weight of "data" then stays 1), or a weighting.
+        weighting:      of the losses: a name, "inverse-dirichlet:every=1" say (the weight of "data" then stays 1), or a weighting.
     """
 
     unroll: str = "nog:3"
@@ -89,8 +90,11 @@ class Recipe:
 
     @property
     def balance(self) -> Any:
-        """The weighting. Raises: ValueError for an unknown name."""
-        return weighting_named(self.weighting, reference="data", every=5) if isinstance(self.weighting, str) else as_weighting(self.weighting)
+        """The weighting. Raises: ValueError for an unknown name or option."""
+        if not isinstance(self.weighting, str):
+            return as_weighting(self.weighting)
+        spelled = Spelled.parse(self.weighting, "weighting")
+        return weighting_named(spelled.name, spelled.options, reference="data", every=5)
 
     @property
     def losses(self) -> dict[str, Any]:

@@ -44,10 +44,10 @@ class Balance:
         idle = [name for name, loss in losses.items() if not loss.requires_grad]
         if idle:
             raise ValueError(f"training: the loss {idle[0]!r} has no gradient with respect to any parameter; look at its residual, or leave it out")
-        getattr(weighting, "announced", lambda names: None)(losses)
-        probed = getattr(weighting, "looks_at", "") == "probes" and weighting.due
+        weighting.announced(losses)
+        probed = weighting.looks_at == "probes" and weighting.due
         shown = self._probed(window) if probed else None
-        if getattr(weighting, "wants_gradients", True) or diagnosed:
+        if weighting.wants_gradients or diagnosed:
             grads = gradients(losses, self.stack.params, self.reduce)
         losses = reduced(losses, self.reduce)
         self._weights = weights = self._asked(losses, grads, shown)

@@ -71,7 +71,7 @@ class Loop:
         }
         self._share(training.reduce)
         self._check_polish()
-        self._held = bool(getattr(self.weighting, "frozen", False))
+        self._held = bool(self.weighting.frozen)
         self._rest(False)
         self.optimizer = self._optimizer(0)
         self.start = {
@@ -100,7 +100,7 @@ class Loop:
         if begins:
             self.optimizer = self._optimizer(self.step)
             self._rest(plan.polishes(self.step))
-        looks = begins or getattr(self.weighting, "due", False)
+        looks = begins or self.weighting.due
         window = self.batch_at(self.step, plan.horizon_at(self.step))
         diagnosed = plan.diagnose_every is not None and (self.step + 1) % plan.diagnose_every == 0
         total, grad = self.balance(self.objective(window), window, diagnosed)
@@ -129,7 +129,7 @@ class Loop:
 
     def _hold(self, looked: bool) -> None:
         """One look serves a whole search along lines, which begins with it: what was found under other weights is of no use to it."""
-        if looked and searches(self.optimizer) and hasattr(self.weighting, "frozen"):
+        if looked and searches(self.optimizer):
             self.optimizer, self.weighting.frozen = self._optimizer(self.step), True
 
     def _optimizer(self, step: int) -> torch.optim.Optimizer:
@@ -143,8 +143,7 @@ class Loop:
 
     def _rest(self, polishing: bool) -> None:
         """What makes the loss another one stays as it is while it is polished."""
-        if hasattr(self.weighting, "frozen"):
-            self.weighting.frozen = self._held or polishing
+        self.weighting.frozen = self._held or polishing
         for part in self._moving:
             part.frozen = polishing
 
@@ -222,7 +221,7 @@ class Loop:
             "optimizer": self.optimizer.state_dict(),
             "plateau": plan.schedule.state if isinstance(plan.schedule, Plateau) else {},
             "refinement": {} if plan.refinement is None else plan.refinement.state_dict(),
-            "weighting": self.weighting.state_dict() if hasattr(self.weighting, "state_dict") else {},
+            "weighting": self.weighting.state_dict(),
             "companions": {name: part.state_dict() for name, part in self.companions.items()},
             "guard": {name: getattr(guard, name) for name in ("skipped", "clipped", "frozen_at", "average", "seen")},
         }

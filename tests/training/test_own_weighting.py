@@ -14,6 +14,7 @@ from torch import Tensor
 import eddygrad as eg
 from eddygrad.training.loop import Loop, fit
 from eddygrad.training.objectives.residual import Batches
+from eddygrad.training.polish import Polish
 from eddygrad.training.settings import Training
 
 
@@ -84,6 +85,19 @@ def test_a_run_goes_on_whatever_the_weighting_says_of_itself(rule: Any, tmp_path
     assert kept.fit is not None and kept.fit.steps == 3
     with pytest.raises(ValueError, match="another configuration: weighting"):
         eg.fit(problem, steps=3, weighting=Plain(3.0), folder=tmp_path, progress=False)
+
+
+def test_a_function_rests_while_its_loss_is_polished() -> None:
+    problem = oscillator()
+    loop = Loop(problem, problem.losses, Batches(known()), Training(8, lr=1e-3, weighting=relative, polish=Polish(4)))
+    seen = []
+    for _ in range(8):
+        loop.update()
+        seen.append(float(loop.balance.terms["pde"]["weight"]))
+    assert len(set(seen[:4])) == 4 and set(seen[3:]) == {seen[3]}
+    again = Loop(problem, problem.losses, Batches(known()), Training(8, lr=1e-3, weighting=relative, polish=Polish(4)))
+    again.weighting.load_state_dict(loop.weighting.state_dict())
+    assert again.weighting.frozen and {n: float(w) for n, w in again.weighting(problem.losses(Batches(known())(0))).items()}["pde"] == seen[3]
 
 
 def test_what_is_no_rule_is_said() -> None:

@@ -162,6 +162,7 @@ def test_terms_that_do_not_fit_are_refused() -> None:
             Unrolled(corrected(SEEDS), "wig:3", {"mine": mixed})(Window(frames(), {}))
     with pytest.raises(ValueError, match=r"weighting: expected one of uniform, .*, got 'inverse'"):
         _ = Recipe(weighting="inverse").balance
+    assert repr(Recipe(weighting="inverse-dirichlet:every=1,average=0.2").balance) == repr(InverseDirichlet("data", every=1, average=0.2))
 
 
 def plan(folder: Path, **options: Any) -> dict[str, Any]:

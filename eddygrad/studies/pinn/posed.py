@@ -52,7 +52,7 @@ class Problem:
         pointwise: term -> weights of its points: Causal, ResidualAttention, SelfAdaptive; a training works with copies.
         resample:  residual -> updates after which the points inside are drawn anew, by its size, from four times as many    Wu et al. 2023
         points:    inside. rim, start: on the rim and at the first moment. batch: of the points inside at an update; None: all.
-        width, depth, activation, fourier: of the network, see `CoordinateNetwork`. seed: of the points.
+        width, depth, activation, fourier, gain: of the network, see `CoordinateNetwork`. seed: of the points.
     Raises: ValueError for what does not fit together.
     """
 
@@ -80,6 +80,7 @@ class Problem:
     depth: int = 4
     activation: str = "tanh"
     fourier: tuple[int, float] | None = None
+    gain: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -263,7 +264,7 @@ class Problem:
         mean, std = mean_and_std(self.domain.interior(1000, self.seed))
         around = {self.inputs.index(name): length for name, length in (self.periodic or {}).items()}
         sizes = (len(self.inputs), self.width, self.depth, len(self.outputs))
-        further: Any = {"mean": mean, "std": std, "periodic": around, "fourier": self.fourier}
+        further: Any = {"mean": mean, "std": std, "periodic": around, "fourier": self.fourier, "gain": self.gain}
         inner = CoordinateNetwork(*sizes, self.activation, seeds, **further).to(dtype)
         if not self.hard:
             return inner

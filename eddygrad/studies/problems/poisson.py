@@ -17,7 +17,7 @@ from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.randomness import generator
 from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
-from eddygrad.training.objectives.domains import Box
+from eddygrad.training.objectives.domains import Box, mean_and_std
 from eddygrad.training.objectives.partials import Names, partials
 from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
 
@@ -69,15 +69,15 @@ def poisson(
     line = torch.linspace(0, 1, NODES, dtype=torch.float64)
     nodes = torch.cartesian_prod(line, line)
     drawn = _interior(seeds, interior, sobol) if isinstance(seeds, int) else torch.stack([_interior(seed, interior, sobol) for seed in seeds])
-    ends, fixed = torch.zeros_like(line), torch.ones_like(line)
-    sides = [torch.stack(side, 1) for side in ((line, ends), (line, fixed), (ends, line), (fixed, line))]
+    sides = Box(0, 1).sides(NODES)
     rim = torch.cat(sides)
 
     def exact(x: Tensor) -> Tensor:
         return torch.cos(w * x[..., 0]) * torch.sin(w * x[..., 1])
 
     everywhere = torch.cat([drawn.reshape(-1, 2), rim])
-    network = CoordinateNetwork(2, width, depth, 1, "tanh", seeds, mean=everywhere.mean(0).tolist(), std=everywhere.std(0).tolist()).to(dtype)
+    mean, std = mean_and_std(everywhere)
+    network = CoordinateNetwork(2, width, depth, 1, "tanh", seeds, mean=mean, std=std, gain=5 / 3).to(dtype)
     terms = {
         "pde": Term("interior", lambda d, p: d.u_lap - d["known_f"], ("u_lap",)),
         "boundary": Term("boundary", lambda d, p: d.u - d["known_u"], ("u",)),

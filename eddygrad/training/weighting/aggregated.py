@@ -45,19 +45,18 @@ class Aggregated:
 
     @property
     def frozen(self) -> bool:
-        """Whether the weights stay as they are; to be set, where the weighting has it."""
-        return bool(getattr(self.weighting, "frozen", True))
+        """Whether the weights stay as they are; to be set."""
+        return bool(self.weighting.frozen)
 
     @frozen.setter
     def frozen(self, value: bool) -> None:
-        if hasattr(self.weighting, "frozen"):
-            self.weighting.frozen = value
+        self.weighting.frozen = value
 
     due = property(lambda self: self.weighting.due)
-    looks_at = property(lambda self: getattr(self.weighting, "looks_at", "losses"))
+    looks_at = property(lambda self: self.weighting.looks_at)
 
     def announced(self, names: Collection[str]) -> None:
-        getattr(self.weighting, "announced", lambda names: None)(names)
+        self.weighting.announced(names)
 
     wants_gradients = True  # at every call: the update itself is made of them
 

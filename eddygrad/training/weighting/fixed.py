@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from eddygrad.training.weighting.steady import Steady
 from eddygrad.training.weighting.weighting import Grads
 
 
-class Fixed:
+class Fixed(Steady):
     """lam_k as given.
 
     Args:   weights: by name; each above zero.
     Raises: ValueError for a weight that is not positive, and at a call for a loss without one.
     """
-
-    wants_gradients = False
-    due = False
 
     def __init__(self, weights: Mapping[str, float]) -> None:
         for name, weight in weights.items():
@@ -33,12 +30,6 @@ class Fixed:
         if missing:
             raise ValueError(f"{type(self).__name__}: no weight for the loss {missing[0]!r}, only for {list(self.weights)}")
         return {name: torch.full_like(loss.detach(), self.weights[name]) for name, loss in losses.items()}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Nothing to load."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.weights})"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from eddygrad.solver.digest import code_digest
@@ -13,7 +14,7 @@ from eddygrad.training.weighting.weighting import Grads
 
 
 class Own:
-    """A function (losses) or (losses, grads) -> weights, asked at every update; it remembers nothing.
+    """A function (losses) or (losses, grads) -> weights, asked at every update; while it is `frozen` its weights are the last.
 
         def relative(losses, grads):
             return {name: 1 / loss.detach() for name, loss in losses.items()}
@@ -23,28 +24,41 @@ class Own:
     Raises: TypeError for a function of other arguments; when it is asked ValueError for what is no weight for every loss.
     """
 
-    due = False
-
     def __init__(self, rule: Callable[..., Mapping[str, Any]]) -> None:
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         plain = [p for p in inspect.signature(rule).parameters.values() if p.kind in kinds and p.default is inspect.Parameter.empty]
         if len(plain) not in (1, 2):
             raise TypeError(f"weighting: a function of one's own takes (losses) or (losses, grads), got {', '.join(p.name for p in plain) or 'none'}")
-        self.rule, self.wants_gradients = rule, len(plain) == 2
+        self.rule, self.looks_at, self.frozen = rule, ("losses", "gradients")[len(plain) - 1], False
+        self._kept: dict[str, Tensor] = {}
+
+    @property
+    def due(self) -> bool:
+        return not self.frozen
+
+    @property
+    def wants_gradients(self) -> bool:
+        return self.due and self.looks_at == "gradients"
+
+    def announced(self, names: Collection[str]) -> None:
+        """It looks every time."""
 
     def __call__(self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None) -> Mapping[str, Any]:
+        if self.frozen and self._kept:
+            return {name: self._kept[name] for name in losses}
         counted = {name: [g for i, g in enumerate(parts) if select is None or i in select] for name, parts in (grads or {}).items()}
-        weights = self.rule(losses, counted) if self.wants_gradients else self.rule(losses)
+        weights = self.rule(losses, counted) if self.looks_at == "gradients" else self.rule(losses)
         if not isinstance(weights, Mapping) or set(weights) != set(losses):
             got = list(weights) if isinstance(weights, Mapping) else type(weights).__name__
             raise ValueError(f"weighting: {self!r} gives a weight for each of {list(losses)}, got {got}")
+        self._kept = {name: torch.as_tensor(weight).detach() for name, weight in weights.items()}
         return weights
 
     def state_dict(self) -> dict[str, Any]:
-        return {}
+        return {"frozen": self.frozen, "kept": dict(self._kept)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Nothing to load."""
+        self.frozen, self._kept = bool(state["frozen"]), dict(state["kept"])
 
     def __repr__(self) -> str:
         return f"{getattr(self.rule, '__name__', type(self.rule).__name__)} {code_digest(self.rule)}"

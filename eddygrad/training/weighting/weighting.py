@@ -135,7 +135,7 @@ class Weighting(abc.ABC):
                 self._forget(name)
         self._present = names
         if self.due:
-            if seen is None and grads is not None:
+            if seen is None and self.looks_at == "probes":
                 raise ValueError(
                     f"{type(self).__name__}: this call looks at probed residuals, not at gradients of losses; "
                     "give it probes=gradients(problem.probes(batch), parameters)"
@@ -197,6 +197,7 @@ class Weighting(abc.ABC):
     def state_dict(self) -> dict[str, Any]:
         """What an interrupted training needs to go on with the same weights."""
         return {
+            "rule": type(self).__name__,
             "calls": self.calls,
             "frozen": self.frozen,
             "present": list(self._present),
@@ -205,7 +206,9 @@ class Weighting(abc.ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Raises: ValueError if a name is missing or not known."""
+        """Raises: ValueError for the state of another weighting, or a name that is missing or not known."""
+        if state.get("rule") != type(self).__name__:
+            raise ValueError(f"{type(self).__name__}: expected a state of its own, got that of {state.get('rule', 'something else')}")
         if set(state) != set(self.state_dict()):
             raise ValueError(f"{type(self).__name__}: expected a state of {sorted(self.state_dict())}, got {sorted(state)}")
         self.calls, self.frozen, self._present = int(state["calls"]), bool(state["frozen"]), tuple(state["present"])
