@@ -50,6 +50,7 @@ def set_up_process(count: int | None, device: str | None = None) -> int:
     """
     import torch
 
+    from eddygrad.solver.devices import check_device
     from eddygrad.solver.memory import keep_freed_memory
 
     asked = os.environ.get("OMP_NUM_THREADS", "")
@@ -61,18 +62,3 @@ def set_up_process(count: int | None, device: str | None = None) -> int:
     torch.set_num_threads(number)
     keep_freed_memory()
     return number
-
-
-def devices() -> list[str]:
-    """Devices of this machine on which torch can compute."""
-    import torch
-
-    kind = torch.accelerator.current_accelerator(check_available=True)
-    return ["cpu", *(f"{kind.type}:{i}" for i in range(torch.accelerator.device_count()) if kind is not None)]
-
-
-def check_device(name: str) -> None:
-    """Raise ValueError, one line, for a device that is not here; cuda is the first one."""
-    here = devices()
-    if name not in {*here, *(device.partition(":")[0] for device in here)}:
-        raise ValueError(f"device: expected one of {', '.join(here)}, got {name!r}; torch sees no other on this machine")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from eddygrad.commands.command import Command, Outcome, Say, check_device, set_up_process
+from eddygrad.commands.command import Command, Outcome, Say, set_up_process
 
 if TYPE_CHECKING:
     from eddygrad.datasets.dataset import Dataset
@@ -62,6 +62,7 @@ class Evaluate(Command):
         from safetensors.torch import load_file
 
         from eddygrad.commands.train import load
+        from eddygrad.solver.devices import check_device
 
         options, record = load(self.folder)
         options = replace(options, dtype=self.dtype or options.dtype, device=self.device or options.device)

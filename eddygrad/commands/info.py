@@ -7,7 +7,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from eddygrad.commands.command import Command, Outcome, Say, devices
+from eddygrad.commands.command import Command, Outcome, Say
 
 
 @dataclass(kw_only=True)
@@ -23,6 +23,7 @@ class Info(Command):
         import torch
 
         import eddygrad
+        from eddygrad.solver.devices import devices
         from eddygrad.studies.configuration import PRESETS, preset, preset_names
         from eddygrad.studies.pinn import plan
         from eddygrad.studies.problems import PROBLEMS

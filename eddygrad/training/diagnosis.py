@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -16,7 +17,7 @@ BINS, REACH = 41, 5.0  # of a layer's histogram, in its own standard deviations
 def diagnose(grads: Mapping[str, Sequence[Tensor | None]], counted: Sequence[int], seeds: int, names: Sequence[str] = ()) -> dict[str, Any]:
     """Numbers for a log, lists over seeds.
 
-        stds[k] = std of g_k over all weights;   cosines["a b"] = g_a . g_b / |g_a| |g_b|
+        stds[k] = std of g_k over all weights;   cosines["a b"] = g_a . g_b / |g_a| |g_b|, None where one is zero
         layers[k][tensor] = std of that tensor's part over the seeds that are finite, its size, how often g / std falls in each of 41 bins of -5 .. 5
         Maddu et al. 2021, fig. 2: a term whose gradients gather at zero in every layer is one that is not learned
     Args: grads: as `gradients` gives them. counted: which parameters count. seeds: that are stacked. names: of all parameters; their numbers
@@ -26,10 +27,15 @@ def diagnose(grads: Mapping[str, Sequence[Tensor | None]], counted: Sequence[int
     flat = {name: torch.cat([_filled(parts[i], like[i]).reshape(seeds, -1).double() for i in like], 1) for name, parts in grads.items()}
     stds = {name: row.std(1).tolist() for name, row in flat.items()}
     norms = {name: torch.linalg.vector_norm(row, dim=1) for name, row in flat.items()}
-    cosines = {f"{a} {b}": ((flat[a] * flat[b]).sum(1) / (norms[a] * norms[b])).tolist() for a, b in combinations(flat, 2)}
+    cosines = {f"{a} {b}": _angle((flat[a] * flat[b]).sum(1) / (norms[a] * norms[b])) for a, b in combinations(flat, 2)}
     tensors = {i: names[i] if names else str(i) for i in counted}
     layers = {name: {tensors[i]: _histogram(parts[i], seeds) for i in counted if parts[i] is not None} for name, parts in grads.items()}
     return {"stds": stds, "cosines": cosines, "layers": layers}
+
+
+def _angle(cosine: Tensor) -> list[float | None]:
+    """None of a gradient that is zero: there is no angle to it."""
+    return [None if math.isnan(value) else value for value in cosine.tolist()]
 
 
 def _filled(part: Tensor | None, like: Tensor) -> Tensor:

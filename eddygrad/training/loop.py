@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import statistics
@@ -59,16 +60,15 @@ class Loop:
         self.stack = SeedStack(module, None if self.seeds is None else len(self.seeds))
         self.guard = training.guard.start(self.stack.count)
         self.weighting: Any = deepcopy(as_weighting(training.weighting))
-        apart = {id(p) for p in getattr(module, "coefficients", list)()}  # of an equation: no part of what a weighting looks at
+        own = getattr(module, "coefficients", None)  # of an equation: no part of what a weighting looks at
+        apart = {id(p) for p in (own() if inspect.ismethod(own) else ())}
         names = {id(p): name for name, p in module.named_parameters()}
         counted = [i for i, p in enumerate(self.stack.params) if id(p) not in apart and (training.select is None or training.select(names[id(p)]))]
         if training.select is not None and not counted:
             raise ValueError(f"fit: select leaves no parameter for the weighting to look at; they are {', '.join(names.values())}")
         named = [names[id(p)] for p in self.stack.params]
         self.balance = Balance(self.weighting, self.stack, counted, getattr(module, "probes", None), training.reduce, named)
-        self.companions = {
-            f"{i} {name}": part for i, who in enumerate((module, batch_at)) for name, part in getattr(who, "companions", dict)().items()
-        }
+        self.companions = {f"{i} {name}": part for i, who in enumerate((module, batch_at)) for name, part in _companions(who).items()}
         self._share(training.reduce)
         self._check_polish()
         self._held = bool(self.weighting.frozen)
@@ -265,6 +265,12 @@ class Loop:
             raise ValueError(
                 f"checkpoint: expected a run with {name} {self.start[name]}, got {found[name]}; restore it, choose another folder or delete this one"
             )
+
+
+def _companions(who: Any) -> dict[str, Any]:
+    """What a module or its batches keep beside weights, where they say so: a module may use the name otherwise."""
+    told = getattr(who, "companions", None)
+    return told() if inspect.ismethod(told) else {}
 
 
 def fit(

@@ -127,6 +127,26 @@ def test_a_gradient_of_zero_keeps_its_terms_weight() -> None:
     assert float(weighting(losses, grads)["b"]) == pytest.approx(before)
 
 
+@pytest.mark.parametrize("seeds", [None, 2])
+def test_a_weight_may_be_held_to_a_share_of_its_first(seeds: int | None) -> None:
+    """The equation's gradient falls by decades, as where the field goes flat; its unit does not matter; a state goes on; what rises is free."""
+    for unit in (1.0, 1e-6):
+        first: dict[str, Tensor] = {}
+        weighting, free = (InverseDirichlet("a", average=1.0, hold=hold) for hold in (0.5, 0.0))
+        for i in range(4):
+            losses, grads = drawn(unit * 10.0 ** (-2 * i), 1e-2, 10.0 ** (-4 * i), seeds=seeds)
+            if i == 2:
+                state, weighting = weighting.state_dict(), InverseDirichlet("a", average=1.0, hold=0.5)
+                weighting.load_state_dict(state)
+            held, loose = weighting(losses, grads), free(losses, grads)
+            first = first or held
+            torch.testing.assert_close(held["c"], loose["c"])
+        torch.testing.assert_close(held["b"], 0.5 * first["b"])
+        torch.testing.assert_close(loose["b"], 1e-6 * first["b"], rtol=1e-9, atol=0.0)
+    with pytest.raises(ValueError, match="hold from 0 to 1"):
+        InverseDirichlet("a", hold=2.0)
+
+
 IDLE = [
     lambda: InverseDirichlet("a"),
     lambda: InverseDirichlet("largest"),

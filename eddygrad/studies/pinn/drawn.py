@@ -43,7 +43,7 @@ def draw(solution: Solution, field: str, at: float | None = None, seed: int | No
         x = torch.cat([x, torch.full((len(x), 1), moment, dtype=torch.float64)], 1)
         middle = (low[2] + high[2]) / 2
         inside = torch.cat([x[:, :2], torch.full((len(x), 1), middle, dtype=torch.float64)], 1)
-    values = solution.partials(x, (field,))[field].double()
+    values = solution.partials(x, (field,))[field].double().cpu()
     values = values[0 if seed is None else seeds.index(seed)] if values.ndim == 2 else values
     values = torch.where(domain.inside(inside), values, torch.nan).reshape(NODES, NODES)
     size = float(values.nan_to_num().abs().max())

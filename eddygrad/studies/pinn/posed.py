@@ -84,6 +84,10 @@ class Problem:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.domain, Domain):
+            raise ValueError(f"pinn: domain is a Box, an Annulus, a Polygon, or one of them over a time, Box(0, 1) say, got {self.domain!r}")
+        if self.data is not None and not (isinstance(self.data, Points) and self.data.known):
+            raise ValueError('pinn: data is Points(x, {"u": values}), points (N, inputs) with what was measured there')
         count = len(self.domain.bounds[0])
         timely = isinstance(self.domain, SpaceTime)
         if not self.inputs:

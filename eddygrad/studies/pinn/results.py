@@ -123,8 +123,15 @@ def ties(runs: Sequence[Run]) -> tuple[Run, list[Run]]:
 
 
 def verdict(c: Comparison) -> str:
-    """A tie is a gap below the spread of the seeds: the 95 % interval of the ratio contains 1, and diverged seeds do not tell the two apart."""
-    return "one seed" if not isfinite(c.ratio.low) else "tie" if c.ratio.tie else "lower" if c.ratio.ratio < 1 else "higher"
+    """A tie is a gap below the spread of the seeds: the 95 % interval of the ratio contains 1, and diverged seeds do not tell the two apart.
+
+    One that the interval tells apart and Holm's correction does not is not shown.
+    """
+    if not isfinite(c.ratio.low):
+        return "one seed"
+    if c.ratio.tie:
+        return "tie"
+    return "not shown" if not (c.significant or c.ratio.apart) else "lower" if c.ratio.ratio < 1 else "higher"
 
 
 def comparison_rows(compared: Sequence[Comparison]) -> list[dict[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from eddygrad.solver.devices import check_device
 from eddygrad.solver.digest import code_digest
 from eddygrad.solver.threads import threads as number_of_threads
 from eddygrad.studies.pinn.posed import Known, Problem
@@ -55,7 +57,10 @@ def solve(
     Returns: the solution, whose `plot_training()` and `fit.curve` have losses, weights and what else was looked at, a hundred times.
     Raises: ValueError for an unknown name or what is no weighting; FloatingPointError if a single run diverges.
     """
-    dtype = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype  # type: ignore[assignment]
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
+        raise ValueError(f"pinn: steps is a whole number of updates, at least 1, got {steps!r}")
+    check_device(str(device))
+    dtype = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"pinn: dtype is torch.float32 or torch.float64, got {dtype!r}")
     each: int | tuple[int, ...] = problem.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
@@ -63,6 +68,8 @@ def solve(
     if isinstance(each, tuple) and len(set(each)) < len(each):
         raise ValueError(f"pinn: seeds must differ, got {list(each)}")
     chosen = _weighting(weighting, references(objective))
+    if not isinstance(optimizer, str):
+        raise ValueError(f"pinn: expected the name of an optimiser, 'adam:lr=1e-3' say, got {optimizer!r}")
     spelled = Spelled.parse(optimizer, "optimizer")
     make, usual = optimizers.named(spelled.name, spelled.options)
     _check(problem, optimizer, spelled, lr, polish, drops)
@@ -131,8 +138,9 @@ def _weighting(asked: Any, held: tuple[str, ...]) -> Any:
     """By name, or as it is."""
     if isinstance(asked, str):
         spelled = Spelled.parse(asked, "weighting")
-        # Uncorrected, a weight that falls from one takes twenty looks to 1e-5, and an optimiser remembers what the first ones let through.
-        usual = {"corrected": True} if spelled.name == "inverse-dirichlet" else {}
+        # Uncorrected, a weight that falls from one takes seventeen looks to 1e-5, and an optimiser remembers what the first ones let through.
+        # Unheld, a flat field that solves the equation takes their weights from the values that forbid it.
+        usual = {"corrected": True, "hold": 1.0} if spelled.name == "inverse-dirichlet" else {}
         return weighting_named(spelled.name, {**usual, **spelled.options}, reference=held, every=5)
     if isinstance(asked, type) or not callable(asked):
         raise ValueError(f"pinn: expected the name of a weighting or one that was made, InverseDirichlet('pde') say, got {asked!r}")

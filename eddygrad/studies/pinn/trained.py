@@ -37,6 +37,7 @@ class Trained:
     def as_json(self) -> dict[str, Any]:
         """The run's JSON. A curve's entries are lists over seeds, one per point; None stands for what is not finite."""
         planned, curve, network = self.planned, self.fit.curve, self.case.problem.network
+        errors = self.case.errors(self.case.problem)  # the first is the one that counts
         return {
             "schema": SCHEMA,
             "name": planned.name,
@@ -67,13 +68,13 @@ class Trained:
             },
             "curve": {
                 "step": [record["step"] for record in curve],
-                "errors": _turned([record.get("errors", {self.endpoint: record["validation"]}) for record in curve]),
+                "errors": _turned([record.get("errors") or {next(iter(errors)): record["validation"]} for record in curve]),
                 "losses": _turned([{k: v["loss"] for k, v in record.get("terms", {}).items()} for record in curve]),
                 "weights": _turned([{k: v["weight"] for k, v in record.get("terms", {}).items()} for record in curve]),
                 **{part: _turned([record.get(part, {}) for record in curve]) for part in ("stds", "cosines") if planned.plan.diagnose},
             },
             **({"layers": self._layers()} if planned.plan.diagnose else {}),
-            "errors": {name: _finite(value.tolist()) for name, value in self.case.errors(self.case.problem).items()},
+            "errors": {name: _finite(value.tolist()) for name, value in errors.items()},
             "unknown": {name: _finite(value.tolist()) for name, value in self.case.problem.values().items()},
             "environment": {**environment(), "finished": date.today().isoformat()},
         }
@@ -91,11 +92,6 @@ class Trained:
         """The endpoint's published value, where the training is the published one."""
         as_published = self.training.steps == self.case.steps and self.training.polish is None
         return self.case.published.get((self.planned.weighting, self.planned.optimizer)) if as_published else None
-
-    @property
-    def endpoint(self) -> str:
-        """The error that counts."""
-        return next(iter(self.case.errors(self.case.problem)))
 
 
 def repr_of(network: Any) -> str:
@@ -157,4 +153,4 @@ def _short(value: Any) -> Any:
 def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(v) for v in value]
-    return value if math.isfinite(value) else None
+    return value if value is not None and math.isfinite(value) else None

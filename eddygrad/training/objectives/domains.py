@@ -138,13 +138,13 @@ class Annulus(Domain):
 
 @dataclass(frozen=True)
 class Polygon(Domain):
-    """Within a closed line of corners. Raises ValueError for fewer than three."""
+    """Within a closed line of corners, which must not cross itself. Raises ValueError for fewer than three corners (x, y)."""
 
     corners: tuple[tuple[float, float], ...]
 
     def __post_init__(self) -> None:
-        if len(self.corners) < 3:
-            raise ValueError(f"Polygon: expected three corners at least, got {len(self.corners)}")
+        if len(self.corners) < 3 or any(isinstance(corner, int | float) or len(corner) != 2 for corner in self.corners):
+            raise ValueError(f"Polygon: expected three corners (x, y) at least, got {self.corners!r}")
 
     @property
     def bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -116,7 +116,10 @@ def partials(network: Network, points: Tensor, names: Names, needs: Iterable[str
     if (network.inputs, network.outputs) != (len(names.inputs), len(names.outputs)):
         got = f"{network.inputs} inputs and {network.outputs} outputs"
         raise ValueError(f"partials: a network of {names.inputs} to {names.outputs} expected, got {got}")
-    points = points.to(next(network.parameters()).device)
+    like = next(network.parameters())
+    if points.dtype != like.dtype:
+        raise ValueError(f"partials: the network has {like.dtype}, the points {points.dtype}; take points.to({like.dtype}), or the network .double()")
+    points = points.to(like.device)
     terms = _collapsed({name: names.terms(name) for name in dict.fromkeys(needs)})
     found = network.partials(points, {index: None for sums in terms.values() for _, _, index in sums}) if terms else {}
     values = {name: points[..., i] for i, name in enumerate(names.inputs)}

@@ -18,6 +18,7 @@ from eddygrad.training.rest import at_rest
 
 Coefficients = Mapping[str, Tensor]
 Residual = Callable[[Partials, Coefficients], Tensor]
+_MANY = 20  # components that no equation has
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,11 @@ class Problem(nn.Module):
                 f"problem: the residual of {name!r} has the shape {tuple(residual.shape)}, expected {expected}, or components in front of it; "
                 "is it made of partials of the network?"
             )
+        if residual.ndim == lead + 2 and len(residual) == len(points) > _MANY:
+            raise ValueError(
+                f"problem: the residual of {name!r} has as many components as points, {len(points)}: a column (N, 1) was broadcast with a row (N,); "
+                "partials and coordinates are rows"
+            )
         return residual
 
     def _mean(self, residual: Tensor, points: Points, term: Term) -> Tensor:
@@ -245,7 +251,7 @@ def _per_seed(value: Tensor, stacked: bool, points: int = 0) -> Tensor:
 
 @dataclass(frozen=True)
 class Batches:
-    """`batch_at` of a problem: every set of points whole, or so many of it that every epoch goes once through all.
+    """`batch_at` of a problem: every set of points whole, or so many of it, none twice in an epoch, whose rest is dropped.
 
     Args:   sets: by name. sizes: points at an update; of those not named all, in their order. seed: of the shuffles.
     Raises: ValueError for a size beyond its set's, or of a set with parts.
@@ -254,6 +260,7 @@ class Batches:
     sets: Mapping[str, Points]
     sizes: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
+    _orders: dict[str, tuple[int, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)  # of the last epoch asked for
 
     def __post_init__(self) -> None:
         for name, size in self.sizes.items():
@@ -274,5 +281,7 @@ class Batches:
         if size is None or size == len(points):
             return points
         epoch, place = divmod(step, len(points) // size)
-        order = torch.randperm(len(points), generator=generator(self.seed, f"points/{name}", epoch))
-        return points.at(order[place * size : (place + 1) * size].to(points.x.device))
+        if self._orders.get(name, (-1, None))[0] != epoch:
+            order = torch.randperm(len(points), generator=generator(self.seed, f"points/{name}", epoch))
+            self._orders[name] = epoch, order.to(points.x.device)
+        return points.at(self._orders[name][1][place * size : (place + 1) * size])

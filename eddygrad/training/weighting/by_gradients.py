@@ -19,18 +19,27 @@ class InverseDirichlet(Weighting):
         lam_hat_k = (std(g_ref) / std(g_k))^power, std over all parameters, unbiased        Maddu, Sturm, Mueller, Sbalzarini 2021 (arXiv 2107.00940)
     Scaling a residual by s scales its gradient's std by s^2, so only power 1 makes lam_k L_k independent of units.
 
+    Where a flat field solves the equation, the rule may end at it: the flatter the field, the smaller the equation's gradient, and the smaller the
+    weights of the values that forbid it. With `hold` no lam_hat falls below that share of its first, which units scale alike.
+
     Args: reference: a term, whose weight is then 1, or several, of which the first that is there is meant: ("momentum", "data"); "largest", the
           paper's form, or "mean" of the terms' stds. pool: std over "all" parameters, or the mean of the stds of each tensor of them ("layers").
-          Others: see `Weighting`.
+          hold: 0 as published. Others: see `Weighting`.
     """
 
     def __init__(
-        self, reference: str | Sequence[str] = "largest", power: float = 1.0, pool: Literal["all", "layers"] = "all", **options: Any
+        self,
+        reference: str | Sequence[str] = "largest",
+        power: float = 1.0,
+        pool: Literal["all", "layers"] = "all",
+        hold: float = 0.0,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
-        if not power > 0 or pool not in ("all", "layers"):
-            raise ValueError(f"InverseDirichlet: expected a power above 0 and pool all or layers, got {power} and {pool!r}")
-        self.reference, self.power, self.pool = reference, power, pool
+        if not power > 0 or pool not in ("all", "layers") or not 0 <= hold <= 1:
+            raise ValueError(f"InverseDirichlet: expected a power above 0, pool all or layers and hold from 0 to 1, got {power}, {pool!r} and {hold}")
+        self.reference, self.power, self.pool, self.hold = reference, power, pool, hold
+        self._first: dict[str, Tensor] = {}  # lam_hat at the first look, (S,), kept where it is held to
 
     def proposed(self, terms: Terms) -> Tensor:
         parts = [terms.rows] if self.pool == "all" else terms.rows.split(terms.layers, 2)
@@ -40,11 +49,29 @@ class InverseDirichlet(Weighting):
                 f"InverseDirichlet: one number has no standard deviation, and with pool {self.pool!r} there are no more; let more parameters count"
             )
         stds = torch.stack([part.std(2) for part in several]).mean(0)
-        return (_reference(stds, self.reference, terms) / stds) ** self.power
+        hat = ((_reference(stds, self.reference, terms) / stds) ** self.power).cpu()
+        return self._held(terms, hat) if self.hold else hat
+
+    def _held(self, terms: Terms, hat: Tensor) -> Tensor:
+        for name, new, there in zip(terms.names, hat.unbind(1), terms.active.unbind(1)):
+            known = self._first.get(name, torch.full_like(new, torch.nan))
+            self._first[name] = torch.where(known.isnan() & there & new.isfinite() & (new > 0), new, known)
+        return hat.fmax(self.hold * torch.stack([self._first[name] for name in terms.names], 1))
+
+    def _forget(self, name: str) -> None:
+        super()._forget(name)
+        self._first.pop(name, None)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "first": dict(self._first)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._first = dict(state["first"])
 
     @property
     def options(self) -> dict[str, Any]:
-        return {"reference": self.reference, "power": self.power, "pool": self.pool, **super().options}
+        return {"reference": self.reference, "power": self.power, "pool": self.pool, "hold": self.hold, **super().options}
 
 
 class MaxAverage(Weighting):
