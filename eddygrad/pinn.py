@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eddygrad.studies.pinn.conditions import Condition
 from eddygrad.studies.pinn.posed import Problem
 from eddygrad.studies.pinn.registered import register
 from eddygrad.studies.pinn.solution import Solution
@@ -18,6 +19,7 @@ __all__ = [
     "Annulus",
     "Box",
     "Causal",
+    "Condition",
     "Points",
     "Polygon",
     "Problem",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from eddygrad.training.objectives.partials import Names, Partials, needed
+from eddygrad.training.objectives.partials import Asked, Names, Partials, needed
 
 _OTHERS = (math.nan, -7.3, 0.0, 1.9)  # to no number comparisons are blind, to the others most are not
 Residuals = Callable[[Any, Any], Mapping[str, Tensor]]
@@ -47,9 +47,12 @@ class Coefficients(Mapping[str, Tensor]):
         return len(self._values)
 
 
-def asked(residuals: Residuals, unknown: Mapping[str, float], names: Names) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def asked(
+    residuals: Residuals, unknown: Mapping[str, float], names: Names, relations: Iterable[Callable[[Any, Any], Tensor]] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the residuals are called, and the partials that they read, found by asking once with numbers in their place.
 
+    Args:   relations: which else may depend on a coefficient.
     Raises: ValueError for what is no mapping of residuals, a partial or a coefficient that there is not, and a coefficient on which nothing depends.
     """
     values = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in unknown.items()}
@@ -61,7 +64,8 @@ def asked(residuals: Residuals, unknown: Mapping[str, float], names: Names) -> t
     if not read:
         example = f"d.{names.outputs[0]}_{names.inputs[0]}"
         raise ValueError(f"pinn: the residuals {', '.join(found[0])} read no field; they are made of partials such as {example}")
-    reached = {name for residual in found[0].values() for name in _reached(residual, values)}
+    made = [*found[0].values(), *(relation(Asked(), Coefficients(values)) for relation in relations)]
+    reached = {name for residual in made for name in _reached(residual, values)}
     idle = [name for name in values if name not in reached]
     if idle:
         raise ValueError(f"pinn: no residual depends on the coefficient {idle[0]!r}; leave it out of unknown=")

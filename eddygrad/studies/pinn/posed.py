@@ -16,7 +16,7 @@ from eddygrad.correctors.constrained import Constrained, Network, box_distance, 
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.digest import code_digest
 from eddygrad.studies.pinn.asked import Residuals, asked, dependence, part
-from eddygrad.training.checkpoint import digest
+from eddygrad.studies.pinn.conditions import Condition, described, loss_of, points_of
 from eddygrad.training.objectives.domains import Box, Domain, SpaceTime, mean_and_std
 from eddygrad.training.objectives.partials import Names, Sum
 from eddygrad.training.objectives.pointwise import Causal, PointWeights, Remembered
@@ -42,6 +42,8 @@ class Problem:
         boundary, initial: what is known on the rim and at the first moment: points -> values of the outputs, or a mapping of some of them; a number
                    for all of them.
         data:      points and values that were measured, as Points(x, {"u": values}).
+        conditions: further ones by name, each a loss of its own: Points(domain.side("x", "upper", 100), {"u_x": 0.0}), fields or partials that are
+                   known there, or a `Condition`, a relation of them.
         outputs:   names of the fields. derived: further ones as sums of partials. unknown: coefficients with their first values; `positive` ones
                    stay so.
         hard:      boundary values are built into the network; on a rectangle, for one field.
@@ -61,6 +63,7 @@ class Problem:
     boundary: Known | float | None = None
     initial: Known | float | None = None
     data: Points | None = None
+    conditions: Mapping[str, Points | Condition] | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("u",)
     derived: Mapping[str, Sum] | None = None
@@ -130,7 +133,9 @@ class Problem:
 
     def terms(self, steps: int) -> dict[str, Term]:
         """By name, beginning in their time of `steps` updates. Raises ValueError for a term that so few leave out."""
-        called, read = asked(self.residuals, self.unknown or {}, self.names)
+        further = self.conditions or {}
+        relations = [what.relation for what in further.values() if isinstance(what, Condition)]
+        called, read = asked(self.residuals, self.unknown or {}, self.names, relations)
         needs = dict.fromkeys(called, read)
         if self.begins or self.ends:  # else all of them are there all the time
             needs = dependence(self.residuals, self.unknown or {}, self.names, read)
@@ -140,7 +145,11 @@ class Problem:
                 given = tuple(self.known(known, self.domain.interior(2, self.seed)))
                 found[self._new(name, found)] = Term(at, misfit(*given), given)
         if self.data is not None:
-            found[self._new("data", found)] = Term("data", misfit(*self.data.known), tuple(self.data.known))
+            found[self._new("data", found)] = loss_of("data", self.data, self.names)
+        for name, what in further.items():
+            if name in (*found, "inside", "rim", "start"):
+                raise ValueError(f"pinn: a condition is called {name!r}, as another term or its points are; call it otherwise")
+            found[name] = loss_of(name, what, self.names)
         first, last, points = self.begins or {}, self.ends or {}, {name: deepcopy(rule) for name, rule in (self.pointwise or {}).items()}
         for name, term in found.items():
             begins, ends = round(first.get(name, 0.0) * steps), round(last[name] * steps) if name in last else None
@@ -249,18 +258,20 @@ class Problem:
         for name, x in places.items():
             values = {} if name == "inside" else self.known(known[name], x)
             found[name] = Points(x.to(dtype), {key: value.detach().to(dtype) for key, value in values.items()})
-        if self.data is not None:
-            found["data"] = Points(self.data.x.to(dtype), {key: value.to(dtype) for key, value in self.data.known.items()})
+        for name, what in {**({} if self.data is None else {"data": self.data}), **(self.conditions or {})}.items():
+            points = points_of(what)
+            found[name] = Points(points.x.to(dtype), {key: value.to(dtype) for key, value in points.known.items()})
         return found
 
     def described(self) -> dict[str, str]:
         """What distinguishes it from other problems, functions by their code and what it reads: for a folder that goes on."""
         functions = {"residuals": self.residuals, "boundary": self.boundary, "initial": self.initial}
         points = {name: (type(rule).__name__, rule.options) for name, rule in (self.pointwise or {}).items()}
-        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {*functions, *_OPTIONAL, "data"}}
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {*functions, *_OPTIONAL, "data", "conditions"}}
         plain |= {name: value for name in ("ends", "fourier", "resample") if (value := getattr(self, name))}
         plain |= {"pointwise": points} if points else {}
-        data = None if self.data is None else {"x": digest(self.data.x), **{name: digest(value) for name, value in self.data.known.items()}}
+        plain |= {"conditions": described(self.conditions)} if self.conditions else {}
+        data = None if self.data is None else described({"data": self.data})["data"]
         codes = {name: code_digest(f) if callable(f) else f for name, f in functions.items() if f is not None}
         return {name: repr(value) for name, value in {**plain, **codes, "data": data}.items()}
 

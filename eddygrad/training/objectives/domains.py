@@ -15,6 +15,7 @@ from torch.quasirandom import SobolEngine
 from eddygrad.solver.randomness import generator
 
 How = Literal["sobol", "uniform"]
+End = Literal["lower", "upper"]
 
 
 class Domain(abc.ABC):
@@ -105,6 +106,15 @@ class Box(Domain):
                 start += size
         return x
 
+    def side(self, axis: int | str, end: End, count: int, seed: int = 0) -> Tensor:
+        """Points on one of its sides, (count, axes): side("x", "upper", 100). Raises ValueError for an axis or an end that there is not."""
+        number = "xyz".find(axis) if isinstance(axis, str) else axis
+        if number not in range(self.axes) or end not in ("lower", "upper"):
+            raise ValueError(f"Box: side is that of an axis of {'xyz'[: self.axes]} at its lower or upper end, got {axis!r} and {end!r}")
+        x = self.rim(count, seed, [number])
+        x[:, number] = self.bounds[end == "upper"][number]
+        return x
+
 
 @dataclass(frozen=True)
 class Annulus(Domain):
@@ -191,9 +201,18 @@ class SpaceTime(Domain):
         return self.base.inside(x[..., :-1]) & (x[..., -1] > self.span[0]) & (x[..., -1] < self.span[1])
 
     def rim(self, count: int, seed: int = 0, axes: Sequence[int] | None = None) -> Tensor:
-        shuffled = torch.randperm(count, generator=generator(seed, "times of the rim"))
-        t = self.span[0] + (self.span[1] - self.span[0]) * (torch.arange(count, dtype=torch.float64) + 0.5) / count
-        return torch.cat([self.base.rim(count, seed, **({} if axes is None else {"axes": axes})), t[shuffled].unsqueeze(1)], 1)
+        return self._at_times(self.base.rim(count, seed, **({} if axes is None else {"axes": axes})), seed)
+
+    def side(self, axis: int | str, end: End, count: int, seed: int = 0) -> Tensor:
+        """Points on one side of a Box at all times, (count, axes + 1). Raises ValueError for another domain, an axis or an end that there is not."""
+        if not isinstance(self.base, Box):
+            raise ValueError(f"side: those of a Box have names, got a {type(self.base).__name__}; take points of rim()")
+        return self._at_times(self.base.side(axis, end, count, seed), seed)
+
+    def _at_times(self, x: Tensor, seed: int) -> Tensor:
+        shuffled = torch.randperm(len(x), generator=generator(seed, "times of the rim"))
+        t = self.span[0] + (self.span[1] - self.span[0]) * (torch.arange(len(x), dtype=torch.float64) + 0.5) / len(x)
+        return torch.cat([x, t[shuffled].unsqueeze(1)], 1)
 
     def start(self, count: int, seed: int = 0, how: How = "sobol") -> Tensor:
         """Points of the domain at the first moment, (count, axes + 1)."""

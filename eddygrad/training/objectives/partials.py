@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,14 +178,14 @@ class Asked(_Named):
         return bool(self.keys())
 
 
-def needed(residual: Callable[[Any], Any], names: Names) -> tuple[str, ...]:
-    """Which partials a function asks for, found by asking it once with numbers in their place.
+def needed(residual: Callable[[Any], Any], names: Names, known: Collection[str] = ()) -> tuple[str, ...]:
+    """Which partials a function asks for, beside what is `known`, found by asking it once with numbers in their place.
 
     Raises: ValueError for one that `names` does not have.
     """
     asked = Asked()
     residual(asked)
-    found = tuple(name for name in asked.names if name not in names.inputs)
+    found = tuple(name for name in asked.names if name not in names.inputs and name not in known)
     for name in found:
         names.terms(name)
     return found

@@ -25,9 +25,9 @@ _MANY = 20  # components that no equation has
 class Points:
     """Where losses are taken, and what is known there.
 
-    Args:   x: (N, inputs), or (S, N, inputs) where each seed has its own. known: name -> (N,) or (S, N), a field that was measured or is prescribed;
-            a residual reads it as d["known_u"]. parts: how many points each side of the box has, in their order, where a loss is a sum of means over
-            sides. numbers: which of a larger set they are, (N,).
+    Args:   x: (N, inputs), or (S, N, inputs) where each seed has its own. known: name -> (N,), (S, N) or one number, a field that was measured or
+            is prescribed; a residual reads it as d["known_u"]. parts: how many points each side of the box has, in their order, where a loss is a sum
+            of means over sides. numbers: which of a larger set they are, (N,).
     Raises: ValueError for numbers that do not fit.
     """
 
@@ -38,7 +38,9 @@ class Points:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", torch.as_tensor(self.x))
-        object.__setattr__(self, "known", {name: torch.as_tensor(value) for name, value in self.known.items()})
+        known = {name: torch.as_tensor(value) for name, value in self.known.items()}
+        known = {name: value if value.ndim else value.expand(self.x.shape[:-1]).clone() for name, value in known.items()}
+        object.__setattr__(self, "known", known)
         if self.x.ndim not in (2, 3) or not len(self):
             raise ValueError(f"points: expected ([seeds,] N, inputs), got {tuple(self.x.shape)}")
         wrong = [name for name, value in self.known.items() if value.shape not in (self.x.shape[:-1], self.x.shape[-2:-1])]
