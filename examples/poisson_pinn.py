@@ -14,7 +14,7 @@ import torch
 import eddygrad as eg
 
 K = 4  # half waves along a side; the paper goes up to 6
-STEPS = 3000  # the paper's 30,000 take hours
+STEPS = 3000  # the paper's 30,000 take half an hour
 SEEDS = 2
 POINTS = 2500
 WIDTH, DEPTH = 50, 5

@@ -11,8 +11,12 @@ import torch
 import eddygrad as eg
 
 DOCS = Path(eg.__file__).parent.parent / "docs"
-BLOCKS = {page: re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL) for page in ("walls", "pinns")}
-PINNS = {"steps=2000, seeds=3)": "steps=40, seeds=3, progress=False)", "steps=2000, lr=1e-2)": "steps=40, lr=1e-2, progress=False)"}
+BLOCKS = {page: re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL) for page in ("walls", "pinns", "extending")}
+PINNS = {
+    "steps=2000, seeds=3)": "steps=40, seeds=3, progress=False)",
+    "steps=2000, lr=1e-2)": "steps=40, lr=1e-2, progress=False)",
+    "steps=1500, lr=1e-2, polish=300)": "steps=40, lr=1e-2, polish=5, progress=False)",
+}
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS["walls"])))
@@ -34,16 +38,27 @@ def test_what_the_blocks_say_holds() -> None:
 
 def test_the_blocks_on_pinns_run_at_few_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(BLOCKS["pinns"]) == 3
+    assert len(BLOCKS["pinns"]) == 5
     ends = []
     for block in BLOCKS["pinns"]:
         for whole, tiny in PINNS.items():
             block = block.replace(whole, tiny)
-        assert "steps=2000" not in block
+        assert not re.search(r"steps=\d{4}", block)
         names: dict[str, object] = {}
         exec(block, names)
         ends.append(names)
     assert (tmp_path / "solution.png").exists() and "0." in capsys.readouterr().out
-    weights, losses = ends[2]["weights"], ends[2]["losses"]
-    assert isinstance(weights, dict) and isinstance(losses, dict)
-    assert float(weights["slope"]) == 1.0 and float(weights["start"]) > 10  # the first loss is ten thousand times too large
+    for end in ends[3:]:
+        weighting = end["weighting"]
+        assert isinstance(weighting, eg.weightings.Weighting)
+        one = torch.ones(())
+        assert float(weighting.weight("slope", one)) == 1.0 and float(weighting.weight("start", one)) > 10  # the first is 1e4 times too large
+    kept = torch.load(tmp_path / "mine.pt", weights_only=True)
+    eg.weightings.InverseDirichlet(reference="slope", every=5).load_state_dict(kept["weighting"])
+
+
+def test_a_weighting_of_ones_own_is_taken() -> None:
+    (block,) = BLOCKS["extending"]
+    names: dict[str, object] = {}
+    exec(block.replace("steps=200,", "steps=5, progress=False,"), names)
+    assert callable(names["by_length"])

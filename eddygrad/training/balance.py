@@ -53,7 +53,7 @@ class Balance:
         self._weights = weights = self._asked(losses, grads, shown)
         combine = getattr(weighting, "combine", None)
         if grads is not None and combine is not None:
-            grad = combine(self.stack.weighted(grads, weights))
+            grad = self._combined(self.stack.weighted(grads, weights), combine)
         elif grads is not None:
             grad = self.stack.combine(grads, weights)
         total = self.total(losses)
@@ -75,6 +75,15 @@ class Balance:
         total = sum(torch.as_tensor(self._weights[name]) * loss for name, loss in losses.items())
         assert isinstance(total, Tensor)
         return total
+
+    def _combined(self, rows: Tensor, combine: Callable[[Tensor], Tensor]) -> Tensor:
+        """Aggregated where parameters count; a coefficient of the equation, whose unit would change directions, has the weighted sum."""
+        counts = self.stack.columns(self.counted).to(rows.device)
+        if bool(counts.all()):
+            return combine(rows)
+        grad = rows.sum(1)
+        grad[:, counts] = combine(rows[:, :, counts])
+        return grad
 
     def _asked(self, losses: Mapping[str, Tensor], grads: Grads | None, probes: Grads | None) -> Mapping[str, Any]:
         further = {} if probes is None else {"probes": probes}

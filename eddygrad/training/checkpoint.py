@@ -63,7 +63,7 @@ def save_weights(path: Path, state: dict[str, Tensor], description: dict[str, An
 
 def digest(t: Tensor) -> str:
     """Of the numbers of a tensor, whatever its device."""
-    return hashlib.sha256(t.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()).hexdigest()[:16]
+    return hashlib.sha256(t.detach().cpu().clone(memory_format=torch.contiguous_format).view(torch.uint8).numpy().tobytes()).hexdigest()[:16]
 
 
 def difference(found: dict[str, Any], given: dict[str, Any]) -> tuple[str, str]:

@@ -42,6 +42,11 @@ class SeedStack:
         sizes = [p.numel() // self.count for p in self.params]
         return [part.view(p.shape) for p, part in zip(self.params, buffer.split(sizes, 1))]
 
+    def columns(self, chosen: Sequence[int]) -> Tensor:
+        """Which of the P numbers belong to the chosen parameters, (P,)."""
+        sizes = [p.numel() // self.count for p in self.params]
+        return torch.cat([torch.full((size,), i in chosen) for i, size in enumerate(sizes)])
+
     def combine(self, grads: Mapping[str, Sequence[Tensor | None]], weights: Mapping[str, float | Tensor]) -> Tensor:
         """sum_k w_k g_k as (S, P); weights are numbers or (S,)."""
         first, *rest = self._weighted(grads, weights)

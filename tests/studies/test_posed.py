@@ -189,7 +189,9 @@ def test_residuals_may_read_as_they_like() -> None:
 
 def test_a_wavy_channel_repeats() -> None:
     wavy = eg.pinn.Polygon(((0, 0), (1, 0.1), (1, 1), (0, 1)))
-    eg.fit(eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, wavy, periodic={"x": 1.0}, points=20, width=4, depth=1), steps=1, progress=False)
+    solution = eg.fit(eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, wavy, periodic={"x": 1.0}, points=20, width=4, depth=1), steps=1, progress=False)
+    x = torch.rand(5, 2)
+    torch.testing.assert_close(solution(x)["u"], solution(x + torch.tensor([1.0, 0.0]))["u"], rtol=1e-4, atol=1e-5)
 
 
 def test_fourier_features_are_the_networks() -> None:
@@ -261,7 +263,7 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(periodic={"x": 1.0, "y": 0.5}), "leaves no rim for boundary="),
         (
             lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x}, eg.pinn.Annulus((0, 0), 0, 1), 0.0, periodic={"x": 2.0}),
-            "only a Box tells its sides apart; give values of the others as data=",
+            "only a Box tells its sides apart; give values of the others as conditions=",
         ),
         (lambda: eg.fit(laplace(), None), "pass options by name"),
         (lambda: eg.fit(laplace(), weighting="inverse"), "expected one of uniform, inverse-dirichlet"),

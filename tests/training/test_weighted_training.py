@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from test_residual import known, oscillator
 from torch import Tensor, nn
 from torch._functorch import config as functorch_config
 from weighting_cases import P, drawn, flat
 
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import Loop, fit
+from eddygrad.training.objectives.residual import Batches
 from eddygrad.training.settings import Training
 from eddygrad.training.weighting import (
     MGDA,
@@ -100,6 +102,27 @@ def test_an_aggregator_comes_first_and_seeds_that_diverged_do_not_reach_it() -> 
     for wrong in (InverseDirichlet("a"), 3):
         with pytest.raises(TypeError, match="an aggregator first"):
             Aggregated(wrong, "ConFIG")
+
+
+def test_an_aggregator_does_not_see_coefficients() -> None:
+    """Their unit would turn the rows: what it makes of the network's gradients is the same with and without them; they have the weighted sum."""
+    seen: list[Tensor] = []
+
+    def first(rows: Tensor) -> Tensor:
+        seen.append(rows)
+        return rows[0]
+
+    problem = oscillator()
+    loop = Loop(problem, problem.losses, Batches(known()), Training(1, lr=1e-3, weighting=Aggregated(first)))
+    losses = problem.losses(loop.batch_at(0, 1))
+    _, grad = loop.balance(losses, loop.batch_at(0, 1))
+    count = sum(p.numel() for p in problem.parameters())
+    place = loop.stack.columns([i for i, p in enumerate(loop.stack.params) if p is problem.unknown["k"]])
+    assert seen[0].shape == (2, count - 1) and int(place.sum()) == 1
+    again = problem.losses(loop.batch_at(0, 1))
+    by_k = sum(torch.autograd.grad(loss, problem.unknown["k"], retain_graph=True, allow_unused=True)[0] or 0.0 for loss in again.values())
+    torch.testing.assert_close(grad[0, place], torch.as_tensor(by_k).reshape(1))
+    torch.testing.assert_close(grad[0, ~place], seen[0][0])
 
 
 def test_a_term_that_stays_alone_is_logged_without_those_that_left() -> None:

@@ -13,6 +13,10 @@ from eddygrad.training.objectives.partials import Asked, Names, Partials, needed
 
 _OTHERS = (math.nan, -7.3, 0.0, 1.9)  # to no number comparisons are blind, to the others most are not
 Residuals = Callable[[Any, Any], Mapping[str, Tensor]]
+_HINTS = {  # of what torch says where a residual treats partials as what they are not
+    "converted to Python scalars": "residuals take torch's functions, torch.sin(d.x) and not math.sin(d.x): d.x has all points",
+    "does not require grad": "derivatives are asked for by their names, d.u_xx, not taken by torch.autograd.grad",
+}
 
 
 class NoCoefficient(ValueError, KeyError, AttributeError):
@@ -57,7 +61,13 @@ def asked(
     """
     values = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in unknown.items()}
     found: list[Any] = []
-    read = needed(lambda d: found.append(residuals(d, Coefficients(values))), names)
+    try:
+        read = needed(lambda d: found.append(residuals(d, Coefficients(values))), names)
+    except (TypeError, ValueError, RuntimeError) as error:  # which of them it is differs between versions of torch
+        meant = next((hint for told, hint in _HINTS.items() if told in str(error)), None)
+        if meant is None:
+            raise
+        raise ValueError(f"pinn: {meant}") from None
     if not isinstance(found[0], Mapping) or not found[0]:
         got = "nothing" if isinstance(found[0], Mapping) else type(found[0]).__name__
         raise ValueError(f'pinn: residuals give name -> residual, lambda d, p: {{"pde": d.u_xx}}, got {got}')

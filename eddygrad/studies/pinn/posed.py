@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
-from numbers import Integral
 from typing import Any
 
 import torch
@@ -16,10 +15,11 @@ from eddygrad.correctors.constrained import Constrained, Network, box_distance, 
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.digest import code_digest
 from eddygrad.studies.pinn.asked import Residuals, asked, dependence, part
+from eddygrad.studies.pinn.checks import together, whole
 from eddygrad.studies.pinn.conditions import Condition, described, loss_of, points_of
-from eddygrad.training.objectives.domains import Box, Domain, SpaceTime, mean_and_std
+from eddygrad.training.objectives.domains import Domain, SpaceTime, mean_and_std
 from eddygrad.training.objectives.partials import Names, Sum
-from eddygrad.training.objectives.pointwise import Causal, PointWeights, Remembered
+from eddygrad.training.objectives.pointwise import PointWeights
 from eddygrad.training.objectives.resampled import Resampled
 from eddygrad.training.objectives.residual import Batches, Points, Term, misfit
 from eddygrad.training.objectives.residual import Problem as Objective
@@ -87,45 +87,11 @@ class Problem:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.domain, Domain):
-            raise ValueError(f"pinn: domain is a Box, an Annulus, a Polygon, or one of them over a time, Box(0, 1) say, got {self.domain!r}")
-        if self.data is not None and not (isinstance(self.data, Points) and self.data.known):
-            raise ValueError('pinn: data is Points(x, {"u": values}), points (N, inputs) with what was measured there')
-        count = len(self.domain.bounds[0])
-        timely = isinstance(self.domain, SpaceTime)
+        whole(self)
+        count, timely = len(self.domain.bounds[0]), isinstance(self.domain, SpaceTime)
         if not self.inputs:
             object.__setattr__(self, "inputs", (*"xyz"[: count - timely], *(("t",) if timely else ())))
-        if len(self.inputs) != count:
-            raise ValueError(f"pinn: the domain has {count} coordinates, got the names {', '.join(self.inputs)}")
-        if self.initial is not None and not timely:
-            raise ValueError("pinn: initial values need a domain with time; take domain.over(start, end)")
-        if self.hard and not (isinstance(self.domain, Box) and count == 2 and self.boundary is not None):
-            raise ValueError("pinn: hard boundary values are for a rectangle, a Box of two axes, with boundary=")
-        self._check_periodic()
-        self._check_numbers()
-        terms = self.terms(1)
-        for option in ("begins", "ends", "pointwise", "resample"):
-            strangers = sorted(set(getattr(self, option) or {}) - set(terms))
-            if strangers:
-                raise ValueError(f"pinn: {option} names {strangers[0]!r}; the terms are {', '.join(terms)}")
-        self._check_times(terms)
-        self._check_resample(terms)
-        for name, rule in (self.pointwise or {}).items():
-            if not isinstance(rule, PointWeights):
-                raise ValueError(f"pinn: pointwise of {name!r} is weights of points, SelfAdaptive() say, got {rule!r}")
-            if isinstance(rule, Causal) and not 0 <= rule.axis < count:
-                raise ValueError(f"pinn: Causal(axis={rule.axis}) of {name!r}, but there are {count} coordinates: {', '.join(self.inputs)}")
-
-    def _check_numbers(self) -> None:
-        for name in ("points", "rim", "start", "batch", "width", "depth"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 1):
-                raise ValueError(f"pinn: {name} is a whole number of at least 1, got {value!r}")
-        if isinstance(self.positive, str):
-            raise ValueError(f"pinn: positive is a tuple of names, ({self.positive!r},), got {self.positive!r}")
-        for name, first in (self.unknown or {}).items():
-            if isinstance(first, bool) or not isinstance(first, int | float):
-                raise ValueError(f"pinn: unknown gives each coefficient its first value, a number; {name!r} has {first!r}")
+        together(self)
 
     @property
     def names(self) -> Names:
@@ -158,31 +124,14 @@ class Problem:
             found[name] = replace(term, begins=begins, ends=ends, pointwise=points.get(name))
         return found
 
-    def _check_periodic(self) -> None:
-        strangers = sorted(set(self.periodic or {}) - set(self.inputs))
-        if strangers:
-            raise ValueError(f"pinn: periodic names {strangers[0]!r}; the coordinates are {', '.join(self.inputs)}")
-        if self.hard and self.periodic:
-            raise ValueError("pinn: hard boundary values do not repeat; leave out hard= or periodic=")
-        for name, length in (self.periodic or {}).items():
-            if not length > 0:
-                raise ValueError(f"pinn: periodic gives the length above 0 after which fields repeat; {name!r} has {length!r}")
-        if self.boundary is not None and self._joined and not isinstance(self._space, Box):
-            name = self.inputs[self._joined[0]]
-            raise ValueError(
-                f"pinn: where {name!r} repeats there are no boundary values, and only a Box tells its sides apart; give values of the others as data="
-            )
-        if self.boundary is not None and isinstance(self._space, Box) and len(self._joined) == self._space.axes:
-            raise ValueError("pinn: fields repeat from side to side along every axis, which leaves no rim for boundary=")
-
     @property
-    def _space(self) -> Domain:
+    def space(self) -> Domain:
         return self.domain.base if isinstance(self.domain, SpaceTime) else self.domain
 
     @property
-    def _joined(self) -> list[int]:
+    def joined(self) -> list[int]:
         """Axes of space whose two ends are one and the same: a whole number of periods apart."""
-        low, high = self._space.bounds
+        low, high = self.space.bounds
         found = []
         for axis, (name, a, b) in enumerate(zip(self.inputs, low, high)):
             periods = (b - a) / (self.periodic or {}).get(name, math.inf)
@@ -193,28 +142,8 @@ class Problem:
     def _rim(self) -> Tensor:
         """Points where boundary values are known: none on sides that are one and the same."""
         domain: Any = self.domain
-        joined = self._joined
+        joined = self.joined
         return domain.rim(self.rim, self.seed, **({"axes": [i for i in range(len(self.inputs)) if i not in joined]} if joined else {}))
-
-    def _check_times(self, terms: Mapping[str, Term]) -> None:
-        spans = {name: ((self.begins or {}).get(name, 0.0), (self.ends or {}).get(name, 1.0)) for name in terms}
-        for name, (first, last) in spans.items():
-            if not 0 <= first < last <= 1:
-                raise ValueError(f"pinn: {name!r} is there from {first} to {last} of the training; expected shares with 0 <= begins < ends <= 1")
-        for moment in sorted({0.0, *(last for _, last in spans.values())} - {1.0}):
-            if not any(first <= moment < last for first, last in spans.values()):
-                raise ValueError(f"pinn: no term is there at {moment} of the training; look at begins and ends")
-
-    def _check_resample(self, terms: Mapping[str, Term]) -> None:
-        drawn = dict(self.resample or {})
-        remembered = [name for name, rule in (self.pointwise or {}).items() if isinstance(rule, Remembered) and terms[name].at == "inside"]
-        if drawn and remembered:
-            raise ValueError(f"pinn: the points of {remembered[0]!r} are remembered by their number; leave out pointwise= or resample=")
-        elsewhere = [name for name in drawn if terms[name].at != "inside"]
-        if elsewhere:
-            raise ValueError(f"pinn: resample draws points inside, those of {elsewhere[0]!r} lie elsewhere")
-        if drawn and (len(drawn) > 1 or self.batch is not None):
-            raise ValueError(f"pinn: resample draws all points inside by one residual, without batch=; got {drawn} and batch={self.batch}")
 
     def batches(self, objective: Objective, dtype: torch.dtype, device: torch.device | str) -> Any:
         """The points of every update."""

@@ -33,9 +33,9 @@ class Solution:
 
     @torch.no_grad()
     def partials(self, x: Tensor, needs: Iterable[str]) -> Partials:
-        """Any partials by name at points (N, inputs)."""
+        """Any partials by name at points (N, inputs), a tensor or an array."""
         like = next(self.objective.parameters())
-        return partials(self.objective.network, x.to(like), self.problem.names, tuple(needs))
+        return partials(self.objective.network, torch.as_tensor(x).to(like), self.problem.names, tuple(needs))
 
     @property
     def coefficients(self) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from eddygrad.studies.estimate import Estimate, Estimates
 from eddygrad.studies.experiment import saved_megabytes
 from eddygrad.studies.pinn import page, results
 from eddygrad.studies.pinn.plan import Plan, Planned, describe, preset
+from eddygrad.studies.pinn.posed import Problem
 from eddygrad.studies.pinn.trained import prepare, train
 from eddygrad.studies.records import write_record
 from eddygrad.studies.workers import set_up_process
@@ -124,5 +125,7 @@ def compare(folder: str | Path | None = None, preset_name: str | None = None, **
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(f"pinn: unknown options {unknown}; expected some of {sorted(known)}")
+    if isinstance(options.get("problem"), Problem):
+        raise ValueError('pinn: compare takes problems by name; eg.pinn.register("mine", problem, errors=exact) first, then compare(problem="mine")')
     plan = Plan(**{**(preset(preset_name) if preset_name else {}), **options})
     return Study(plan, folder or Path("runs") / plan.name)

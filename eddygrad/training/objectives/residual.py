@@ -39,7 +39,7 @@ class Points:
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", torch.as_tensor(self.x))
         known = {name: torch.as_tensor(value) for name, value in self.known.items()}
-        known = {name: value if value.ndim else value.expand(self.x.shape[:-1]).clone() for name, value in known.items()}
+        known = {name: value if value.ndim else value.repeat(self.x.shape[:-1]) for name, value in known.items()}
         object.__setattr__(self, "known", known)
         if self.x.ndim not in (2, 3) or not len(self):
             raise ValueError(f"points: expected ([seeds,] N, inputs), got {tuple(self.x.shape)}")

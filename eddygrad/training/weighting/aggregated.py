@@ -25,6 +25,7 @@ class Aggregated:
 
         update = A([lam_1 g_1; ...; lam_K g_K]),   A ConFIG, PCGrad, UPGrad, ... of `torchjd.aggregation`
         eg.weightings.Aggregated("ConFIG", eg.weightings.InverseDirichlet(reference="pde"))
+    Parameters that do not count, coefficients of an equation or what `select` leaves out, have the sum of their weighted gradients.
     In a loop of your own: weights = weighting(losses, grads), then update = weighting.combine(rows) of the weighted gradients as rows (1, K, P).
     Each seed has an aggregator of its own. One that draws, as PCGrad does, draws from a stream that the number of the update fixes, the same for all
     seeds: an interrupted training goes on bitwise, and a seed in a stack is that seed alone. One that remembers (GradVac, PCD, ExcessMTL) begins its

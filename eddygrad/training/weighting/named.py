@@ -57,6 +57,8 @@ def weighting(
     aggregate = given.pop("aggregate", None)
     if "reference" in takes and reference is not None:
         given.setdefault("reference", reference)
+    if name == "max-average" and "reference" not in given:
+        raise ValueError('weighting: max-average needs a reference, the term whose weight is 1: weighting("max-average", reference="pde")')
     if isinstance(kind, type) and issubclass(kind, Weighting) and kind.looks_at != "losses":
         given.setdefault("every", every)
     made = kind(**given)
