@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,18 +45,24 @@ def hide_work(folder: Path) -> None:
 def side_by_side(
     work: Callable[..., None], folder: Path, runs: Sequence[Run], title: str, jobs: int = 1, threads: int = 1, progress: bool = True
 ) -> None:
-    """work(folder, run, threads, number of runs at a time, progress) of every run, `jobs` processes at a time."""
+    """work(folder, run, threads, number of runs at a time, progress) of every run, `jobs` processes at a time; an interrupt ends them all at once."""
     if jobs == 1:
         for run in runs:
             work(folder, run, threads, 1, progress)
     elif runs:
+        others = {*active_children()}
         # Processes start clean: a fork would inherit torch's thread pool.
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
             futures = [pool.submit(work, folder, run, threads, min(jobs, len(runs)), False) for run in runs]
-            with bar(title, len(runs), unit="run", show=progress) as shown:
-                for future in futures:
-                    future.result()
-                    shown.update()
+            try:
+                with bar(title, len(runs), unit="run", show=progress) as shown:
+                    for future in futures:
+                        future.result()
+                        shown.update()
+            except KeyboardInterrupt:  # which may have reached this process alone
+                for child in {*active_children()} - others:
+                    child.terminate()
+                raise
 
 
 @contextmanager
