@@ -72,3 +72,14 @@ def test_a_solution_takes_arrays_and_is_drawn_from_any_device() -> None:
 
     solution.partials = lambda *args: {"u": found(*args)["u"].as_subclass(There)}  # type: ignore[method-assign,assignment,return-value]
     assert solution.plot() is not None and asked
+
+
+def test_a_field_on_a_line_is_a_curve_of_every_seed() -> None:
+    solution = eg.fit(posed(lambda d, p: {"pde": d.u_xx}, LINE), steps=1, seeds=[3, 5], progress=False)
+    for seed, shown in ((None, ["seed 3", "seed 5"]), (5, ["seed 5"])):
+        (axes,) = solution.plot(seed=seed).axes
+        assert [line.get_label() for line in axes.lines] == shown and axes.get_xlabel() == "x"
+    drawn = torch.as_tensor(axes.lines[0].get_ydata())
+    torch.testing.assert_close(drawn, solution(torch.linspace(0, 1, len(drawn)).unsqueeze(1))["u"][1].double(), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="one of the seeds 3, 5, got 4"):
+        solution.plot(seed=4)

@@ -25,12 +25,14 @@ NODES = 201
 def draw(solution: Solution, field: str, at: float | None = None, seed: int | None = None) -> Figure:
     """A field of one seed, by default the first, over a rectangle around the domain, blank outside of it; of one axis and time over both.
 
-    Raises: ValueError for a domain of one or of three axes of space, and a seed that was not trained.
+    Over a line alone it is a curve, of all seeds where none is named. Raises: ValueError for three axes of space, and a seed that was not trained.
     """
     domain, names, seeds = solution.problem.domain, solution.problem.inputs, solution.objective.network.seeds
     if seed is not None and seed not in seeds:
         raise ValueError(f"plot: expected one of the seeds {', '.join(map(str, seeds))}, got {seed}")
     low, high = domain.bounds
+    if len(low) == 1:
+        return _curve(solution, field, seed)
     if len(low) not in (2, 3) or (len(low) == 3 and not isinstance(domain, SpaceTime)):
         raise ValueError(f"plot: expected a plane, or a line or a plane in time, got the coordinates {', '.join(names)}")
     axes = [torch.linspace(a, b, NODES, dtype=torch.float64) for a, b in zip(low[:2], high[:2])]
@@ -65,6 +67,22 @@ def draw(solution: Solution, field: str, at: float | None = None, seed: int | No
         ax.set_title(f"{names[2]} = {moment:g}")
     if names[1] != "t":
         ax.set_aspect("equal")
+    return fig
+
+
+def _curve(solution: Solution, field: str, seed: int | None) -> Figure:
+    (low,), (high,) = solution.problem.domain.bounds
+    seeds = solution.objective.network.seeds
+    x = torch.linspace(low, high, NODES, dtype=torch.float64)
+    rows = torch.atleast_2d(solution.partials(x.unsqueeze(1), (field,))[field].double().cpu())
+    shown = range(len(seeds)) if seed is None else [seeds.index(seed)]
+    fig, ax = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
+    for i in shown:
+        ax.plot(x.numpy(), rows[i].numpy(), color=PALETTE[1:][i % (len(PALETTE) - 1)], label=f"seed {seeds[i]}")
+    ax.set_xlabel(solution.problem.inputs[0])
+    ax.set_ylabel(field)
+    if len(shown) > 1:
+        ax.legend()
     return fig
 
 
