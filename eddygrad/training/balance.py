@@ -18,9 +18,9 @@ Grads = dict[str, tuple[Tensor | None, ...]]
 class Balance:
     """sum_k w_k L_k per seed and its gradient (S, P): of every term by itself where that is looked at, of the sum where not.
 
-    Args: weighting: losses -> weights. stack: of seeds. counted: which parameters count, no coefficient of an equation. probes: window -> what the
-          tangent kernel's traces are taken from, by term. reduce: mean over processes, taken of losses and gradients before any statistic.
-          names: of the parameters, for a diagnosis.
+    Args: weighting: losses -> weights. stack: of seeds. counted: which parameters count, no coefficient of an equation. probes: (window, draw) ->
+          what the tangent kernel's traces are taken from, by term; another draw has other signs. reduce: mean over processes, taken of losses and
+          gradients before any statistic. names: of the parameters, for a diagnosis.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Balance:
         weighting: Any,
         stack: SeedStack,
         counted: Sequence[int],
-        probes: Callable[[Any], Mapping[str, Tensor]] | None = None,
+        probes: Callable[..., Mapping[str, Tensor]] | None = None,
         reduce: Reduce | None = None,
         names: Sequence[str] = (),
     ) -> None:
@@ -97,7 +97,13 @@ class Balance:
         if self.probes is None:
             raise ValueError(f"{type(self.weighting).__name__}: looks at residuals, which this objective does not give; take gradient-norm")
         found, reduce = gradients(self.probes(window), self.stack.params), self.reduce
-        if reduce is None:
+        draws = getattr(self.weighting, "draws", 1)
+        if reduce is None and draws == 1:
             return found
-        # Traces are means of squares over points, wherever these are: so the root of the mean square over processes, not the mean.
-        return {name: tuple(g if g is None else reduce(g.square()).sqrt() for g in parts) for name, parts in found.items()}
+        # Traces are means of squares over signs, and over points wherever these are: so the root of the mean square, not the mean.
+        squares = {name: [g if g is None else g.square() for g in parts] for name, parts in found.items()}
+        for draw in range(1, draws):
+            for name, parts in gradients(self.probes(window, draw), self.stack.params).items():
+                squares[name] = [s if g is None or s is None else s + g.square() for s, g in zip(squares[name], parts)]
+        mean = reduce or (lambda value: value)
+        return {name: tuple(s if s is None else mean(s / draws).sqrt() for s in parts) for name, parts in squares.items()}

@@ -13,7 +13,7 @@ from test_residual import grid, known, oscillator
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.training.diagnosis import diagnose
 from eddygrad.training.gradients import gradients
-from eddygrad.training.loop import fit
+from eddygrad.training.loop import Loop, fit
 from eddygrad.training.objectives.partials import Names
 from eddygrad.training.objectives.pointwise import Causal, PointWeights, ResidualAttention, SelfAdaptive
 from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
@@ -139,20 +139,35 @@ def test_probes_of_a_seed_in_a_stack_are_those_of_the_seed_alone() -> None:
 
 
 def test_the_loop_gives_the_tangent_kernel_its_probes() -> None:
+    """At the first look the mean over eight draws of signs."""
     problem = oscillator(seeds=(0, 1))
     weighting = NeuralTangentKernel(average=1.0, every=2)
     batches = Batches(known())
-    grads = gradients(problem.probes(batches(0)), list(problem.parameters()))
-    apart = {id(p) for p in problem.coefficients()}
-    traces = {
-        name: sum(g.square().flatten(1).sum(1) for g, p in zip(parts, problem.parameters()) if g is not None and id(p) not in apart)
-        for name, parts in grads.items()
-    }
+    apart, traces = {id(p) for p in problem.coefficients()}, {"data": torch.zeros(2).double(), "pde": torch.zeros(2).double()}
+    for draw in range(8):
+        for name, parts in gradients(problem.probes(batches(0), draw), list(problem.parameters())).items():
+            traces[name] += sum(g.square().flatten(1).sum(1) / 8 for g, p in zip(parts, problem.parameters()) if g is not None and id(p) not in apart)
     done = []
     plan = Training(steps=1, lr=1e-3, weighting=weighting, validate=lambda m: done.append(1) or torch.zeros(2), validate_every=1)
     result = fit(problem, problem.losses, batches, plan)
     expected = (traces["data"] + traces["pde"]) / traces["pde"]
     assert result.curve[0]["terms"]["pde"]["weight"] == pytest.approx(expected.tolist())
+
+
+def test_the_first_look_at_a_tangent_kernel_is_no_accident() -> None:
+    """Of four times the same point a draw of signs is none at all 3 times of 8, and the weight was 1e17; later looks are single draws."""
+    x = torch.full((4, 1), 0.7, dtype=torch.float64)
+    problem, batches = oscillator(), Batches({"all": Points(x, {"u": torch.zeros(4).double()})})
+    network = [p for p in problem.parameters() if p is not problem.unknown["k"]]
+    (one,) = gradients({"u": problem.network(x)[0, 0]}, network).values()
+    exact = sum(float(g.square().sum()) for g in one if g is not None)
+    for step in range(30):
+        loop = Loop(problem, problem.losses, batches, Training(100, lr=1e-9, weighting=NeuralTangentKernel(average=1.0)))
+        loop.step = step
+        loop.update()
+        assert 0.2 < float(loop.weighting.state_dict()["traces"]["data"]) / exact < 3 and loop.weighting.draws == 8
+        loop.update()
+        assert loop.weighting.draws == 1
 
 
 def test_a_weighting_that_wants_probes_of_an_objective_without_them_is_told() -> None:

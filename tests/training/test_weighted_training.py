@@ -62,8 +62,8 @@ class Two(nn.Module):
         x = torch.linspace(0, 1, 12) + 0.01 * step
         return {"a": (self.w * x - 1).square().mean(), "b": 1e3 * (self.w - x).square().mean()}
 
-    def probes(self, step: int) -> dict[str, Tensor]:
-        x, signs = torch.linspace(0, 1, 12) + 0.01 * step, 1 - 2 * ((torch.arange(12) * (step + 3) // 2) % 2)
+    def probes(self, step: int, draw: int = 0) -> dict[str, Tensor]:
+        x, signs = torch.linspace(0, 1, 12) + 0.01 * step, 1 - 2 * ((torch.arange(12) * (step + draw + 3) // 2) % 2)
         return {"a": (signs * (self.w * x - 1)).sum() / 12**0.5, "b": 1e3**0.5 * (signs * (self.w - x)).sum() / 12**0.5}
 
 

@@ -166,15 +166,17 @@ class Problem(nn.Module):
         """
         return {name: self._mean(residual, points, self.terms[name]) for name, (residual, points) in self.residuals(batch).items()}
 
-    def probes(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
+    def probes(self, batch: tuple[int, Mapping[str, Points]], draw: int = 0) -> dict[str, Tensor]:
         """v . sqrt(w) r_k / sqrt(N) with random signs v and the weights w of points, summed over sides; () or (S,).
 
-        Their gradients' squares are, in the mean over signs, the traces of the tangent kernel. All seeds have the same signs, those of a seed alone.
+        Their gradients' squares are, in the mean over signs, the traces of the tangent kernel. All seeds have the same signs, those of a seed alone;
+        another `draw` has others.
         """
+        purpose = f"/{draw}" if draw else ""
         found = {}
         for name, (residual, points) in self.residuals(batch).items():
             shape = residual.shape[-1:] if residual.ndim == 1 + self.network.stacked else (len(residual), *[1] * self.network.stacked, len(points))
-            signs = torch.randint(0, 2, shape, generator=generator(0, f"probe/{name}", batch[0])).to(residual) * 2 - 1
+            signs = torch.randint(0, 2, shape, generator=generator(0, f"probe/{name}{purpose}", batch[0])).to(residual) * 2 - 1
             weighted = signs * residual * self._weights_kept(residual, points, self.terms[name]).sqrt()
             sides = weighted.split(points.parts or len(points), -1)
             found[name] = _per_seed(torch.stack([side.sum(-1) / side.shape[-1] ** 0.5 for side in sides]).sum(0), self.network.stacked)

@@ -54,6 +54,7 @@ class Aggregated:
         self.weighting.frozen = value
 
     due = property(lambda self: self.weighting.due)
+    draws = property(lambda self: getattr(self.weighting, "draws", 1))
     looks_at = property(lambda self: self.weighting.looks_at)
 
     def announced(self, names: Collection[str]) -> None:

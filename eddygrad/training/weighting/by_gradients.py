@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,8 @@ from scipy.optimize import nnls
 from torch import Tensor
 
 from eddygrad.training.weighting.weighting import Terms, Weighting
+
+_DRAWS = 8  # of signs, at the first look at a term's tangent kernel
 
 
 class InverseDirichlet(Weighting):
@@ -113,7 +115,8 @@ class NeuralTangentKernel(Weighting):
 
     The traces, means over the points, are estimated without a bias from one backward pass: tr K / N = E |J^T v|^2 / N with v of random signs. So
     it is given the gradients of v . r_k / sqrt(N) (`probes`) in place of the losses'. Ratios of single estimates would be biased, so it is the traces
-    that are averaged, over 1 / `average` looks; the first counts whole. A loop of your own gives it, where it is `due`,
+    that are averaged, over 1 / `average` looks; the first counts whole. Where few directions make a kernel, one draw of signs may come out near zero,
+    so the first look at a term takes the mean of `draws` of them. A loop of your own gives it, where it is `due`,
     probes=gradients(problem.probes(batch), parameters).
 
     Raises: ValueError for a geometric or corrected mean: there is none of weights.
@@ -127,6 +130,12 @@ class NeuralTangentKernel(Weighting):
             raise ValueError("NeuralTangentKernel: traces are averaged, arithmetically from the first on; leave out mean and corrected")
         self._share, self.average = self.average, 1.0  # of the traces, then none of their ratios
         self._traces: dict[str, Tensor] = {}  # (S,)
+        self.draws = _DRAWS
+
+    def announced(self, names: Collection[str]) -> None:
+        super().announced(names)
+        known = {*self._traces} - ({*self._moving} - {*self._present} if self.returning == "reset" else set())
+        self.draws = _DRAWS if {*names} - known else 1
 
     def proposed(self, terms: Terms) -> Tensor:
         for name, new in zip(terms.names, terms.rows.double().square().sum(2).cpu().unbind(1)):
