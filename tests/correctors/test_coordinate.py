@@ -158,8 +158,12 @@ def test_layers_have_their_own_draws_and_the_paper_its_size() -> None:
     network = CoordinateNetwork(2, 50, 5, 1)
     assert network.parameter_count() == 10_401 and CoordinateNetwork(3, 100, 7, 2, "sine").parameter_count() == 61_202
     assert not torch.equal(network.weights[1], network.weights[2])
-    assert float(network.weights[2].std()) == pytest.approx(5 / 3 * math.sqrt(2 / 100), rel=0.05)
-    assert float(CoordinateNetwork(2, 50, 5, 1, "sine").weights[2].std()) == pytest.approx(math.sqrt(2 / 100), rel=0.05)
+    for made, gain in ((network, 1.0), (CoordinateNetwork(2, 50, 5, 1, gain=5 / 3), 5 / 3)):
+        again = made.with_seeds((4, 5))
+        assert again.gain == gain and float(made.weights[2].std()) == pytest.approx(gain * math.sqrt(2 / 100), rel=0.05)
+        assert float(again.entry(1).weights[2].std()) == pytest.approx(gain * math.sqrt(2 / 100), rel=0.05)
+    with pytest.raises(ValueError, match="a gain above 0, got -1"):
+        CoordinateNetwork(2, 50, 5, 1, gain=-1)
 
 
 def test_the_smallest_truncation_holds_what_lies_below() -> None:
