@@ -178,7 +178,7 @@ def test_an_interrupt_of_the_parent_alone_ends_its_workers(tmp_path: Path) -> No
     listens: Any = {
         "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         "start_new_session": True,
-    }  # the suite itself may be deaf to it
+    }  # the suite may not hear it
     child = subprocess.Popen([sys.executable, "-m", "eddygrad", "pinn", "poisson:k=1,interior=40,width=6,depth=1", *options], **listens)
     try:
         begin = time.perf_counter()
