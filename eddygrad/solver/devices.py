@@ -14,5 +14,5 @@ def devices() -> list[str]:
 def check_device(name: str) -> None:
     """Raise ValueError, one line, for a device that is not here; cuda is the first one."""
     here = devices()
-    if name not in {*here, *(device.partition(":")[0] for device in here)}:
+    if name not in {"cpu:0", *here, *(device.partition(":")[0] for device in here)}:
         raise ValueError(f"device: expected one of {', '.join(here)}, got {name!r}; torch sees no other on this machine")

@@ -34,7 +34,7 @@ class Balance:
     ) -> None:
         self.weighting, self.stack, self.counted, self.probes, self.reduce, self.names = weighting, stack, counted, probes, reduce, names
         self.terms: dict[str, dict[str, Tensor]] = {}  # losses and weights of the last update, where there are or were several
-        self.several = False
+        self.several, self.looked = False, False
         self.diagnosis: dict[str, Any] = {}
         self._weights: Mapping[str, Any] = {}
 
@@ -45,6 +45,7 @@ class Balance:
         if idle:
             raise ValueError(f"training: the loss {idle[0]!r} has no gradient with respect to any parameter; look at its residual, or leave it out")
         weighting.announced(losses)
+        self.looked = bool(weighting.due)
         probed = weighting.looks_at == "probes" and weighting.due
         shown = self._probed(window) if probed else None
         if weighting.wants_gradients or diagnosed:

@@ -97,14 +97,14 @@ class Loop:
         """One update of every seed that is alive; returns the total loss per seed (S,) before it."""
         plan = self.training
         begins = self.step in plan.restarts or plan.polishes(self.step) > plan.polishes(self.step - 1)
+        begins = begins or (searches(self.optimizer) and self.step in self._changes)
         if begins:
             self.optimizer = self._optimizer(self.step)
             self._rest(plan.polishes(self.step))
-        looks = begins or self.weighting.due
         window = self.batch_at(self.step, plan.horizon_at(self.step))
         diagnosed = plan.diagnose_every is not None and (self.step + 1) % plan.diagnose_every == 0
         total, grad = self.balance(self.objective(window), window, diagnosed)
-        self._hold(looks)
+        self._hold()
         terms = {name: pair["loss"] for name, pair in self.balance.terms.items()}
         active = self.guard.admit(total, grad, self.step, self.seeds, lambda: self._culprit(window), terms)
         if isinstance(plan.schedule, Plateau):
@@ -123,13 +123,18 @@ class Loop:
         if plan.polish is None:
             return
         self._optimizer(plan.steps)
-        moments = [at for what in ("joins", "leaves") for at in getattr(self.module, what, ()) if plan.polishes(at) and at < plan.steps]
+        moments = [at for at in self._changes if plan.polishes(at) and at < plan.steps]
         if moments:
             raise ValueError(f"fit: a term joins or leaves at update {moments[0]}, within the last {plan.polish.steps}, which polish one loss")
 
-    def _hold(self, looked: bool) -> None:
+    @property
+    def _changes(self) -> list[int]:
+        """Updates from which the loss is another one, for a term joins or leaves."""
+        return [at for what in ("joins", "leaves") for at in getattr(self.module, what, ())]
+
+    def _hold(self) -> None:
         """One look serves a whole search along lines, which begins with it: what was found under other weights is of no use to it."""
-        if looked and searches(self.optimizer):
+        if self.balance.looked and searches(self.optimizer):
             self.optimizer, self.weighting.frozen = self._optimizer(self.step), True
 
     def _optimizer(self, step: int) -> torch.optim.Optimizer:
@@ -139,6 +144,13 @@ class Loop:
         optimizer = self.stack.optimizer(make, rate)
         if searches(optimizer) and hasattr(self.weighting, "combine"):
             raise ValueError(f"fit: a search along lines needs one loss, got {self.weighting!r}, whose update is no loss's gradient")
+        if searches(optimizer) and not plan.polishes(step):
+            if getattr(self.weighting, "gradual", False):
+                raise ValueError(
+                    f"fit: L-BFGS searches along lines of one loss, {type(self.weighting).__name__} moves its weights from update to update; "
+                    "end with a polish, in which they rest"
+                )
+            self.weighting.corrected = True  # one look is all there is: it counts whole
         return optimizer
 
     def _rest(self, polishing: bool) -> None:

@@ -50,6 +50,19 @@ def test_a_coefficient_may_stand_in_a_relation_alone() -> None:
     assert float(found) == pytest.approx(2.0, abs=0.05)
 
 
+def test_a_relation_takes_coefficients_as_residuals_do() -> None:
+    for relation in (lambda d, p: d.u_x + torch.exp(p.h) * d.u, lambda d, p: d.u_x + {**p}["h"] * d.u, lambda d, p: d.u_x + p["h"].exp()):
+        fin = {"robin": Condition(ENDS["lower"], relation)}
+        problem = eg.pinn.Problem(lambda d, p: {"pde": d.u_xx}, LINE, conditions=fin, unknown={"h": 0.5}, **SMALL)
+        eg.fit(problem, steps=2, seeds=2, progress=False)
+    with pytest.raises(ValueError, match=r"torch\.sin"):
+        poisson(robin=Condition(ENDS["lower"], lambda d, p: d.u * math.sin(d.x)))
+    with pytest.raises(ValueError, match="no coefficient 'h'"):
+        poisson(robin=Condition(ENDS["lower"], lambda d, p: d.u * p.h))
+    sides = Points(torch.cat(list(ENDS.values())), {"u": 0.0}, parts=(4, 4))
+    assert poisson(ends=sides).sets(torch.float32)["ends"].parts == (4, 4)
+
+
 def test_a_wave_begins_with_a_velocity() -> None:
     """u = sin(pi x) sin(pi t): zero at first, and only its u_t tells it from nothing."""
     domain = LINE.over(0.0, 1.0)

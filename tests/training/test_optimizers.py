@@ -14,8 +14,9 @@ from test_residual import known, oscillator
 from eddygrad.training.loop import Loop, fit
 from eddygrad.training.objectives.residual import Batches
 from eddygrad.training.optimizers import OPTIMIZERS, named
+from eddygrad.training.polish import Polish
 from eddygrad.training.settings import Training
-from eddygrad.training.weighting import InverseDirichlet
+from eddygrad.training.weighting import GradNorm, Homoscedastic, InverseDirichlet, SoftAdapt
 
 soap = pytest.mark.skipif(find_spec("pytorch_optimizer") is None, reason="pytorch-optimizer is an extra that is not installed")
 
@@ -115,6 +116,39 @@ def test_a_search_looks_anew_where_a_term_joins() -> None:
             seen.append((loop.optimizer, float(loop.weighting.weight("pde", torch.ones(())))))
         assert [a[0] is b[0] for a, b in pairwise(seen)] == [True, True, True, False, True, True, True]
         assert {w for _, w in seen[:4]} == {1.0} and len({w for _, w in seen[4:]}) == 1 and (seen[-1][1] == 1.0) is held
+
+
+def test_one_look_counts_whole_and_what_needs_many_is_refused() -> None:
+    make, rate = named("lbfgs")
+    looks = []
+    for average in (1.0, 0.2):
+        problem = oscillator()
+        loop = Loop(
+            problem, problem.losses, Batches(known()), Training(4, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=average))
+        )
+        loop.update()
+        looks.append(float(loop.weighting.weight("pde", torch.ones(()))))
+    assert looks[0] == pytest.approx(looks[1]) and abs(looks[0] - 1) > 0.1
+    for rule in (SoftAdapt(), GradNorm(), Homoscedastic()):
+        with pytest.raises(ValueError, match="moves its weights from update to update; end with a polish"):
+            fit(problem, problem.losses, Batches(known()), Training(4, lr=rate, optimizer=make, weighting=rule))
+        fit(problem, problem.losses, Batches(known()), Training(4, lr=1e-3, weighting=rule, polish=Polish(2)))
+
+
+def test_a_search_begins_anew_where_the_loss_is_another_one() -> None:
+    """A term that joins without a restart, one that leaves, one that joins in the warm-up."""
+    make, rate = named("lbfgs")
+    for options, weighting in (({"begins": 4}, {}), ({"ends": 4}, {}), ({"begins": 2}, {"warm_up": 4})):
+        problem = oscillator(**options)
+        plan = Training(8, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=1.0, **weighting))
+        loop = Loop(problem, problem.losses, Batches(known()), plan)
+        searches, weights = [], []
+        for _ in range(8):
+            loop.update()
+            searches.append(loop.optimizer)
+            weights.append(float(loop.weighting.weight("pde", torch.ones(()))))
+        assert searches[3] is not searches[4] and searches[4] is searches[7], options
+        assert "ends" in options or (weights[3] == 1.0 and weights[4] != 1.0 and len(set(weights[4:])) == 1)
 
 
 def test_what_an_optimiser_cannot_do_is_said() -> None:

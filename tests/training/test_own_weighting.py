@@ -87,6 +87,22 @@ def test_a_run_goes_on_whatever_the_weighting_says_of_itself(rule: Any, tmp_path
         eg.fit(problem, steps=3, weighting=Plain(3.0), folder=tmp_path, progress=False)
 
 
+def test_weights_have_no_gradient() -> None:
+    """Forgotten detach or not: the same training. A second argument with a default is one."""
+    ends = []
+    for rule in (
+        relative,
+        lambda losses: {n: 1 / loss for n, loss in losses.items()},
+        lambda losses, grads=None: {n: 1 / loss for n, loss in losses.items() if grads},
+    ):
+        problem = oscillator()
+        fit(problem, problem.losses, Batches(known()), Training(5, lr=1e-2, weighting=rule))
+        ends.append(torch.cat([p.detach().flatten() for p in problem.parameters()]))
+    torch.testing.assert_close(ends[0], ends[1])
+    torch.testing.assert_close(ends[0], ends[2])
+    assert not torch.equal(ends[0], torch.cat([p.detach().flatten() for p in oscillator().parameters()]))
+
+
 def test_a_function_rests_while_its_loss_is_polished() -> None:
     problem = oscillator()
     loop = Loop(problem, problem.losses, Batches(known()), Training(8, lr=1e-3, weighting=relative, polish=Polish(4)))

@@ -147,6 +147,26 @@ def test_a_weight_may_be_held_to_a_share_of_its_first(seeds: int | None) -> None
         InverseDirichlet("a", hold=2.0)
 
 
+def test_what_is_held_to_belongs_to_a_reference() -> None:
+    """When the equation joins and is the reference, ratios to the data are no floor; nor does a reference without a gradient pull weights down."""
+    kept, free = (InverseDirichlet(("a", "b"), average=1.0, hold=hold) for hold in (1.0, 0.0))
+    losses, grads = drawn(1e-4, 1.0, 1.0)
+    for names in ("bc", "abc"):
+        some, own = {n: losses[n] for n in names}, {n: grads[n] for n in names}
+        held, loose = kept(some, own), free(some, own)
+    assert {n: float(w) for n, w in held.items()} == pytest.approx({n: float(w) for n, w in loose.items()}) and float(held["b"]) < 1e-3
+    gone = {**grads, "a": tuple(torch.zeros_like(g) for g in grads["a"])}
+    assert float(kept(losses, gone)["b"]) == pytest.approx(float(held["b"]))
+
+
+def test_the_mean_is_that_of_the_terms_that_are_there() -> None:
+    losses, grads = drawn(1.0, 1e-2, 0.0)
+    two = {name: losses[name] for name in "ab"}
+    alone = InverseDirichlet("mean", average=1.0)(two, {name: grads[name] for name in "ab"})
+    beside = InverseDirichlet("mean", average=1.0)(losses, grads)
+    assert [float(beside[name]) for name in "ab"] == pytest.approx([float(alone[name]) for name in "ab"])
+
+
 IDLE = [
     lambda: InverseDirichlet("a"),
     lambda: InverseDirichlet("largest"),

@@ -79,7 +79,8 @@ def for_residual(equation: Any, given: Values | None) -> dict[str, Any]:
     for name in given or {}:
         if name not in known:
             near = get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
-            meant = f"; did you mean {next(k for k in known if k.lower() == near[0])!r}?" if near else ""
+            example = f"pass what it has by name, {{{known[0]!r}: p[{known[0]!r}]}}"
+            meant = f"; did you mean {next(k for k in known if k.lower() == near[0])!r}?" if near else f"; {example}"
             raise ValueError(f"residual: {equation.name} has no {name!r}, only {', '.join(known)}{meant}")
     own = [name for name in known if name in equation.__dataclass_fields__]
     return {**{name: getattr(equation, name) for name in own}, **(given or {})}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from eddygrad.training.objectives.partials import Asked, Names, Partials, needed
 
-_OTHERS = (math.nan, -7.3, 0.0, 1.9)  # to no number comparisons are blind, to the others most are not
+_OTHERS = (math.nan, -7.3, 0.0, 1.9, 1e4, -1e4)  # to no number comparisons are blind, to the others most are not
 Residuals = Callable[[Any, Any], Mapping[str, Tensor]]
 _HINTS = {  # of what torch says where a residual treats partials as what they are not
     "converted to Python scalars": "residuals take torch's functions, torch.sin(d.x) and not math.sin(d.x): d.x has all points",
@@ -61,25 +62,33 @@ def asked(
     """
     values = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in unknown.items()}
     found: list[Any] = []
-    try:
+    with hinted():
         read = needed(lambda d: found.append(residuals(d, Coefficients(values))), names)
-    except (TypeError, ValueError, RuntimeError) as error:  # which of them it is differs between versions of torch
-        meant = next((hint for told, hint in _HINTS.items() if told in str(error)), None)
-        if meant is None:
-            raise
-        raise ValueError(f"pinn: {meant}") from None
     if not isinstance(found[0], Mapping) or not found[0]:
         got = "nothing" if isinstance(found[0], Mapping) else type(found[0]).__name__
         raise ValueError(f'pinn: residuals give name -> residual, lambda d, p: {{"pde": d.u_xx}}, got {got}')
     if not read:
         example = f"d.{names.outputs[0]}_{names.inputs[0]}"
         raise ValueError(f"pinn: the residuals {', '.join(found[0])} read no field; they are made of partials such as {example}")
-    made = [*found[0].values(), *(relation(Asked(), Coefficients(values)) for relation in relations)]
+    with hinted():
+        made = [*found[0].values(), *(relation(Asked(), Coefficients(values)) for relation in relations)]
     reached = {name for residual in made for name in _reached(residual, values)}
     idle = [name for name in values if name not in reached]
     if idle:
         raise ValueError(f"pinn: no residual depends on the coefficient {idle[0]!r}; leave it out of unknown=")
     return tuple(found[0]), read
+
+
+@contextmanager
+def hinted() -> Iterator[None]:
+    """What torch says of a residual, in words that tell what to write."""
+    try:
+        yield
+    except (TypeError, ValueError, RuntimeError) as error:  # which of them it is differs between versions of torch
+        meant = next((hint for told, hint in _HINTS.items() if told in str(error)), None)
+        if meant is None:
+            raise
+        raise ValueError(f"pinn: {meant}") from None
 
 
 def _reached(residual: Any, values: Mapping[str, Tensor]) -> set[str]:
@@ -106,7 +115,8 @@ def part(residuals: Residuals, name: str, needs: Sequence[str] = (), read: Seque
 def dependence(residuals: Residuals, unknown: Mapping[str, float], names: Names, read: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Residual -> the partials out of `read` that it needs: those it has a gradient by, and those another value of which makes it another.
 
-    The latter are what it compares with, or detaches. Of one that is no number at the values tried nothing can be told: it needs all.
+    The latter are what it compares with, or detaches. What takes no higher derivatives than it needs anyhow it is given too, for several that are
+    compared at once may hide each other. Of one that is no number at the values tried nothing can be told: it needs all.
     """
     p = {name: torch.tensor(value, dtype=torch.float64) for name, value in unknown.items()}
     usual = {name: torch.full((2,), 0.5 + 0.01 * i, dtype=torch.float64) for i, name in enumerate((*names.inputs, *read))}
@@ -122,6 +132,12 @@ def dependence(residuals: Residuals, unknown: Mapping[str, float], names: Names,
     for name, was in before.items():
         sloped, sure = _reached(was, leaves), bool(was.isfinite().all())
         changed = {need for need, tries in moved.items() if any(not torch.equal(after[name], was) for after in tries)}
-        found[name] = tuple(need for need in read if not sure or need in sloped | changed)
+        most = max((_order(need, names) for need in sloped | changed), default=0)
+        found[name] = tuple(need for need in read if not sure or need in sloped | changed or _order(need, names) <= most)
     nobody = tuple(need for need in read if not any(need in needs for needs in found.values()))
     return {name: (*needs, *nobody) or tuple(read) for name, needs in found.items()}
+
+
+def _order(need: str, names: Names) -> int:
+    """Of the highest derivative in a partial."""
+    return max(sum(index) for _, _, index in names.terms(need))

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from eddygrad.solver.digest import code_digest
-from eddygrad.studies.pinn.asked import Coefficients
+from eddygrad.studies.pinn.asked import Coefficients, hinted
 from eddygrad.training.checkpoint import digest
 from eddygrad.training.objectives.partials import Names, needed
 from eddygrad.training.objectives.residual import Points, Term, misfit
@@ -30,25 +31,18 @@ class Condition:
     def points(self) -> Points:
         return self.at if isinstance(self.at, Points) else Points(self.at)
 
-    def needs(self, names: Names) -> tuple[str, ...]:
-        """Which partials it reads. Raises ValueError for one that there is not."""
-        return needed(lambda d: self.relation(d, _Anything()), names, [f"known_{name}" for name in self.points.known])
-
-
-class _Anything:
-    """Coefficients of whatever name, where only partials are asked for."""
-
-    def __getitem__(self, name: str) -> float:
-        return 0.5
-
-    __getattr__ = __getitem__
+    def needs(self, names: Names, unknown: Mapping[str, float]) -> tuple[str, ...]:
+        """Which partials it reads. Raises ValueError for a partial or a coefficient that there is not."""
+        coefficients = Coefficients({name: torch.tensor(value, dtype=torch.float64) for name, value in unknown.items()})
+        with hinted():
+            return needed(lambda d: self.relation(d, coefficients), names, [f"known_{name}" for name in self.points.known])
 
 
 def points_of(what: Points | Condition) -> Points:
     return what if isinstance(what, Points) else what.points
 
 
-def loss_of(name: str, what: Points | Condition, names: Names) -> Term:
+def loss_of(name: str, what: Points | Condition, names: Names, unknown: Mapping[str, float]) -> Term:
     """The loss of a condition, at points of its own name.
 
     Raises: ValueError for what is none, points of other coordinates, and fields or partials that there are not.
@@ -63,7 +57,7 @@ def loss_of(name: str, what: Points | Condition, names: Names) -> Term:
             names.terms(known)
         return Term(name, misfit(*what.known), tuple(what.known))
     relation = what.relation
-    return Term(name, lambda d, p: relation(d, Coefficients(p)), what.needs(names))
+    return Term(name, lambda d, p: relation(d, Coefficients(p)), what.needs(names, unknown))
 
 
 def described(conditions: Mapping[str, Points | Condition]) -> dict[str, Any]:

@@ -111,11 +111,11 @@ class Problem:
                 given = tuple(self.known(known, self.domain.interior(2, self.seed)))
                 found[self._new(name, found)] = Term(at, misfit(*given), given)
         if self.data is not None:
-            found[self._new("data", found)] = loss_of("data", self.data, self.names)
+            found[self._new("data", found)] = loss_of("data", self.data, self.names, {})
         for name, what in further.items():
             if name in (*found, "inside", "rim", "start"):
                 raise ValueError(f"pinn: a condition is called {name!r}, as another term or its points are; call it otherwise")
-            found[name] = loss_of(name, what, self.names)
+            found[name] = loss_of(name, what, self.names, self.unknown or {})
         first, last, points = self.begins or {}, self.ends or {}, {name: deepcopy(rule) for name, rule in (self.pointwise or {}).items()}
         for name, term in found.items():
             begins, ends = round(first.get(name, 0.0) * steps), round(last[name] * steps) if name in last else None
@@ -189,7 +189,7 @@ class Problem:
             found[name] = Points(x.to(dtype), {key: value.detach().to(dtype) for key, value in values.items()})
         for name, what in {**({} if self.data is None else {"data": self.data}), **(self.conditions or {})}.items():
             points = points_of(what)
-            found[name] = Points(points.x.to(dtype), {key: value.to(dtype) for key, value in points.known.items()})
+            found[name] = replace(points, x=points.x.to(dtype), known={key: value.to(dtype) for key, value in points.known.items()})
         return found
 
     def described(self) -> dict[str, str]:

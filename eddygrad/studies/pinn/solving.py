@@ -59,6 +59,7 @@ def solve(
     """
     if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
         raise ValueError(f"pinn: steps is a whole number of updates, at least 1, got {steps!r}")
+    steps = int(steps)  # numpy's are no JSON
     check_device(str(device))
     dtype = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if dtype not in (torch.float32, torch.float64):

@@ -108,7 +108,7 @@ class Box(Domain):
 
     def side(self, axis: int | str, end: End, count: int, seed: int = 0) -> Tensor:
         """Points on one of its sides, (count, axes): side("x", "upper", 100). Raises ValueError for an axis or an end that there is not."""
-        number = "xyz".find(axis) if isinstance(axis, str) else axis
+        number = ("xyz".find(axis) if len(axis) == 1 else -1) if isinstance(axis, str) else axis
         if number not in range(self.axes) or end not in ("lower", "upper"):
             raise ValueError(f"Box: side is that of an axis of {'xyz'[: self.axes]} at its lower or upper end, got {axis!r} and {end!r}")
         x = self.rim(count, seed, [number])

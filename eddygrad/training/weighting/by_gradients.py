@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eddygrad.training.weighting.weighting import Terms, Weighting
 
+_ALL = ("largest", "mean")  # references that are made of all terms
 _DRAWS = 8  # of signs, at the first look at a term's tangent kernel
 
 
@@ -22,7 +23,7 @@ class InverseDirichlet(Weighting):
     Scaling a residual by s scales its gradient's std by s^2, so only power 1 makes lam_k L_k independent of units.
 
     Where a flat field solves the equation, the rule may end at it: the flatter the field, the smaller the equation's gradient, and the smaller the
-    weights of the values that forbid it. With `hold` no lam_hat falls below that share of its first, which units scale alike.
+    weights of the values that forbid it. With `hold` no lam_hat falls below that share of its first under this reference, which units scale alike.
 
     Args: reference: a term, whose weight is then 1, or several, of which the first that is there is meant: ("momentum", "data"); "largest", the
           paper's form, or "mean" of the terms' stds. pool: std over "all" parameters, or the mean of the stds of each tensor of them ("layers").
@@ -41,7 +42,8 @@ class InverseDirichlet(Weighting):
         if not power > 0 or pool not in ("all", "layers") or not 0 <= hold <= 1:
             raise ValueError(f"InverseDirichlet: expected a power above 0, pool all or layers and hold from 0 to 1, got {power}, {pool!r} and {hold}")
         self.reference, self.power, self.pool, self.hold = reference, power, pool, hold
-        self._first: dict[str, Tensor] = {}  # lam_hat at the first look, (S,), kept where it is held to
+        self._first: dict[str, Tensor] = {}  # lam_hat at the first look under this reference, (S,), kept where it is held to
+        self._under = ""
 
     def proposed(self, terms: Terms) -> Tensor:
         parts = [terms.rows] if self.pool == "all" else terms.rows.split(terms.layers, 2)
@@ -55,21 +57,24 @@ class InverseDirichlet(Weighting):
         return self._held(terms, hat) if self.hold else hat
 
     def _held(self, terms: Terms, hat: Tensor) -> Tensor:
+        under = self.reference if isinstance(self.reference, str) and self.reference in _ALL else terms.names[terms.column(self.reference)]
+        if under != self._under:  # ratios to another term are others
+            self._first, self._under = {}, under
         for name, new, there in zip(terms.names, hat.unbind(1), terms.active.unbind(1)):
             known = self._first.get(name, torch.full_like(new, torch.nan))
             self._first[name] = torch.where(known.isnan() & there & new.isfinite() & (new > 0), new, known)
-        return hat.fmax(self.hold * torch.stack([self._first[name] for name in terms.names], 1))
+        return torch.where(hat > 0, hat.fmax(self.hold * torch.stack([self._first[name] for name in terms.names], 1)), hat)
 
     def _forget(self, name: str) -> None:
         super()._forget(name)
         self._first.pop(name, None)
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "first": dict(self._first)}
+        return {**super().state_dict(), "first": dict(self._first), "under": self._under}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
-        self._first = dict(state["first"])
+        self._first, self._under = dict(state["first"]), str(state["under"])
 
     @property
     def options(self) -> dict[str, Any]:
@@ -134,7 +139,8 @@ class NeuralTangentKernel(Weighting):
 
     def announced(self, names: Collection[str]) -> None:
         super().announced(names)
-        known = {*self._traces} - ({*self._moving} - {*self._present} if self.returning == "reset" else set())
+        forgotten = {*self._moving} - {*self._present} if self.returning == "reset" else set()
+        known = {name for name, trace in self._traces.items() if bool((trace > 0).all())} - forgotten
         self.draws = _DRAWS if {*names} - known else 1
 
     def proposed(self, terms: Terms) -> Tensor:
@@ -218,5 +224,5 @@ def _reference(values: Tensor, reference: str | Sequence[str], terms: Terms) -> 
     if reference == "largest":
         return values.amax(1, keepdim=True)
     if reference == "mean":
-        return values.mean(1, keepdim=True)
+        return torch.where(terms.active.to(values.device), values, torch.nan).nanmean(1, keepdim=True)
     return values[:, [terms.column(reference)]]

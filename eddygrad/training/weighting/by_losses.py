@@ -18,6 +18,7 @@ class ByLosses(Weighting):
     """Looks at losses now and before; a term counts from its second look on, with what it was then for its beginning."""
 
     looks_at = "losses"
+    gradual = True
 
     def __init__(self, average: float = 1.0, **options: Any) -> None:
         super().__init__(average, **options)

@@ -20,6 +20,8 @@ class Learned(Weighting):
     Args: lr: of Adam. Others: see `Weighting`.
     """
 
+    gradual = True
+
     def __init__(self, lr: float, average: float = 1.0, **options: Any) -> None:
         super().__init__(average, **options)
         if not lr > 0:

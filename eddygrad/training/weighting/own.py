@@ -19,14 +19,16 @@ class Own:
         def relative(losses, grads):
             return {name: 1 / loss.detach() for name, loss in losses.items()}
     losses: name -> () or (S,). grads: name -> a gradient, or None, for each parameter that counts (no coefficient of an equation), in its shape that
-    in a stack has seeds in front. weights: name -> number, () or (S,). One that remembers, or looks only now and then, is a subclass of `Weighting`.
+    in a stack has seeds in front. weights: name -> number, () or (S,); they have no gradient. One that remembers, or looks only now and then, is a
+    subclass of `Weighting`.
 
     Raises: TypeError for a function of other arguments; when it is asked ValueError for what is no weight for every loss.
     """
 
     def __init__(self, rule: Callable[..., Mapping[str, Any]]) -> None:
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        plain = [p for p in inspect.signature(rule).parameters.values() if p.kind in kinds and p.default is inspect.Parameter.empty]
+        taken = [p for p in inspect.signature(rule).parameters.values() if p.kind in kinds]
+        plain = [p for i, p in enumerate(taken) if p.default is inspect.Parameter.empty or (i == 1 and p.name in ("grads", "gradients"))]
         if len(plain) not in (1, 2):
             raise TypeError(f"weighting: a function of one's own takes (losses) or (losses, grads), got {', '.join(p.name for p in plain) or 'none'}")
         self.rule, self.looks_at, self.frozen = rule, ("losses", "gradients")[len(plain) - 1], False
@@ -51,8 +53,9 @@ class Own:
         if not isinstance(weights, Mapping) or set(weights) != set(losses):
             got = list(weights) if isinstance(weights, Mapping) else type(weights).__name__
             raise ValueError(f"weighting: {self!r} gives a weight for each of {list(losses)}, got {got}")
-        self._kept = {name: torch.as_tensor(weight).detach() for name, weight in weights.items()}
-        return weights
+        like = {name: loss.detach() for name, loss in losses.items()}
+        self._kept = {name: torch.as_tensor(weight, dtype=like[name].dtype, device=like[name].device).detach() for name, weight in weights.items()}
+        return dict(self._kept)
 
     def state_dict(self) -> dict[str, Any]:
         return {"frozen": self.frozen, "kept": dict(self._kept)}

@@ -71,6 +71,7 @@ class Weighting(abc.ABC):
     """
 
     looks_at: ClassVar[Literal["losses", "gradients", "probes"]] = "gradients"
+    gradual: ClassVar[bool] = False  # whether it comes to its weights over many looks
 
     def __init__(
         self,
