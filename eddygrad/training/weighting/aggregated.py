@@ -15,6 +15,7 @@ from torch import Tensor
 
 from eddygrad.solver.digest import code_digest
 from eddygrad.solver.randomness import generator
+from eddygrad.training.weighting.memory import recall, remembered
 from eddygrad.training.weighting.own import as_weighting, known_as
 from eddygrad.training.weighting.uniform import Uniform
 from eddygrad.training.weighting.weighting import Grads
@@ -28,8 +29,8 @@ class Aggregated:
     Parameters that do not count, coefficients of an equation or what `select` leaves out, have the sum of their weighted gradients.
     In a loop of your own: weights = weighting(losses, grads), then update = weighting.combine(rows) of the weighted gradients as rows (1, K, P).
     Each seed has an aggregator of its own. One that draws, as PCGrad does, draws from a stream that the number of the update fixes, the same for all
-    seeds: an interrupted training goes on bitwise, and a seed in a stack is that seed alone. One that remembers (GradVac, PCD, ExcessMTL) begins its
-    memory anew where an interrupted training goes on, with a warning if it can be `reset`.
+    seeds, and what it remembers (GradVac, PCD, ExcessMTL) is kept: an interrupted training goes on bitwise, and a seed in a stack is that seed alone.
+    Where a memory cannot be kept on disk, as NashMTL's, it begins anew with a warning.
 
     Args:   aggregator: an object that maps (K, P) to (P,), or the name of one of torchjd's. weighting: before it; uniform by default.
     Raises: ValueError where torchjd is not installed, for a name that it does not have or that needs arguments; TypeError for what is no aggregator.
@@ -84,14 +85,20 @@ class Aggregated:
         return torch.stack(found)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"weighting": self.weighting.state_dict(), "calls": self.calls}
+        memories = [remembered(aggregator, self.aggregator) for aggregator in self._own]
+        return {"weighting": self.weighting.state_dict(), "calls": self.calls, "memories": memories}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if "weighting" not in state:
             raise ValueError("Aggregated: the checkpoint was written by an older version; choose another folder")
         self.weighting.load_state_dict(state["weighting"])
+        memories = state.get("memories", [None] if hasattr(self.aggregator, "reset") else [])  # an older checkpoint has none
         self.calls, self._own, self._owed = int(state["calls"]), [], False
-        if self.calls and hasattr(self.aggregator, "reset"):
+        if None not in memories:
+            self._own = [deepcopy(self.aggregator) for _ in memories]
+            for aggregator, memory in zip(self._own, memories):
+                recall(aggregator, memory)
+        elif self.calls:
             warnings.warn(f"{self!r}: what the aggregator remembered is lost; it begins anew at update {self.calls}", stacklevel=2)
 
     def __repr__(self) -> str:
