@@ -21,6 +21,7 @@ from eddygrad.solver.rollout import BatchAt, Window
 from eddygrad.training.balance import Balance
 from eddygrad.training.checkpoint import MetricsLog, difference, digest, load_state, save_state, save_weights
 from eddygrad.training.gradients import Reduce, gradients
+from eddygrad.training.interrupt import Waiting, waiting
 from eddygrad.training.optimizers import searches
 from eddygrad.training.rest import at_rest
 from eddygrad.training.schedule import Plateau, set_rates
@@ -298,6 +299,8 @@ def fit(
 ) -> Fit:
     """Train `module` in place: a function of (configuration, seed, step), so a killed run continues to bitwise the same weights.
 
+    With a folder an interrupt (Ctrl-C, SIGTERM) waits for the end of the update and is kept in a checkpoint first; a second one does not wait.
+
     Args:    objective: window -> named losses, () or (S,) each. batch_at: (step, horizon) -> window. folder: where checkpoint, metrics.jsonl and the
              final weights go; a checkpoint there is resumed. description: configuration kept with it; a folder that holds another is refused,
              and so is one whose run began from other weights, in another dtype or on another kind of device. title: of the progress bar.
@@ -312,34 +315,38 @@ def fit(
         keep = _resume(loop, folder, description or {})
         log = MetricsLog(folder / "metrics.jsonl", keep)
     shown = bar(title, training.steps, loop.step, show=progress)
-    try:
-        while not loop.over:
-            _stretch(loop, log, shown)
-            if folder is not None and log is not None and (loop.step % training.checkpoint_every == 0 or loop.over):
-                save_state(
-                    folder / "checkpoint.pt", {**loop.state(), "log": log.position(), "description": json.dumps(description or {}, sort_keys=True)}
-                )
-    finally:
-        loop._rest(False)
-        loop._share(None)
-        shown.close()
-        if log is not None:
-            log.close()
+    with waiting(folder is not None and training.reduce is None) as interrupt:  # processes side by side would wait for one that left
+        try:
+            while not loop.over and not interrupt.asked:
+                _stretch(loop, log, shown, interrupt)
+                if folder is not None and log is not None and (loop.step % training.checkpoint_every == 0 or loop.over or interrupt.asked):
+                    told = {"log": log.position(), "description": json.dumps(description or {}, sort_keys=True)}
+                    save_state(folder / "checkpoint.pt", {**loop.state(), **told})
+        finally:
+            loop._rest(False)
+            loop._share(None)
+            shown.close()
+            if log is not None:
+                log.close()
     if folder is not None:
         save_weights(folder / "weights.safetensors", module.state_dict(), {"module": repr(module), **loop.start, **(description or {})})
     guard = loop.guard
     return Fit(module, loop.step, loop.curve, loop.seconds, list(guard.skipped), list(guard.clipped), list(guard.frozen_at))
 
 
-def _stretch(loop: Loop, log: MetricsLog | None, shown: Bar) -> None:
-    """Updates up to the next moment at which something is written, then the writing."""
+def _stretch(loop: Loop, log: MetricsLog | None, shown: Bar, interrupt: Waiting) -> None:
+    """Updates up to the next moment at which something is written, then the writing; or up to an interrupt."""
     plan = loop.training
     start, begin = time.perf_counter(), loop.step
     while True:
         loss = loop.update()
-        if loop.over or any(
-            loop.step % every == 0
-            for every in (plan.log_every, plan.validate_every, plan.checkpoint_every, plan.diagnose_every or loop.training.steps)
+        if (
+            loop.over
+            or interrupt.asked
+            or any(
+                loop.step % every == 0
+                for every in (plan.log_every, plan.validate_every, plan.checkpoint_every, plan.diagnose_every or loop.training.steps)
+            )
         ):
             break
     loop.seconds += time.perf_counter() - start
