@@ -18,7 +18,7 @@ from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVorticity
 from eddygrad.solver.memory import keep_freed_memory
 from eddygrad.training.objectives.partials import VORTICITY, Names
-from eddygrad.training.objectives.residual import Points, Problem, Term
+from eddygrad.training.objectives.residual import Collocation, Points, Term
 
 Gradient = Callable[[], tuple[Tensor, tuple[Tensor, ...]]]  # the loss and its gradient
 NAMES = Names(("x", "y", "t"), ("u", "v"), VORTICITY)
@@ -52,7 +52,7 @@ def points_of(batch: int, dtype: torch.dtype = torch.float32) -> Tensor:
 def by_taylor(network: CoordinateNetwork, points: Tensor) -> Gradient:
     """A term of a problem, as a training has it."""
     equation = ActiveTurbulenceVorticity()
-    problem = Problem(network, NAMES, {"vorticity": Term("interior", lambda d, p: equation.residual(d), equation.needs)})
+    problem = Collocation(network, NAMES, {"vorticity": Term("interior", lambda d, p: equation.residual(d), equation.needs)})
     batch = 0, {"interior": Points(points)}
     weights = list(problem.parameters())
 

@@ -15,7 +15,7 @@ from eddygrad.studies.pinn.study import Study
 from eddygrad.studies.pinn.trained import Trained, prepare, train
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training.loop import Fit, Loop
-from eddygrad.training.objectives.residual import Problem
+from eddygrad.training.objectives.residual import Collocation
 from eddygrad.training.schedule import Drops
 from eddygrad.training.weighting import InverseDirichlet, ReLoBRaLo
 from eddygrad.training.weighting.named import NAMES, weighting
@@ -108,9 +108,8 @@ def test_a_begun_study_takes_another_interval_of_checkpoints_and_says_where_more
 def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Updates cost what their terms cost, those that look at gradients more: by a clock that ticks as the work goes."""
     case = Plan(problem=("two-sensors",), weighting=("uniform",), seeds=1).case("two-sensors", (1,))
-    late = replace(
-        case, problem=Problem(case.problem.network, case.problem.names, dict(case.problem.terms), {"k": 0.5}), reference=("pde", "good"), steps=100
-    )
+    given = Collocation(case.problem.network, case.problem.names, dict(case.problem.terms), {"k": 0.5})
+    late = replace(case, problem=given, reference=("pde", "good"), steps=100)
     late.problem.terms["pde"] = replace(late.problem.terms["pde"], begins=75)
     clock = [0.0]
 

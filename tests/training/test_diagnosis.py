@@ -16,7 +16,7 @@ from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import Loop, fit
 from eddygrad.training.objectives.partials import Names
 from eddygrad.training.objectives.pointwise import Causal, PointWeights, ResidualAttention, SelfAdaptive
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term
 from eddygrad.training.rest import at_rest
 from eddygrad.training.settings import Training
 from eddygrad.training.weighting import InverseDirichlet, NeuralTangentKernel, Uniform
@@ -130,9 +130,9 @@ def test_probes_of_a_seed_in_a_stack_are_those_of_the_seed_alone() -> None:
     network = lambda seeds: CoordinateNetwork(1, 7, 1, 2, "sine", seeds).double()  # noqa: E731
     names, at = Names(("x",), ("u", "v")), {"all": Points(grid(9, 3.0))}
     terms = {"both": Term("all", lambda d, p: torch.stack([d.u, d.v_x]), ("u", "v_x")), "one": Term("all", lambda d, p: d.u_x, ("u_x",))}
-    stacked = Problem(network((3, 8)), names, terms).probes((5, at))
+    stacked = Collocation(network((3, 8)), names, terms).probes((5, at))
     for place, seed in enumerate((3, 8)):
-        alone = Problem(network(seed), names, terms).probes((5, at))
+        alone = Collocation(network(seed), names, terms).probes((5, at))
         for name, value in alone.items():
             torch.testing.assert_close(value, stacked[name][place])
     assert not torch.allclose(*stacked["both"])

@@ -21,7 +21,7 @@ from eddygrad.correctors.taylor import Truncation
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVorticity
 from eddygrad.studies.problems.poisson import poisson
 from eddygrad.training.objectives.partials import VORTICITY, Names
-from eddygrad.training.objectives.residual import Points, Problem, Term
+from eddygrad.training.objectives.residual import Collocation, Points, Term
 
 BENCHMARKS = Path(eg.__file__).parent.parent / "benchmarks"
 
@@ -68,13 +68,13 @@ def test_poisson_losses_and_gradients() -> None:
     assert_alike(case.problem.losses(case.batches(0)), network, reference, plain)
 
 
-def turbulence(width: int, depth: int, count: int) -> tuple[Problem, Tensor]:
+def turbulence(width: int, depth: int, count: int) -> tuple[Collocation, Tensor]:
     """Coordinates of different spreads, so that a derivative by the wrong one is seen."""
     network = moved(CoordinateNetwork(3, width, depth, 2, "sine", mean=(2.4, 2.3, 4.4), std=(0.5, 0.4, 0.2)).double())
     equation = ActiveTurbulenceVorticity()
     terms = {"vorticity": Term("interior", lambda d, p: equation.residual(d), equation.needs)}
     x = torch.rand(count, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) + torch.tensor([1.9, 1.8, 3.9])
-    return Problem(network, Names(("x", "y", "t"), ("u", "v"), VORTICITY), terms), x
+    return Collocation(network, Names(("x", "y", "t"), ("u", "v"), VORTICITY), terms), x
 
 
 @pytest.mark.parametrize(("width", "depth", "count"), [(12, 2, 40), (100, 7, 6)])

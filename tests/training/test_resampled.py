@@ -15,14 +15,14 @@ from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.training.loop import fit
 from eddygrad.training.objectives.pointwise import ResidualAttention
 from eddygrad.training.objectives.resampled import Resampled
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term
 from eddygrad.training.settings import Training
 
 
-def problem(seeds: Any = (0, 1)) -> Problem:
+def problem(seeds: Any = (0, 1)) -> Collocation:
     """The residual is that of u = 1 left of .2, and of next to nothing right of it."""
     network = CoordinateNetwork(1, 6, 1, 1, "tanh", seeds).double()
-    return Problem(network, LINE, {"pde": Term("in", lambda d, p: torch.where(d.x < 0.2, d.u - 5, 1e-3 * d.u), ("u",))})
+    return Collocation(network, LINE, {"pde": Term("in", lambda d, p: torch.where(d.x < 0.2, d.u - 5, 1e-3 * d.u), ("u",))})
 
 
 def other() -> Batches:

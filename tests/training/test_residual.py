@@ -13,7 +13,7 @@ from torch import Tensor
 from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.training.loop import fit
 from eddygrad.training.objectives.partials import Names, partials
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term
 from eddygrad.training.settings import Training
 from eddygrad.training.weighting import InverseDirichlet, Uniform
 
@@ -24,14 +24,14 @@ def grid(count: int, length: float = 1.0) -> Tensor:
     return torch.linspace(0, length, count, dtype=torch.float64).unsqueeze(1)
 
 
-def oscillator(seeds: Any = 0, **options: Any) -> Problem:
+def oscillator(seeds: Any = 0, **options: Any) -> Collocation:
     """u'' + k u = 0 with values of sin(2 x) known: k = 4."""
     network = CoordinateNetwork(1, 12, 2, 1, "sine", seeds, mean=1.5, std=0.9).double()
     terms = {
         "data": Term("all", lambda d, p: d.u - d["known_u"], ("u",)),
         "pde": Term("all", lambda d, p: d.u_xx + p["k"] * d.u, ("u_xx", "u"), **options),
     }
-    return Problem(network, LINE, terms, {"k": 0.5}, positive=["k"])
+    return Collocation(network, LINE, terms, {"k": 0.5}, positive=["k"])
 
 
 def known(count: int = 21) -> dict[str, Points]:
@@ -44,7 +44,7 @@ def test_losses_are_means_of_squares_summed_over_components_and_sides() -> None:
     network = CoordinateNetwork(2, 5, 1, 2).double()
     x = torch.rand(6, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     terms = {"both": Term("in", lambda d, p: torch.stack([d.u_x, d.v_y]), ("u_x", "v_y")), "side": Term("rim", lambda d, p: d.u, ("u",))}
-    losses = Problem(network, names, terms).losses((0, {"in": Points(x), "rim": Points(x, parts=(2, 4))}))
+    losses = Collocation(network, names, terms).losses((0, {"in": Points(x), "rim": Points(x, parts=(2, 4))}))
     d = partials(network, x, names, ["u", "u_x", "v_y"])
     torch.testing.assert_close(losses["both"], (d.u_x**2 + d.v_y**2).mean())
     torch.testing.assert_close(losses["side"], (d.u[:2] ** 2).mean() + (d.u[2:] ** 2).mean())
@@ -101,10 +101,10 @@ def test_a_stack_is_its_networks_side_by_side() -> None:
         (lambda: Points(grid(3), {"u": torch.zeros(2)}), r"'u' has \(2,\) values, expected \(3,\)"),
         (lambda: Points(grid(3), parts=(1, 1)), "parts of 2 points do not make 3"),
         (lambda: Batches(known(), {"all": 50}), "50 points of 'all', which has 21"),
-        (lambda: Problem(CoordinateNetwork(1, 3, 1, 1), LINE, {}), "expected one term at least"),
-        (lambda: Problem(CoordinateNetwork(1, 3, 1, 1), LINE, {"a": Term("all", lambda d, p: d.v, ("v",))}), "'v' is none of u"),
+        (lambda: Collocation(CoordinateNetwork(1, 3, 1, 1), LINE, {}), "expected one term at least"),
+        (lambda: Collocation(CoordinateNetwork(1, 3, 1, 1), LINE, {"a": Term("all", lambda d, p: d.v, ("v",))}), "'v' is none of u"),
         (
-            lambda: Problem(CoordinateNetwork(1, 3, 1, 1), LINE, {"a": Term("all", lambda d, p: d.u, ("u",))}, {"k": -1.0}, ["k"]),
+            lambda: Collocation(CoordinateNetwork(1, 3, 1, 1), LINE, {"a": Term("all", lambda d, p: d.u, ("u",))}, {"k": -1.0}, ["k"]),
             "'k' begins at -1.0",
         ),
         (lambda: oscillator(begins=5, ends=3).losses((0, {"elsewhere": Points(grid(3))})), "expected points 'all', the batch has elsewhere"),
@@ -119,7 +119,7 @@ def test_wrong_input_is_named(make: Any, message: str) -> None:
 def test_a_residual_of_another_shape_is_named() -> None:
     terms = {"a": Term("all", lambda d, p: d.u.mean(), ("u",))}
     with pytest.raises(ValueError, match="the residual of 'a' has the shape"):
-        Problem(CoordinateNetwork(1, 3, 1, 1).double(), LINE, terms).losses((0, {"all": Points(grid(3))}))
+        Collocation(CoordinateNetwork(1, 3, 1, 1).double(), LINE, terms).losses((0, {"all": Points(grid(3))}))
 
 
 def test_a_loss_that_is_not_finite_is_named() -> None:
@@ -133,16 +133,16 @@ def test_a_loss_that_is_not_finite_is_named() -> None:
 def test_a_term_that_is_not_a_number_is_named(weighting: Any) -> None:
     network = CoordinateNetwork(1, 6, 1, 1).double()
     terms = {"fit": Term("all", lambda d, p: d.u, ("u",)), "broken": Term("all", lambda d, p: d.u / (d.x - d.x), ("u",))}
-    problem = Problem(network, LINE, terms)
+    problem = Collocation(network, LINE, terms)
     with pytest.raises(FloatingPointError, match="broken"):
         fit(problem, problem.losses, Batches(known()), Training(steps=3, weighting=weighting))
 
 
 def test_a_term_without_a_gradient_and_a_partial_that_was_not_named_are_told() -> None:
     network = CoordinateNetwork(1, 6, 1, 1).double()
-    constant = Problem(network, LINE, {"fit": Term("all", lambda d, p: d.u, ("u",)), "fixed": Term("all", lambda d, p: d.x, ())})
+    constant = Collocation(network, LINE, {"fit": Term("all", lambda d, p: d.u, ("u",)), "fixed": Term("all", lambda d, p: d.x, ())})
     with pytest.raises(ValueError, match="the loss 'fixed' has no gradient with respect to any parameter"):
         fit(constant, constant.losses, Batches(known()), Training(steps=3, weighting=InverseDirichlet("fit")))
-    lacking = Problem(network, LINE, {"fit": Term("all", lambda d, p: d.u_x, ("u",))})
+    lacking = Collocation(network, LINE, {"fit": Term("all", lambda d, p: d.u_x, ("u",))})
     with pytest.raises(AttributeError, match="'u_x' was not asked for"):
         fit(lacking, lacking.losses, Batches(known()), Training(steps=3))

@@ -21,8 +21,7 @@ from eddygrad.training.objectives.domains import Domain, SpaceTime, mean_and_std
 from eddygrad.training.objectives.partials import Names, Sum
 from eddygrad.training.objectives.pointwise import PointWeights
 from eddygrad.training.objectives.resampled import Resampled
-from eddygrad.training.objectives.residual import Batches, Points, Term, misfit
-from eddygrad.training.objectives.residual import Problem as Objective
+from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term, misfit
 
 _POOL = 4  # times as many points as are drawn
 _OPTIONAL = ("ends", "fourier", "pointwise", "resample")  # described where they are given
@@ -145,7 +144,7 @@ class Problem:
         joined = self.joined
         return domain.rim(self.rim, self.seed, **({"axes": [i for i in range(len(self.inputs)) if i not in joined]} if joined else {}))
 
-    def batches(self, objective: Objective, dtype: torch.dtype, device: torch.device | str) -> Any:
+    def batches(self, objective: Collocation, dtype: torch.dtype, device: torch.device | str) -> Any:
         """The points of every update."""
         found: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
         for name, every in (self.resample or {}).items():

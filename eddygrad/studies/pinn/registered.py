@@ -13,7 +13,7 @@ from eddygrad.studies.pinn.posed import Known, Problem
 from eddygrad.studies.pinn.solution import Solution
 from eddygrad.studies.pinn.solving import drops_after, objective_of, references
 from eddygrad.studies.problems import OWN, PROBLEMS, Case
-from eddygrad.training.objectives.residual import Problem as Objective
+from eddygrad.training.objectives.residual import Collocation
 
 
 def register(name: str, problem: Problem, errors: Known, steps: int = 10_000) -> None:
@@ -38,7 +38,7 @@ def register(name: str, problem: Problem, errors: Known, steps: int = 10_000) ->
         each = seeds if isinstance(seeds, int) else tuple(seeds)
         objective = objective_of(problem, each, dtype, steps)
 
-        def found(trained: Objective) -> Mapping[str, Tensor]:
+        def found(trained: Collocation) -> Mapping[str, Tensor]:
             return {"error": Solution(problem, trained).error(errors)}
 
         batches = problem.batches(objective, dtype, "cpu")

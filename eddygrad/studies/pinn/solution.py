@@ -11,8 +11,7 @@ from torch import Tensor
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.loop import Fit
 from eddygrad.training.objectives.partials import Partials, partials
-from eddygrad.training.objectives.residual import Points
-from eddygrad.training.objectives.residual import Problem as Objective
+from eddygrad.training.objectives.residual import Collocation, Points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 class Solution:
     """Fields that a trained network stands for."""
 
-    def __init__(self, problem: Problem, objective: Objective) -> None:
+    def __init__(self, problem: Problem, objective: Collocation) -> None:
         self.problem, self.objective = problem, objective
         self.fit: Fit | None = None
 

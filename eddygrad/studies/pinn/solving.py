@@ -18,7 +18,7 @@ from eddygrad.studies.pinn.tried import tried
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
 from eddygrad.training.loop import fit as train
-from eddygrad.training.objectives.residual import Problem as Objective
+from eddygrad.training.objectives.residual import Collocation
 from eddygrad.training.polish import Polish
 from eddygrad.training.schedule import Drops
 from eddygrad.training.settings import Training
@@ -119,12 +119,12 @@ def _described(training: Training) -> dict[str, Any]:
     return told | ({} if training.select is None else {"select": code_digest(training.select)})
 
 
-def objective_of(problem: Problem, seeds: int | tuple[int, ...], dtype: torch.dtype, steps: int) -> Objective:
+def objective_of(problem: Problem, seeds: int | tuple[int, ...], dtype: torch.dtype, steps: int) -> Collocation:
     """What is trained: its network and its terms, in their time of `steps` updates."""
-    return Objective(problem.network(seeds, dtype), problem.names, problem.terms(steps), problem.unknown, problem.positive)
+    return Collocation(problem.network(seeds, dtype), problem.names, problem.terms(steps), problem.unknown, problem.positive)
 
 
-def references(objective: Objective) -> tuple[str, ...]:
+def references(objective: Collocation) -> tuple[str, ...]:
     """Whose weight is held at one, the first that is there: the equation that joined last, or where none is there another term."""
     return tuple(sorted(objective.terms, key=lambda name: (objective.terms[name].at != "inside", -objective.terms[name].begins)))
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from eddygrad.training.objectives.residual import Problem
+from eddygrad.training.objectives.residual import Collocation
 from eddygrad.training.weighting.fixed import Fixed
 from eddygrad.training.weighting.uniform import Uniform
 from eddygrad.training.weighting.weighting import Grads, Weighting
 
 
-def tried(weighting: Any, problem: Problem) -> None:
+def tried(weighting: Any, problem: Collocation) -> None:
     """Let a copy look at made-up gradients of the terms as they come and go: a term that it names and that is not there shows here.
 
     Raises: what the weighting raises. One that is not of ours is left alone.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from eddygrad.training.objectives.residual import Batches, Problem
+from eddygrad.training.objectives.residual import Batches, Collocation
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Case:
           published: (weighting, optimiser) -> the endpoint's published value, where the setting is the published one.
     """
 
-    problem: Problem
+    problem: Collocation
     batches: Batches
-    errors: Callable[[Problem], Mapping[str, Tensor]]
+    errors: Callable[[Collocation], Mapping[str, Tensor]]
     reference: str | tuple[str, ...]
     steps: int
     drops: tuple[float, ...] = (1 / 3, 2 / 3)

@@ -17,7 +17,7 @@ from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.objectives.domains import Box, mean_and_std
 from eddygrad.training.objectives.partials import Names, Partials, partials
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term, misfit
+from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term, misfit
 
 Seeds = int | Sequence[int]
 FLOW = Names(("x", "y"), ("u", "v", "p"))
@@ -88,11 +88,11 @@ def cavity(seeds: Seeds = 0, dtype: torch.dtype = torch.float32, interior: int =
     network = _network(2, width, depth, 3, seeds, inside, dtype)
 
     @torch.no_grad()
-    def errors(problem: Problem) -> Mapping[str, Tensor]:
+    def errors(problem: Collocation) -> Mapping[str, Tensor]:
         parts = [partials(problem.network, x.to(dtype), FLOW, (name,))[name] for x, name in ((along_y, "u"), (along_x, "v"))]
         return {"velocity": relative([torch.cat(parts, -1)], [torch.cat([u, v])])}
 
-    problem = Problem(network, FLOW, _flow_terms(0.01))
+    problem = Collocation(network, FLOW, _flow_terms(0.01))
     return Case(problem, Batches(sets), errors, "momentum", steps, (0.5, 0.75), 5)
 
 
@@ -169,11 +169,11 @@ def _case(
     velocity = [name for name in truth if name != "p"]
 
     @torch.no_grad()
-    def errors(problem: Problem) -> Mapping[str, Tensor]:
+    def errors(problem: Collocation) -> Mapping[str, Tensor]:
         d = partials(problem.network, at, names, tuple(truth))
         found = {"velocity" if len(velocity) > 1 else "u": relative([d[n] for n in velocity], [truth[n] for n in velocity])}
         if "p" in truth:
             found["pressure"] = relative([d["p"] - d["p"].mean(-1, keepdim=True)], [truth["p"] - truth["p"].mean()])
         return found
 
-    return Case(Problem(network, names, terms), Batches(sets), errors, reference, steps, (0.5, 0.75), 5)
+    return Case(Collocation(network, names, terms), Batches(sets), errors, reference, steps, (0.5, 0.75), 5)

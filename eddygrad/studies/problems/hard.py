@@ -13,7 +13,7 @@ from eddygrad.solver.randomness import generator
 from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.objectives.partials import Names, partials
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term
 
 LINE = Names(("x",), ("u",))
 
@@ -39,11 +39,11 @@ def layer(
     at = x.to(dtype)
 
     @torch.no_grad()
-    def errors(problem: Problem) -> Mapping[str, Tensor]:
+    def errors(problem: Collocation) -> Mapping[str, Tensor]:
         return {"u": relative([partials(problem.network, at, LINE, ("u",)).u], [truth])}
 
     sets = {"interior": Points(at), "ends": Points(ends.to(dtype))}
-    return Case(Problem(network, LINE, terms), Batches(sets), errors, "pde", steps)
+    return Case(Collocation(network, LINE, terms), Batches(sets), errors, "pde", steps)
 
 
 def two_sensors(
@@ -83,8 +83,8 @@ def two_sensors(
     truth, at = torch.sin(w * x[:, 0]), x.to(dtype)
 
     @torch.no_grad()
-    def errors(problem: Problem) -> Mapping[str, Tensor]:
+    def errors(problem: Collocation) -> Mapping[str, Tensor]:
         return {"u": relative([partials(problem.network, at, LINE, ("u",)).u], [truth]), "coefficient": (problem.values()["k"].double() - 1).abs()}
 
     sets = {"interior": Points(at), "good": measured(25, 0.01, "good"), "bad": measured(100, noise, "bad")}
-    return Case(Problem(network, LINE, terms, {"k": 0.5}, positive=["k"]), Batches(sets), errors, "pde", steps)
+    return Case(Collocation(network, LINE, terms, {"k": 0.5}, positive=["k"]), Batches(sets), errors, "pde", steps)

@@ -19,7 +19,7 @@ from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.objectives.domains import Box, mean_and_std
 from eddygrad.training.objectives.partials import Names, partials
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term
 
 NODES, INTERIOR = 100, 2500
 NAMES = Names(("x", "y"), ("u",))
@@ -94,11 +94,11 @@ def poisson(
     usual = not (hard or sobol or batch) and (interior, width, depth) == (INTERIOR, 50, 5)
 
     @torch.no_grad()
-    def errors(problem: Problem) -> Mapping[str, Tensor]:
+    def errors(problem: Collocation) -> Mapping[str, Tensor]:
         return {"error": relative([partials(problem.network, nodes.to(dtype), NAMES, ("u",)).u], [truth])}
 
     return Case(
-        Problem(whole, NAMES, terms),
+        Collocation(whole, NAMES, terms),
         Batches(sets, {} if batch is None else {"interior": batch}),
         errors,
         "pde",

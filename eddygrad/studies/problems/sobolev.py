@@ -18,7 +18,7 @@ from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.objectives.domains import mean_and_std
 from eddygrad.training.objectives.partials import Names, Partials, partials
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term
+from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term
 
 POINTS, SUMMANDS = 128, 20
 DERIVED = {
@@ -72,13 +72,13 @@ def sobolev(
     terms |= {name: Term("nodes", partial(_scaled if unknown else _plain, name), (name,)) for name in DERIVED}
     mean, std = mean_and_std(nodes[chosen])
     network = CoordinateNetwork(2, width, depth, 1, "sine", seeds, mean=mean, std=std).to(dtype)
-    problem = Problem(network, names, terms, dict.fromkeys(DERIVED, 0.0) if unknown else None)
+    problem = Collocation(network, names, terms, dict.fromkeys(DERIVED, 0.0) if unknown else None)
     drawn = Points(nodes[chosen].to(dtype), {name: value[chosen].to(dtype) for name, value in truth.items()})
     inverse = {name: 1 / float(value.square().mean()) for name, value in truth.items()}
     everywhere = nodes.to(dtype)
 
     @torch.no_grad()
-    def errors(problem: Problem) -> Mapping[str, Tensor]:
+    def errors(problem: Collocation) -> Mapping[str, Tensor]:
         found = partials(problem.network, everywhere, names, ("u",)).u
         error = {"function": relative([found], [truth["value"]])}
         off = [(value.double() - 1).abs() for value in problem.values().values()]

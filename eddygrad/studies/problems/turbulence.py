@@ -23,7 +23,7 @@ from eddygrad.studies.problems.case import Case
 from eddygrad.studies.problems.errors import relative
 from eddygrad.training.objectives.domains import mean_and_std
 from eddygrad.training.objectives.partials import VORTICITY, Names, partials
-from eddygrad.training.objectives.residual import Batches, Points, Problem, Term, misfit
+from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term, misfit
 
 Region = Literal["square", "annulus"]
 SQUARE = (64, 128)  # nodes of 256 per axis; the annulus lies in nodes 60 to 132 about the middle one
@@ -111,14 +111,14 @@ def turbulence(
     x, truth = flow.x[inside].to(dtype), flow.fields[inside]
 
     @torch.no_grad()
-    def errors(problem: Problem) -> Mapping[str, Tensor]:
+    def errors(problem: Collocation) -> Mapping[str, Tensor]:
         d = partials(problem.network, x, names, ("u", "v", "w"))
         return {"vorticity": relative([d.w], [truth[:, 2]]), "velocity": relative([d.u, d.v], [truth[:, 0], truth[:, 1]])}
 
     per_epoch = max(1, len(sets["interior"]) // batch)
     full = ((stride, snapshots, first, width, depth, batch), steps) == (PUBLISHED_SIZE, PUBLISHED_EPOCHS * per_epoch)
     return Case(
-        Problem(network, names, terms),
+        Collocation(network, names, terms),
         Batches(sets, {"interior": batch}),
         errors,
         reference="pde",
@@ -166,11 +166,11 @@ def turbulence_inverse(
     nodes = Points(x[chosen].to(dtype), {"u": fields[chosen, 0].to(dtype), "v": fields[chosen, 1].to(dtype)})
     mean, std = mean_and_std(x)
     network = CoordinateNetwork(3, width, depth, 3, "sine", seeds, mean=mean, std=std).to(dtype)
-    problem = Problem(network, names, terms, dict.fromkeys(COEFFICIENTS, 0.0))
+    problem = Collocation(network, names, terms, dict.fromkeys(COEFFICIENTS, 0.0))
     at, truth = x[kept].to(dtype), fields[kept]
 
     @torch.no_grad()
-    def errors(problem: Problem) -> Mapping[str, Tensor]:
+    def errors(problem: Collocation) -> Mapping[str, Tensor]:
         d = partials(problem.network, at, names, ("u", "v", "p_x", "p_y"))
         off = [(value.double() - getattr(equation, name)).abs() / abs(getattr(equation, name)) for name, value in problem.values().items()]
         return {

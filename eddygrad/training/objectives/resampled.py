@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eddygrad.solver.randomness import generator
 from eddygrad.training.objectives.pointwise import Remembered
-from eddygrad.training.objectives.residual import Points, Problem
+from eddygrad.training.objectives.residual import Collocation, Points
 
 
 class Resampled:
@@ -31,7 +31,7 @@ class Resampled:
     def __init__(
         self,
         batches: Callable[[int, int], tuple[int, Mapping[str, Points]]],
-        problem: Problem,
+        problem: Collocation,
         term: str,
         pool: Points,
         size: int,

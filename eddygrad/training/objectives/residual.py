@@ -85,12 +85,12 @@ def misfit(*fields: str) -> Residual:
     return lambda d, p: torch.stack([d[name] - d[f"known_{name}"] for name in fields])
 
 
-class Problem(nn.Module):
-    """A coordinate network that is trained to fulfil equations, and their unknown coefficients.
+class Collocation(nn.Module):
+    """A coordinate network that is trained to fulfil equations at points of collocation, and their unknown coefficients.
 
         L_k = mean_i r_k(x_i)^2,   r_k from partials of the network at x_i, all in one pass for each set of points
 
-        problem = Problem(network, Names(("x", "y"), ("u",)), {"pde": Term("interior", lambda d, p: d.u_xx + d.u_yy - f(d.x, d.y), ("u_xx", "u_yy"))})
+        problem = Collocation(network, Names(("x", "y"), ("u",)), {"pde": Term("interior", lambda d, p: d.u_xx + d.u_yy - f(d.x), ("u_xx", "u_yy"))})
         fit(problem, problem.losses, Batches({"interior": Points(x)}), Training(steps, weighting=InverseDirichlet("pde")))
     Coefficients do not count for weightings that look at gradients (`coefficients`).
 
