@@ -172,9 +172,10 @@ def main(arguments: list[str]) -> int:
     return 0 if good else 1
 
 
-def test_an_interrupt_of_the_parent_alone_ends_its_workers(tmp_path: Path) -> None:
-    """As `kill -INT` sends it; a terminal sends it to all. What is begun would take minutes."""
-    options = ["--weighting", "uniform", "ntk", "--seeds", "1", "--steps", "200000", "--jobs", "2", "--folder", str(tmp_path)]
+@pytest.mark.parametrize("whole", [False, True], ids=["parent", "group"])
+def test_an_interrupt_ends_all_workers_who_keep_what_they_did(whole: bool, tmp_path: Path) -> None:
+    """Of the parent alone, as `kill -INT` sends it, and of all, as a terminal does. What is begun would take minutes, and more is to follow."""
+    options = ["--weighting", "uniform", "ntk", "mgda", "gradient-norm", "--seeds", "1", "--steps", "200000", "--jobs", "2", f"--folder={tmp_path}"]
     listens: Any = {
         "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         "start_new_session": True,
@@ -184,8 +185,13 @@ def test_an_interrupt_of_the_parent_alone_ends_its_workers(tmp_path: Path) -> No
         begin = time.perf_counter()
         while len(list(tmp_path.glob("work/*/metrics.jsonl"))) < 2 and time.perf_counter() - begin < 120:
             time.sleep(0.2)
-        child.send_signal(signal.SIGINT)
+        time.sleep(1.0)
+        if whole:
+            os.killpg(child.pid, signal.SIGINT)
+        else:
+            child.send_signal(signal.SIGINT)
         assert child.wait(60) == 130 and not list(tmp_path.glob("runs/*.json"))
+        assert len(list(tmp_path.glob("work/*/checkpoint.pt"))) == len(list(tmp_path.glob("work/*/metrics.jsonl"))) == 2
     finally:
         child.kill()
 

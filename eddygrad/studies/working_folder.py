@@ -60,6 +60,7 @@ def side_by_side(
                         future.result()
                         shown.update()
             except KeyboardInterrupt:  # which may have reached this process alone
+                pool.shutdown(wait=False, cancel_futures=True)
                 for child in {*active_children()} - others:
                     child.terminate()
                 raise

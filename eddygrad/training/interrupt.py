@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+# In the order in which they are obeyed: a process that is to end must not go on because it was interrupted too.
+_USUAL: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
 
 
 class Waiting:
@@ -17,11 +21,13 @@ class Waiting:
 
     def __init__(self) -> None:
         self.asked: set[int] = set()
-        self.usual: dict[int, Any] = {}
+        self.process = os.getpid()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if number in self.asked:
-            signal.signal(number, self.usual[number])
+        # A pool that loses one worker terminates the others, who may have been asked already: that is no impatience.
+        again = number in self.asked and not (number == signal.SIGTERM and multiprocessing.parent_process() is not None)
+        if again or os.getpid() != self.process:  # a process that was forked from this one has no update to end
+            signal.signal(number, _USUAL[number])
             signal.raise_signal(number)
         self.asked.add(number)
 
@@ -35,14 +41,21 @@ def waiting(wanted: bool = True) -> Iterator[Waiting]:
             update()
     """
     interrupt = Waiting()
-    if wanted and threading.current_thread() is threading.main_thread():  # no other may
-        for number, usual in _USUAL.items():
-            if signal.getsignal(number) == usual:
-                interrupt.usual[number] = signal.signal(number, interrupt)
     try:
+        if wanted and threading.current_thread() is threading.main_thread():  # no other may
+            for number, usual in _USUAL.items():
+                if signal.getsignal(number) == usual:
+                    signal.signal(number, interrupt)
         yield interrupt
+    except BaseException:
+        if signal.SIGTERM in interrupt.asked:  # which leaves nobody to tell it
+            traceback.print_exc()
+        raise
     finally:
-        for number, usual in interrupt.usual.items():
-            signal.signal(number, usual)
-        for number in sorted(interrupt.asked):
-            signal.raise_signal(number)
+        for number, usual in _USUAL.items():
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, usual)
+            if number in interrupt.asked:
+                signal.raise_signal(number)
+    if interrupt.asked:  # a handler that was put in its place meanwhile let it pass
+        raise KeyboardInterrupt

@@ -86,6 +86,20 @@ def test_a_second_interrupt_does_not_wait_and_neither_does_one_without_a_folder(
 
 
 @pytest.mark.usefixtures("heard")
+def test_a_handler_that_was_put_in_its_place_meanwhile_stays_and_the_training_ends_all_the_same() -> None:
+    heard: list[int] = []
+
+    def own(number: int, frame: Any) -> None:
+        heard.append(number)
+
+    with pytest.raises(KeyboardInterrupt), waiting() as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.asked == {signal.SIGINT}
+        signal.signal(signal.SIGINT, own)
+    assert heard == [signal.SIGINT] and signal.signal(signal.SIGINT, signal.default_int_handler) is own
+
+
+@pytest.mark.usefixtures("heard")
 def test_a_users_own_handler_stays() -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
@@ -97,8 +111,37 @@ def test_a_users_own_handler_stays() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_termination_by_a_batch_system_is_kept_too(tmp_path: Path) -> None:
-    code = "import sys; from test_interrupt import *; trained(Path(sys.argv[1]), interrupting(7, number=signal.SIGTERM))"
-    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parent, timeout=120)
-    assert ended.returncode == -signal.SIGTERM and load_state(tmp_path / "checkpoint.pt")["step"] == 8
-    assert torch.equal(trained(tmp_path, interrupting(-1)), trained(None, interrupting(-1)))
+def elsewhere(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Code with everything of this file at hand, in a process of its own."""
+    begin = "import sys; from test_interrupt import *; signal.signal(signal.SIGINT, signal.default_int_handler); folder = Path(sys.argv[1]); "
+    return subprocess.run([sys.executable, "-c", begin + code, str(folder)], cwd=Path(__file__).parent, timeout=120, text=True, capture_output=True)
+
+
+def test_termination_by_a_batch_system_is_kept_too_and_comes_before_an_interrupt(tmp_path: Path) -> None:
+    both = "both = lambda step, _: [interrupting(7, number=n)(step, 1) for n in (signal.SIGINT, signal.SIGTERM)][0]; "
+    for at, code in enumerate(("trained(folder, interrupting(7, number=signal.SIGTERM))", f"{both}trained(folder, both)")):
+        folder = tmp_path / str(at)
+        assert elsewhere(code, folder).returncode == -signal.SIGTERM and load_state(folder / "checkpoint.pt")["step"] == 8
+        assert torch.equal(trained(folder, interrupting(-1)), trained(None, interrupting(-1)))
+
+
+def test_an_error_before_a_termination_is_told(tmp_path: Path) -> None:
+    ended = elsewhere("trained(folder, lambda step, _: interrupting(7, number=signal.SIGTERM)(step, 1) if step < 7 else 1 / (7 - step))", tmp_path)
+    assert ended.returncode == 1 and "ZeroDivisionError" in ended.stderr
+    code = "trained(folder, lambda step, _: (interrupting(7, number=signal.SIGTERM)(step, 1), 1 / (7 - step))[0])"
+    ended = elsewhere(code, tmp_path)
+    assert ended.returncode == -signal.SIGTERM and "ZeroDivisionError" in ended.stderr
+
+
+def test_a_forked_process_does_not_wait(tmp_path: Path) -> None:
+    code = """
+import multiprocessing, time
+with waiting() as interrupt:
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    time.sleep(0.5)
+    child.terminate()
+    child.join(20)
+    sys.exit(0 if child.exitcode == -signal.SIGTERM else 1)
+"""
+    assert elsewhere(code, tmp_path).returncode == 0
