@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch._functorch import config as functorch_config
 from weighting_cases import P, drawn, flat
 
-from eddygrad.training.checkpoint import load_state
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import Loop, fit
 from eddygrad.training.objectives.residual import Batches
@@ -217,57 +216,6 @@ def test_an_aggregator_that_draws_goes_on_bitwise_and_knows_no_other_seed(tmp_pa
     torch.manual_seed(0)
     assert torch.equal(torch.get_rng_state(), before)  # nobody else's draws are taken
     assert not torch.equal(solved((3, 8), 20, aggregator="Mean"), whole)
-
-
-@pytest.mark.parametrize("name", ["GradVac", "PCD", "ExcessMTL"])
-def test_an_aggregator_that_remembers_has_a_memory_for_each_seed_and_goes_on_with_it(name: str, tmp_path: Any) -> None:
-    whole = solved((3, 8), 20, aggregator=name)
-    torch.testing.assert_close(solved((8,), 20, aggregator=name)[0], whole[1])
-    solved((3, 8), 10, tmp_path, name)
-    begun = load_state(tmp_path / "checkpoint.pt")["weighting"]["memories"]
-    assert len(begun) == 2 and begun[0] and begun[1]
-    assert torch.equal(solved((3, 8), 20, tmp_path, name), whole)
-
-
-class Kept:
-    """An aggregator of one's own, no module, that is longer every time and tells its state."""
-
-    def __init__(self) -> None:
-        self.times = 0
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        self.times += 1
-        return rows.sum(0) * self.times
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"times": self.times}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.times = state["times"]
-
-
-class Unkept(nn.Module):
-    """Remembers what no checkpoint holds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: Any = None
-
-    def forward(self, rows: Tensor) -> Tensor:
-        self.seen = object()
-        return rows.sum(0)
-
-
-def test_a_memory_is_that_of_an_aggregators_own_state_and_one_that_no_disk_keeps_is_told(tmp_path: Any) -> None:
-    aggregator = Aggregated(Kept())
-    for _ in range(3):
-        aggregator.combine(torch.ones(2, 2, 4))
-    again = Aggregated(Kept())
-    again.load_state_dict(aggregator.state_dict())
-    assert torch.equal(again.combine(torch.ones(2, 2, 4)), aggregator.combine(torch.ones(2, 2, 4)))
-    solved((3, 8), 10, tmp_path, Unkept())
-    with pytest.warns(UserWarning, match="what the aggregator remembered is lost; it begins anew at update 10"):
-        solved((3, 8), 20, tmp_path, Unkept())
 
 
 def test_the_name_of_an_aggregated_weighting_has_no_address() -> None:

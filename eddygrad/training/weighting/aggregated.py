@@ -15,7 +15,7 @@ from torch import Tensor
 
 from eddygrad.solver.digest import code_digest
 from eddygrad.solver.randomness import generator
-from eddygrad.training.weighting.memory import recall, remembered
+from eddygrad.training.weighting.memory import Memory, recall, remembered
 from eddygrad.training.weighting.own import as_weighting, known_as
 from eddygrad.training.weighting.uniform import Uniform
 from eddygrad.training.weighting.weighting import Grads
@@ -30,7 +30,7 @@ class Aggregated:
     In a loop of your own: weights = weighting(losses, grads), then update = weighting.combine(rows) of the weighted gradients as rows (1, K, P).
     Each seed has an aggregator of its own. One that draws, as PCGrad does, draws from a stream that the number of the update fixes, the same for all
     seeds, and what it remembers (GradVac, PCD, ExcessMTL) is kept: an interrupted training goes on bitwise, and a seed in a stack is that seed alone.
-    Where a memory cannot be kept on disk, as NashMTL's, it begins anew with a warning.
+    Where a memory cannot be kept on disk, as NashMTL's, it begins anew with a warning, and so it does without one where terms join or leave.
 
     Args:   aggregator: an object that maps (K, P) to (P,), or the name of one of torchjd's. weighting: before it; uniform by default.
     Raises: ValueError where torchjd is not installed, for a name that it does not have or that needs arguments; TypeError for what is no aggregator.
@@ -43,6 +43,8 @@ class Aggregated:
         self.weighting = Uniform() if weighting is None else as_weighting(weighting)
         self.calls = 0
         self._own: list[Any] = []  # of each seed
+        self._memories: list[Memory] = []  # read from a checkpoint, for the aggregators that the next rows ask for
+        self._names: tuple[str, ...] | None = None  # of the terms, in their order
         self._owed = False  # whether weights were given and no update was made of them
 
     @property
@@ -69,36 +71,41 @@ class Aggregated:
         if self._owed:
             raise ValueError("Aggregated: the last update was made without it; the weighted gradients go through combine(rows), (S, K, P) to (S, P)")
         found: dict[str, Any] = self.weighting(losses, grads, select, **probes)
-        self._owed = True
+        if self._names not in (None, tuple(losses)):  # an aggregator knows its terms by their place: what it knows of one is not another's
+            self._own, self._memories = [], []
+        self._names, self._owed = tuple(losses), True
         return found
 
     @torch.no_grad()
     def combine(self, rows: Tensor) -> Tensor:
-        """Weighted gradients (S, K, P) -> (S, P), each seed by itself; of one that is not finite the sum, for the guard to see."""
+        """Weighted gradients (S, K, P) -> (S, P), each seed by itself; where products of them are not finite the sum, for the guard."""
         if len(self._own) != len(rows):
             self._own = [deepcopy(self.aggregator) for _ in rows]
+            for aggregator, memory in zip(self._own, self._memories):
+                recall(aggregator, memory, rows.device)
+            self._memories = []
         found = []
         for aggregator, matrix in zip(self._own, rows):
+            within = bool((matrix @ matrix.mT).isfinite().all())  # a product that overflows would be an error, and end all seeds
             with _drawing(self.calls, rows.device):
-                found.append(aggregator(matrix) if bool(matrix.isfinite().all()) else matrix.sum(0))
+                found.append(aggregator(matrix) if within else matrix.sum(0))
         self.calls, self._owed = self.calls + 1, False
         return torch.stack(found)
 
     def state_dict(self) -> dict[str, Any]:
-        memories = [remembered(aggregator, self.aggregator) for aggregator in self._own]
-        return {"weighting": self.weighting.state_dict(), "calls": self.calls, "memories": memories}
+        memories: list[Memory | None] = [*self._memories] or [remembered(aggregator, self.aggregator) for aggregator in self._own]
+        names = None if self._names is None else list(self._names)
+        return {"weighting": self.weighting.state_dict(), "calls": self.calls, "names": names, "memories": memories}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if "weighting" not in state:
             raise ValueError("Aggregated: the checkpoint was written by an older version; choose another folder")
         self.weighting.load_state_dict(state["weighting"])
         memories = state.get("memories", [None] if hasattr(self.aggregator, "reset") else [])  # an older checkpoint has none
-        self.calls, self._own, self._owed = int(state["calls"]), [], False
-        if None not in memories:
-            self._own = [deepcopy(self.aggregator) for _ in memories]
-            for aggregator, memory in zip(self._own, memories):
-                recall(aggregator, memory)
-        elif self.calls:
+        names = state.get("names")
+        self.calls, self._own, self._owed, self._names = int(state["calls"]), [], False, None if names is None else tuple(names)
+        self._memories = [] if None in memories else memories
+        if None in memories and self.calls:
             warnings.warn(f"{self!r}: what the aggregator remembered is lost; it begins anew at update {self.calls}", stacklevel=2)
 
     def __repr__(self) -> str:
@@ -113,9 +120,12 @@ def _drawing(call: int, device: torch.device) -> Iterator[None]:
     elsewhere = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(devices=elsewhere, device_type=device.type if elsewhere else "cuda"):
         torch.default_generator.manual_seed(seed)
-        if elsewhere:
+        if not elsewhere:
+            yield
+            return
+        with torch.get_device_module(device).device(device):  # of several cards it is this one's
             torch.get_device_module(device).manual_seed(seed)
-        yield
+            yield
 
 
 def _named(name: str) -> Any:

@@ -8,56 +8,81 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_PLAIN = (bool, int, float, str, torch.dtype, torch.device, type(None))
+from eddygrad.solver.digest import code_digest
+
+_PLAIN = (bool, int, float, str, torch.dtype, torch.device, type(None))  # what may be read back, subclasses of them may not
+_TORCHS = frozenset(vars(nn.Module()))
 Memory = dict[str, Any]
 
 
 def remembered(aggregator: Any, fresh: Any) -> Memory | None:
     """In what an aggregator differs from a fresh one, by the path of its attribute; None where that cannot be kept on disk.
 
-    A module is looked at through and through; another object is asked for its `state_dict`, and a function remembers nothing.
+    A module is looked at through and through, parameters and buffers included; any other object by its attributes, or asked for its `state_dict`.
     """
-    if not isinstance(aggregator, nn.Module):
-        return {"state": aggregator.state_dict()} if _stateful(aggregator) else {}
-    before = dict(_attributes(fresh))
-    changed = {path: value for path, value in _attributes(aggregator) if path not in before or not _same(value, before[path])}
-    if not all(_plain(value) for value in changed.values()):
+    if not isinstance(aggregator, nn.Module) and hasattr(aggregator, "state_dict") and hasattr(aggregator, "load_state_dict"):
+        state = aggregator.state_dict()
+        return {"": _written(state)} if _plain(state) else None
+    before, now = dict(_attributes(fresh)), dict(_attributes(aggregator))
+    if _parts(aggregator) != _parts(fresh) or {*before} - {*now}:
         return None
-    return {path: (value, str(value.device)) if isinstance(value, Tensor) else value for path, value in changed.items()}
+    changed = {path: value for path, value in now.items() if path not in before or code_digest(value) != code_digest(before[path])}
+    return {path: _written(value) for path, value in changed.items()} if all(map(_plain, changed.values())) else None
 
 
-def recall(aggregator: Any, memory: Mapping[str, Any]) -> None:
-    """Let a fresh one remember, every tensor on the device where it was."""
-    if not isinstance(aggregator, nn.Module):
-        if memory:
-            aggregator.load_state_dict(memory["state"])
-        return
+def recall(aggregator: Any, memory: Memory, device: torch.device) -> None:
+    """Let a fresh one remember; what was not on the CPU is on `device`."""
     for path, value in memory.items():
+        found = _read(value, device)
+        if not path:
+            aggregator.load_state_dict(found)
+            continue
         place, _, name = path.rpartition(".")
-        tensor = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], Tensor)
-        setattr(aggregator.get_submodule(place), name, value[0].to(value[1]) if tensor else value)
+        part = aggregator.get_submodule(place) if isinstance(aggregator, nn.Module) else aggregator
+        known = getattr(part, name, None)
+        if isinstance(known, nn.Parameter):
+            with torch.no_grad():
+                known.copy_(found)
+        else:
+            setattr(part, name, found)
 
 
-def _stateful(aggregator: Any) -> bool:
-    return hasattr(aggregator, "state_dict") and hasattr(aggregator, "load_state_dict")
-
-
-def _attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Of a module and all in it: its own and its buffers, none of torch's."""
-    torchs = vars(nn.Module())
-    for place, part in module.named_modules():
-        for name, value in {**vars(part), **part._buffers}.items():
-            if name not in torchs:
+def _attributes(aggregator: Any) -> Iterator[tuple[str, Any]]:
+    """Its own and, of a module, those of all in it, none of torch's."""
+    if not isinstance(aggregator, nn.Module):
+        yield from getattr(aggregator, "__dict__", {}).items()
+        return
+    for place, part in aggregator.named_modules():
+        for name, value in {**vars(part), **part._buffers, **part._parameters}.items():
+            if name not in _TORCHS:
                 yield f"{place}.{name}".lstrip("."), value
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, Tensor) or isinstance(other, Tensor):
-        return isinstance(one, Tensor) and isinstance(other, Tensor) and one.dtype == other.dtype and torch.equal(one, other)
-    return one is other or bool(_plain(one) and one == other)
+def _parts(aggregator: Any) -> list[str]:
+    return [place for place, _ in aggregator.named_modules()] if isinstance(aggregator, nn.Module) else []
 
 
 def _plain(value: Any) -> bool:
-    """A tensor, or what holds none."""
-    parts = value if isinstance(value, tuple | list) else ()
-    return isinstance(value, (Tensor, tuple, list, *_PLAIN)) and all(_plain(part) and not isinstance(part, Tensor) for part in parts)
+    """Whether it may stand in a checkpoint, which is read without running code."""
+    if type(value) in (list, tuple):
+        return all(map(_plain, value))
+    if type(value) is dict:
+        return all(map(_plain, value)) and all(map(_plain, value.values()))
+    return isinstance(value, Tensor) or type(value) in _PLAIN
+
+
+def _written(value: Any) -> Any:
+    """A copy for the disk; tensors tell where they were."""
+    if isinstance(value, Tensor):
+        return {"tensor": value.detach().cpu().clone(), "on": value.device}
+    if type(value) is dict:
+        return {"items": [(key, _written(part)) for key, part in value.items()]}
+    return type(value)(map(_written, value)) if type(value) in (list, tuple) else value
+
+
+def _read(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Mapping):
+        return value["tensor"].to(_read(value["on"], device)) if "tensor" in value else {key: _read(part, device) for key, part in value["items"]}
+    if isinstance(value, torch.device):
+        return value if value.type == "cpu" else device
+    return type(value)(_read(part, device) for part in value) if type(value) in (list, tuple) else value

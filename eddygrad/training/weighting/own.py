@@ -47,7 +47,7 @@ class Own:
 
     def __call__(self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None) -> Mapping[str, Any]:
         if self.frozen and self._kept:
-            return {name: self._kept[name] for name in losses}
+            return {name: self._kept[name].to(loss.device) for name, loss in losses.items()}
         counted = {name: [g for i, g in enumerate(parts) if select is None or i in select] for name, parts in (grads or {}).items()}
         weights = self.rule(losses, counted) if self.looks_at == "gradients" else self.rule(losses)
         if not isinstance(weights, Mapping) or set(weights) != set(losses):
