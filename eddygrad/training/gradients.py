@@ -11,8 +11,8 @@ Reduce = Callable[[Tensor], Tensor]  # a value of this process -> the mean over 
 
 
 def reduced(losses: Mapping[str, Tensor], reduce: Reduce | None) -> dict[str, Tensor]:
-    """The losses themselves, their values those of all processes, their gradients still this one's."""
-    return {name: loss if reduce is None else loss + (reduce(loss.detach()) - loss.detach()) for name, loss in losses.items()}
+    """The losses themselves, their values those of all processes to the last bit, their gradients still this one's."""
+    return {name: loss if reduce is None else reduce(loss.detach()) + (loss - loss.detach()) for name, loss in losses.items()}
 
 
 def gradients(losses: Mapping[str, Tensor], params: Sequence[Tensor], reduce: Reduce | None = None) -> dict[str, tuple[Tensor | None, ...]]:

@@ -98,10 +98,12 @@ class Loop:
         """One update of every seed that is alive; returns the total loss per seed (S,) before it."""
         plan = self.training
         begins = self.step in plan.restarts or plan.polishes(self.step) > plan.polishes(self.step - 1)
-        begins = begins or (searches(self.optimizer) and self.step in self._changes)
-        if begins:
+        another = searches(self.optimizer) and self.step in self._changes
+        if begins or another:
             self.optimizer = self._optimizer(self.step)
             self._rest(plan.polishes(self.step))
+        if another and hasattr(self.weighting, "ask"):
+            self.weighting.ask()
         window = self.batch_at(self.step, plan.horizon_at(self.step))
         diagnosed = plan.diagnose_every is not None and (self.step + 1) % plan.diagnose_every == 0
         total, grad = self.balance(self.objective(window), window, diagnosed)

@@ -138,7 +138,7 @@ def test_one_look_counts_whole_and_what_needs_many_is_refused() -> None:
 def test_a_search_begins_anew_where_the_loss_is_another_one() -> None:
     """A term that joins without a restart, one that leaves, one that joins in the warm-up."""
     make, rate = named("lbfgs")
-    for options, weighting in (({"begins": 4}, {}), ({"ends": 4}, {}), ({"begins": 2}, {"warm_up": 4})):
+    for options, weighting in (({"begins": 4}, {}), ({"ends": 4}, {}), ({"ends": 4}, {"every": 3}), ({"begins": 2}, {"warm_up": 4})):
         problem = oscillator(**options)
         plan = Training(8, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=1.0, **weighting))
         loop = Loop(problem, problem.losses, Batches(known()), plan)

@@ -10,6 +10,7 @@ import torch
 from test_residual import known, oscillator
 from torch import Tensor
 
+from eddygrad.training.gradients import reduced
 from eddygrad.training.loop import Loop, fit
 from eddygrad.training.objectives.pointwise import Causal, ResidualAttention, SelfAdaptive
 from eddygrad.training.objectives.residual import Batches, Points
@@ -51,6 +52,13 @@ def together(loops: Any, work: Any) -> list[Any]:
     for thread in threads:
         thread.join()
     return found
+
+
+def test_all_processes_have_the_same_loss_to_the_last_bit() -> None:
+    g, w = torch.Generator().manual_seed(0), torch.ones((), requires_grad=True)
+    for own, mean in 10 ** (4 * torch.rand(200, 2, generator=g) - 2):
+        found = reduced({"a": own * w}, lambda value, mean=mean: mean)["a"]
+        assert torch.equal(found.detach(), mean) and torch.equal(torch.autograd.grad(found, w)[0], own)
 
 
 def half(rank: int) -> dict[str, Points]:

@@ -119,6 +119,21 @@ def test_it_is_the_traces_that_are_averaged() -> None:
         NeuralTangentKernel(mean="geometric")
 
 
+def test_a_trace_of_zero_is_none_and_changes_no_other_term_or_seed() -> None:
+    """Of two seeds the second has no term c from the second look to the last but one: others do not feel it, then it has what it had."""
+    x = torch.zeros(2, 1, dtype=torch.float64, requires_grad=True)
+    weighting, losses, seen = NeuralTangentKernel(), {name: torch.ones(2, dtype=torch.float64) for name in "abc"}, []
+    for look in range(12):
+        weighting.announced(losses)
+        assert weighting.draws == (1 if look else 8)
+        slope = torch.tensor([1.0, 1.0 if look in (0, 11) else 0.0], dtype=torch.float64)
+        probes = {"a": x.sum(1), "b": x.sum(1), "c": x.sum(1) * slope}
+        seen.append(torch.stack([*weighting(losses, probes=gradients(probes, [x])).values()], 1))
+    torch.testing.assert_close(torch.stack(seen)[:, 0], torch.full((12, 3), 3.0, dtype=torch.float64))
+    torch.testing.assert_close(torch.stack(seen)[1:11, 1], torch.tensor([2.0, 2.0, 3.0], dtype=torch.float64).expand(10, 3))
+    torch.testing.assert_close(seen[11][1], torch.full((3,), 3.0, dtype=torch.float64))
+
+
 def test_two_terms_have_mgdas_closed_form() -> None:
     for seed, (a, b) in product(range(5), ((1.0, 1.0), (1.0, 10.0), (3.0, 2.9))):
         losses, grads = drawn(a, b, seed=seed)
@@ -211,7 +226,7 @@ def test_the_slope_of_gradnorm_is_that_of_its_sum() -> None:
     now = torch.stack([0.5 * losses["a"], 0.9 * losses["b"], losses["c"]]).reshape(1, 3)
     terms = with_gradients(Terms(("a", "b", "c"), now, torch.ones(1, 3)), grads, None, "test")
     z = torch.tensor([[0.3, -0.2, 0.1]], dtype=torch.float64, requires_grad=True)
-    own = weighting.led_to(z) * weighting.sizes(terms)
+    own = weighting.led_to(z, terms.active) * weighting.sizes(terms)
     first = torch.stack([losses[name] for name in "abc"]).reshape(1, 3)
     rate = (now / first / (now / first).mean()) ** 0.7
     (expected,) = torch.autograd.grad((own - (own.mean(1, keepdim=True) * rate).detach()).abs().sum(), z)

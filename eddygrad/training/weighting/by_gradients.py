@@ -140,16 +140,17 @@ class NeuralTangentKernel(Weighting):
     def announced(self, names: Collection[str]) -> None:
         super().announced(names)
         forgotten = {*self._moving} - {*self._present} if self.returning == "reset" else set()
-        known = {name for name, trace in self._traces.items() if bool((trace > 0).all())} - forgotten
-        self.draws = _DRAWS if {*names} - known else 1
+        self.draws = _DRAWS if {*names} - ({*self._traces} - forgotten) else 1
 
     def proposed(self, terms: Terms) -> Tensor:
-        for name, new in zip(terms.names, terms.rows.double().square().sum(2).cpu().unbind(1)):
-            old = self._traces.get(name, new)
-            old = torch.where(old.isfinite() & (old > 0), old, new)
-            self._traces[name] = torch.where(new.isfinite(), (1 - self._share) * old + self._share * new, old)
+        now = terms.rows.double().square().sum(2).cpu()
+        there = terms.active & now.isfinite()
+        for name, new, taken in zip(terms.names, now.unbind(1), there.unbind(1)):
+            old = self._traces.get(name, torch.zeros_like(new))
+            mean = torch.where(old > 0, (1 - self._share) * old + self._share * new, new)
+            self._traces[name] = torch.where(taken, mean, old)
         traces = torch.stack([self._traces[name] for name in terms.names], 1)
-        return traces.sum(1, keepdim=True) / traces
+        return torch.where(there, traces, 0.0).sum(1, keepdim=True) / traces
 
     def _forget(self, name: str) -> None:
         super()._forget(name)
@@ -196,7 +197,7 @@ class MGDA(Weighting):
             spare = 1 - shares.isfinite().sum(1, keepdim=True) * self.floor
             above = (shares - self.floor).clamp(min=0)
             shares = self.floor + above * (spare / above.nansum(1, keepdim=True)).nan_to_num(0.0, posinf=0.0)
-        return shares * (len(terms.names) if self.total is None else self.total)
+        return shares * (terms.active.sum(1, keepdim=True) if self.total is None else self.total)
 
     def _take(self, name: str, hat: Tensor) -> None:
         super()._take(name, hat.clamp(min=1e-300))  # a weight of zero is one

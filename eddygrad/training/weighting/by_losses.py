@@ -70,14 +70,15 @@ class SoftAdapt(ByLosses):
         self.beta, self.form = beta, form
 
     def balanced(self, terms: Terms, first: Tensor, last: Tensor) -> Tensor:
-        s = terms.losses - last
+        there = terms.active
+        s = torch.where(there, terms.losses - last, 0.0)
         if self.form != "plain":
             s = s / s.abs().sum(1, keepdim=True).clamp(min=1e-300)
-        shares = torch.softmax(self.beta * s, 1)
+        shares = torch.softmax((self.beta * s).masked_fill(~there, -math.inf), 1)
         if self.form == "loss-weighted":
             shares = shares * terms.losses
             shares = shares / shares.sum(1, keepdim=True)
-        return len(terms.names) * shares
+        return there.sum(1, keepdim=True) * shares
 
     @property
     def options(self) -> dict[str, Any]:

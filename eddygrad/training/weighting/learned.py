@@ -35,8 +35,8 @@ class Learned(Weighting):
         """d/dz of what is made small, (S, K)."""
 
     @abc.abstractmethod
-    def led_to(self, z: Tensor) -> Tensor:
-        """Weights (S, K) of z."""
+    def led_to(self, z: Tensor, there: Tensor) -> Tensor:
+        """Weights (S, K) of z, for the terms that are `there`."""
 
     def proposed(self, terms: Terms) -> Tensor:
         zero = torch.zeros(len(terms.losses), dtype=torch.float64)
@@ -52,7 +52,7 @@ class Learned(Weighting):
             change = first / (1 - 0.9**steps) / ((second / (1 - 0.999**steps)).sqrt() + 1e-8)
             moved.append(torch.where(ok, z[:, k] - self.lr * change, z[:, k]))
         self._z |= dict(zip(terms.names, moved))
-        return self.led_to(torch.stack(moved, 1))
+        return self.led_to(torch.stack(moved, 1), terms.active)
 
     def _forget(self, name: str) -> None:
         super()._forget(name)
@@ -75,7 +75,7 @@ class GradNorm(Learned):
     """All weighted gradients get the same length, longer for terms that fall more slowly        Chen et al. 2018 (arXiv 1711.02257)
 
         minimise sum_k |G_k - mean(G) r_k^alpha|,  G_k = lam_k |g_k|,  r_k = (L_k / L_k(0)) / mean,  the target held;   lam = K softmax(z)
-    The sum of the weights stays K by construction.
+    The sum of the weights stays K, the number of terms that are there, by construction.
 
     Args: alpha: strength of the asymmetry, 0 for equal lengths.
     """
@@ -94,15 +94,15 @@ class GradNorm(Learned):
         idle = ~terms.active | (first == 0)
         fallen = (terms.losses / first).masked_fill(idle, math.nan)
         rate = (fallen / fallen.nanmean(1, keepdim=True)) ** self.alpha
-        weights, sizes = self.led_to(z), self.sizes(terms)
+        weights, sizes = self.led_to(z, ~idle), self.sizes(terms)
         own = (weights * sizes).masked_fill(idle, math.nan)
         by_weight = torch.sign(own - own.nanmean(1, keepdim=True) * rate) * sizes
         # lam = K p, p = softmax(z): d/dz_j = sum_k by_weight_k K p_k (1[k=j] - p_j)
         pulled = by_weight * weights
-        return pulled - weights / len(terms.names) * pulled.nansum(1, keepdim=True)
+        return pulled - weights / (~idle).sum(1, keepdim=True) * pulled.nansum(1, keepdim=True)
 
-    def led_to(self, z: Tensor) -> Tensor:
-        return z.shape[1] * torch.softmax(z, 1)
+    def led_to(self, z: Tensor, there: Tensor) -> Tensor:
+        return there.sum(1, keepdim=True) * torch.softmax(z.masked_fill(~there, -math.inf), 1)
 
     def _forget(self, name: str) -> None:
         super()._forget(name)
@@ -143,5 +143,5 @@ class Homoscedastic(Learned):
     def slope(self, terms: Terms, z: Tensor) -> Tensor:
         return 1 - torch.exp(-z) * terms.losses
 
-    def led_to(self, z: Tensor) -> Tensor:
+    def led_to(self, z: Tensor, there: Tensor) -> Tensor:
         return torch.exp(-z)

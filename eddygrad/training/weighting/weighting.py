@@ -89,7 +89,7 @@ class Weighting(abc.ABC):
             raise ValueError(f"{name}: mean is arithmetic or geometric and returning carry or reset, got {mean!r} and {returning!r}")
         self.average, self.mean, self.corrected = average, mean, corrected
         self.every, self.warm_up, self.returning = every, warm_up, returning
-        self.calls, self.frozen, self._joins = 0, False, False
+        self.calls, self.frozen, self._joins, self._asked = 0, False, False, False
         self._moving: dict[str, Tensor] = {}  # (S,) float64; of the geometric mean the logarithm
         self._count: dict[str, Tensor] = {}  # how many lam_hat are in it
         self._present: tuple[str, ...] = ()
@@ -101,12 +101,16 @@ class Weighting(abc.ABC):
     @property
     def due(self) -> bool:
         """Whether the next call looks: only then it must be given what it `looks_at`."""
-        return not self.frozen and self.calls >= self.warm_up and (self._joins or (self.calls - self.warm_up) % self.every == 0)
+        return not self.frozen and self.calls >= self.warm_up and (self._joins or self._asked or (self.calls - self.warm_up) % self.every == 0)
 
     def announced(self, names: Collection[str]) -> None:
         """Which terms the next call has: with one that it has never looked at, or forgotten, among them the call is due."""
         known = {*self._present} if self.returning == "reset" else {*self._moving}
         self._joins = bool(self._moving) and bool({*names} - known)
+
+    def ask(self) -> None:
+        """The next call is due, whenever the last was."""
+        self._asked = True
 
     @property
     def wants_gradients(self) -> bool:
@@ -142,7 +146,7 @@ class Weighting(abc.ABC):
                     "give it probes=gradients(problem.probes(batch), parameters)"
                 )
             self._look(names, losses, seen, select)
-        self._joins = False
+        self._joins = self._asked = False
         if not self.frozen:
             self.calls += 1
         return {name: self.weight(name, loss) for name, loss in losses.items()}
