@@ -34,7 +34,7 @@ def between(run: Path) -> dict[str, object] | None:
     if not weights.exists():
         return None
     asked = Spelled.parse(known["problem"], "problem")
-    case = PROBLEMS[asked.name](seeds=known["seeds"], dtype=getattr(torch, known["training"]["dtype"]), **asked.options)
+    case = PROBLEMS[asked.name](seeds=known["seeds"], dtype=getattr(torch, known["training"].get("dtype", "float32")), **asked.options)
     case.problem.load_state_dict(load_file(weights))
     own = case.batches.sets["interior"].x
 
