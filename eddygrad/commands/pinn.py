@@ -54,8 +54,6 @@ class Pinn(Command):
         from eddygrad.studies.pinn import page
         from eddygrad.studies.pinn.study import Study
 
-        if self.jobs < 1:
-            raise ValueError(f"pinn: jobs must be at least one, got {self.jobs}")
         count = set_up_process(self.threads, self.plan.device)
         study = Study(self.plan, self.folder or Path("runs") / self.plan.name)
         if self.estimate:

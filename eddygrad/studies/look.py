@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from html import escape
-from math import ceil, floor, log10
+from math import ceil, floor, isfinite, log10
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
@@ -115,9 +115,9 @@ def marker(modality: str) -> str:
 
 
 def number(value: float) -> str:
-    """Two or three digits, powers of ten outside 0.0001 to 9999: 0.0018, 4.4, 12.0, 2.1×10⁻⁵."""
-    if value == 0:
-        return "0"
+    """Two or three digits, powers of ten outside 0.0001 to 9999: 0.0018, 4.4, 12.0, 2.1×10⁻⁵; a dash where there is none."""
+    if value == 0 or not isfinite(value):
+        return "–" if value else "0"
     if 9.95e-5 <= abs(value) < 1e4:
         return f"{value:#.2g}" if abs(value) < 9.95 else f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.1f}"
     mantissa, exponent = f"{value:.1e}".split("e")

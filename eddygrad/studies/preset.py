@@ -30,5 +30,6 @@ def repeated(verb: str, config: Mapping[str, Any], default: Mapping[str, Any], f
     for field, usual in default.items():
         value = config.get(field, usual)
         if value != usual:
-            words += [f"--{field.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+            flag = isinstance(value, bool)  # no preset has one that is on
+            words += [f"--{field.replace('_', '-')}", *map(str, [] if flag else value if isinstance(value, list) else [value])]
     return shlex.join(words if folder == Path("runs") / str(config["name"]) else [*words, "--folder", str(folder)])

@@ -18,7 +18,7 @@ from eddygrad.studies.results import Comparison, Study, comparisons, fields, loa
 from eddygrad.studies.runs import TASKS, Run
 from eddygrad.studies.statistics import Ratio
 from eddygrad.studies.verdict import verdicts
-from eddygrad.studies.written import count
+from eddygrad.studies.written import count, page_in
 
 
 def write(folder: str | Path, path: str | Path = "report.html", command: str | None = None) -> Path:
@@ -31,7 +31,7 @@ def write(folder: str | Path, path: str | Path = "report.html", command: str | N
     Returns: the path written.
     Raises:  ValueError, one line, if the folder holds no valid study.
     """
-    target = Path(folder) / path
+    target = page_in(folder, path)
     write_text(target, html(load(folder), command))
     return target
 

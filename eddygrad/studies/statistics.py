@@ -28,7 +28,7 @@ class Ratio:
         medians:   ratio of the medians.
         sizes:     number of seeds on either side.
         method:    how the interval was made.
-        apart:     known to differ by more than the interval says, which one diverged seed with its clipped error may blow up.
+        apart:     told apart by the seeds that neither side lost, whose p-value it has: a diverged seed's clipped error may blow up the interval.
     """
 
     ratio: float

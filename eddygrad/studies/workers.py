@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 import torch
 
@@ -27,3 +32,25 @@ def leave_with_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def termination_told() -> Iterator[None]:
+    """Within it SIGTERM, as batch systems send it, is a KeyboardInterrupt, for workers to be ended first; then it has its way."""
+    terminated = []
+
+    def told(number: int, frame: FrameType | None) -> None:
+        terminated.append(number)
+        raise KeyboardInterrupt
+
+    usual: Any = signal.getsignal(signal.SIGTERM)
+    wanted = usual == signal.SIG_DFL and threading.current_thread() is threading.main_thread()
+    try:
+        if wanted:
+            signal.signal(signal.SIGTERM, told)
+        yield
+    finally:
+        if wanted:
+            signal.signal(signal.SIGTERM, usual)
+        if terminated:
+            signal.raise_signal(signal.SIGTERM)

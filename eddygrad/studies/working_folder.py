@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eddygrad.progress import bar
-from eddygrad.studies.workers import leave_with_parent
+from eddygrad.studies.workers import leave_with_parent, termination_told
 from eddygrad.training.checkpoint import write_atomically
 
 Run = TypeVar("Run")
@@ -52,7 +52,8 @@ def side_by_side(
     elif runs:
         others = {*active_children()}
         # Processes start clean: a fork would inherit torch's thread pool.
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
+        pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),))
+        with termination_told(), pool:
             futures = [pool.submit(work, folder, run, threads, min(jobs, len(runs)), False) for run in runs]
             try:
                 with bar(title, len(runs), unit="run", show=progress) as shown:

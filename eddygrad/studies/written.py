@@ -50,6 +50,13 @@ def finite(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
+def page_in(folder: str | Path, path: str | Path | None = None) -> Path:
+    """Where a report goes, a relative path in the folder. Raises ValueError for another ending than .html: it might be that of what is reported."""
+    if path is not None and Path(path).suffix != ".html":
+        raise ValueError(f"report: expected a name that ends in .html, got {path}; nothing was written")
+    return Path(folder) / (path or "report.html")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write whole or not at all."""
     write_atomically(path, text.encode("utf-8"))

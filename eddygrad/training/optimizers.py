@@ -65,9 +65,7 @@ def named(name: str, options: Mapping[str, Any] | None = None) -> tuple[Callable
     rate = given.pop("lr", usual)
     if isinstance(rate, bool) or not isinstance(rate, int | float):
         raise ValueError(f"optimizer: {name}: lr is a number, got {rate!r}")
-    if not given:
-        return make, float(rate)
-    made = Made(make, given)
+    made = Made(make, given) if given else make
     try:
         made(_trial())
     except TypeError as error:  # an option that it has not, or a value of another type, shows here

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, combinations
+from itertools import chain, combinations, product
 from math import nan
 from operator import attrgetter
 from pathlib import Path
@@ -123,6 +124,29 @@ class Results:
     @property
     def weightings(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(run.weighting for run in self.runs))
+
+    @property
+    def missing(self) -> dict[tuple[str, str, str], int]:
+        """How many seeds of a planned (problem, weighting, optimiser) no run has yet, where any."""
+        there = {((run.problem, run.weighting, run.optimizer), seed) for run in self.runs for seed in run.seeds}
+        return dict(Counter(setting for setting, seed in self._trainings if (setting, seed) not in there))
+
+    @property
+    def planned(self) -> int:
+        """How many trainings the plans ask for, a seed each."""
+        return len(self._trainings)
+
+    @property
+    def _trainings(self) -> dict[tuple[tuple[str, str, str], int], None]:
+        """In the order of the plans; none of a folder without one."""
+        found: dict[tuple[tuple[str, str, str], int], None] = {}
+        for config in self.configs.values():
+            if {"problem", "weighting", "optimizer", "seeds"} <= set(config):
+                first = config.get("first_seed", 1)
+                seeds = range(first, first + config["seeds"])
+                settings = product(config["problem"], config["weighting"], config["optimizer"])
+                found |= dict.fromkeys(product(settings, seeds))
+        return found
 
     def blocks(self) -> dict[tuple[str, str], tuple[Run, ...]]:
         """Runs by (problem, optimiser)."""
@@ -269,7 +293,8 @@ def _counted(run: Run) -> Run:
     """No seed is dropped: its error is `CLIP` where it diverged or is not finite; along the curve too, wherever the errors were looked at."""
     lost = np.array(run.diverged)
     errors = {name: np.where(lost, CLIP, _clipped(value)) for name, value in run.errors.items()}
-    along = {name: np.where(np.isfinite(value).any(0), _clipped(value), nan) for name, value in run.curves["errors"].items()}
+    after = np.array([at if at >= 0 else np.inf for at in run.frozen_at])[:, None] < run.steps
+    along = {name: np.where(np.isfinite(value).any(0), np.where(after, CLIP, _clipped(value)), nan) for name, value in run.curves["errors"].items()}
     return replace(run, errors=errors, curves={**run.curves, "errors": along})
 
 

@@ -17,8 +17,9 @@ from eddygrad.studies.preset import repeated
 _METHOD = (
     "Every problem is trained with every weighting and optimiser from the same seeds for the same number of updates. An error is that of the network "
     "after the last update, relative to the known solution. Weightings are compared by the ratio of the geometric means of their errors over seeds, "
-    "paired by seed on the log scale (Welch's test where seeds differ), with 95 % t-intervals; where the interval contains 1, the gap is below the "
-    "spread of the seeds and is called a tie. p-values are corrected by Holm over all ratios of a problem and an optimiser, and a weighting "
+    "paired by seed on the log scale over the seeds that both have (Welch's test where these are fewer than two), with 95 % t-intervals; where the "
+    "interval contains 1, the gap is below the spread of the seeds and is called a tie. Where one side lost more seeds and is worse on those that "
+    "neither lost, the p-value is that of these. p-values are corrected by Holm over all ratios of a problem and an optimiser, and a weighting "
     f"is called best only where they are below .05; it is found with the same seeds. A run fails where its error is above {FAILED:g}. An error is "
     "clipped at 30, and so counts one that is not finite or of a seed that diverged: none is dropped. Where terms join, the optimiser begins "
     "anew. Published values are those of the problem's own budget."

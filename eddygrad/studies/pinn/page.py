@@ -16,7 +16,7 @@ from eddygrad.studies.pinn.method import setup
 from eddygrad.studies.pinn.results import Comparison, comparison_rows, comparisons, percent, rows, spread, to_csv, to_json, verdict
 from eddygrad.studies.pinn.verdict import verdicts
 from eddygrad.studies.statistics import geometric_mean
-from eddygrad.studies.written import count, write_text
+from eddygrad.studies.written import count, page_in, write_text
 
 _BANDS = {
     False: "Line: median over seeds; band: from the lowest to the highest seed.",
@@ -39,7 +39,7 @@ def publish(*folders: str | Path, path: str | Path | None = None) -> dict[str, A
     """Write the report and its numbers.
 
     Args:    folders: of a study, or of several that are reported as one, see `load`.
-             path:    of the report, default report.html; a relative one lies in the first folder. Of several studies it must be given.
+             path:    NAME.html of the report, default report.html; a relative one lies in the first folder. Of several studies it must be given.
     Returns: "report", where it is, and "runs" and "ratios", what it says. `results.json`, `results.csv` and `results-ratios.csv` lie in the folder;
              of several studies beside the report and named like it.
     Raises:  ValueError, one line, if a folder holds no valid study or studies do not belong together.
@@ -48,8 +48,8 @@ def publish(*folders: str | Path, path: str | Path | None = None) -> dict[str, A
         raise ValueError("report: expected a name for the report of several studies (--out NAME.html), got none")
     if len(folders) > 1 and Path(path or "").stem in ("report", "results"):
         raise ValueError(f"report: {path} is what a study's own report or results are called; take another name for that of several")
+    target = page_in(folders[0], path)
     found = load(*folders)
-    target = Path(folders[0]) / (path or "report.html")
     numbers = Path(folders[0]) / "results" if len(folders) == 1 else target.with_suffix("")
     to_json(found, numbers.with_name(f"{numbers.name}.json"))
     to_csv(found, numbers.with_name(f"{numbers.name}.csv"))
@@ -67,6 +67,7 @@ def html(found: Results, path: str | Path | None = None) -> str:
         count(len(found.weightings), "weighting"),
         count(len({run.optimizer for run in found.runs}), "optimiser"),
         f"{'up to ' if len({len(run.seeds) for run in found.runs}) > 1 else ''}{count(seeds, 'seed')} each",
+        *results.unfinished(found),
     ]
     head = f'<header><p class="kicker">eddygrad study · loss weightings</p><h1>{escape(title)}</h1><p class="lead">{" · ".join(parts)}</p></header>'
     sections = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from eddygrad.training.weighting.named import weighting
 
 PRESETS = Path(__file__).parent / "presets"
 _SEVERAL = ("problem", "weighting", "optimizer")
+_COUNTS = {**dict.fromkeys(("seeds", "seeds_per_run", "steps", "every", "polish", "validate_every", "checkpoint_every"), 1), "first_seed": 0}
 
 
 @dataclass(frozen=True)
@@ -63,24 +66,49 @@ class Plan:
     def __post_init__(self) -> None:
         for field in _SEVERAL:
             value = getattr(self, field)
-            object.__setattr__(self, field, (value,) if isinstance(value, str) else tuple(value))
-            if not getattr(self, field):
+            value = (value,) if isinstance(value, str) else value
+            if not isinstance(value, Sequence) or not all(isinstance(text, str) for text in value):
+                raise ValueError(f"pinn: {field}: expected names such as NAME or NAME:OPTION=VALUE, which study.json keeps, got {value!r}")
+            object.__setattr__(self, field, tuple(value))
+            if not value:
                 raise ValueError(f"pinn: {field}: expected at least one, got none")
-        for field in ("seeds", "seeds_per_run", "steps", "every", "polish", "validate_every", "checkpoint_every"):
+        for field, least in _COUNTS.items():
             value = getattr(self, field)
-            if value is not None and value < 1:
-                raise ValueError(f"pinn: {field} must be at least one, got {value}")
-        if self.first_seed < 0:
-            raise ValueError(f"pinn: first_seed must not be negative, got {self.first_seed}")
+            if value is None and type(self).__dataclass_fields__[field].default is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, Integral):
+                raise ValueError(f"pinn: {field} is a whole number, got {value!r}")
+            object.__setattr__(self, field, int(value))  # numpy's are no JSON
+            if value < least:
+                raise ValueError(f"pinn: {field} must be at least {least}, got {value}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"pinn: dtype must be 'float32' or 'float64', got {self.dtype!r}")
-        for text in self.problem:  # a wrong option shows before anything runs
+        for text in self.optimizer:  # a wrong option shows before anything runs
+            optimizers.named(*_parts(text, "optimizer"))
+        for text in self.problem:
             case = self.case(text, (self.first_seed,), "cpu")
             self._check_searches(text, case)
             for other in self.weighting:
                 tried(self.weighting_of(other, case), case.problem)
-        for text in self.optimizer:
-            optimizers.named(*_parts(text, "optimizer"))
+            self._check_phases(text, case)
+        by_name: dict[str, Planned] = {}
+        for run in self.planned:
+            first = by_name.setdefault(run.name, run)
+            if first != run:
+                pair = " and ".join(f"{r.problem}, {r.weighting}, {r.optimizer}" for r in (first, run))
+                raise ValueError(f"pinn: {pair} would both be kept as {run.name}; compare them in studies of their own, or rename one")
+
+    def _check_phases(self, text: str, case: Case) -> None:
+        """Every term is there at some update of the training, and none comes or goes while it is polished."""
+        steps = self.steps or case.steps
+        if self.steps and "steps" in _parts(text, "problem")[1]:
+            raise ValueError(f"pinn: the updates stand in {text!r} and in steps={self.steps}; leave out one")
+        for name, term in case.problem.terms.items():
+            if term.begins >= steps:
+                raise ValueError(f"pinn: {text}: {name!r} joins at update {term.begins}, after the last of {steps}; train longer")
+            for at in (term.begins, term.ends):
+                if self.polish and at is not None and steps - self.polish < at < steps:
+                    raise ValueError(f"pinn: {text}: {name!r} joins or leaves at update {at}, within the last {self.polish}, which polish one loss")
 
     def _check_searches(self, text: str, case: Case) -> None:
         """A search along lines goes along that of one loss and one seed."""
@@ -93,6 +121,12 @@ class Plan:
             raise ValueError(f"pinn: lbfgs searches along lines of one loss, the points of {text} are drawn anew; end with a polish instead")
         if searched and not drawn and any(size < len(case.batches.sets[name]) for name, size in case.batches.sizes.items()):
             raise ValueError(f"pinn: {searched} searches along lines of one loss, {text} has batches of {dict(case.batches.sizes)} points")
+        for other in self.weighting:
+            made = self.weighting_of(other, case)
+            if searched and hasattr(made, "combine"):
+                raise ValueError(f"pinn: {searched} searches along lines of one loss, the update of {other} is no loss's gradient")
+            if searched == "lbfgs" and getattr(made, "gradual", False):
+                raise ValueError(f"pinn: lbfgs searches along lines of one loss, {other} moves its weights from update to update; end with a polish")
         if self.polish and self.polish >= (self.steps or case.steps):
             raise ValueError(f"pinn: {self.polish} updates of polish leave none of {self.steps or case.steps}")
 

@@ -31,7 +31,7 @@ def register(name: str, problem: Problem, errors: Known, steps: int = 10_000) ->
         raise ValueError(f"register: {name!r} is a problem of eddygrad's; take another name")
     if not name or set(name) & set(":,= "):
         raise ValueError(f"register: expected a name without ':', ',', '=' and blanks, got {name!r}")
-    told = {**problem.described(), "errors": code_digest(errors) if callable(errors) else repr(errors)}
+    told = {**problem.described(), "errors": code_digest(errors) if callable(errors) else repr(errors), "updates": repr(steps)}
     own, given = hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:16], steps
 
     def make(seeds: int | Sequence[int] = 0, dtype: torch.dtype = torch.float32, steps: int = given) -> Case:

@@ -16,10 +16,11 @@ from eddygrad.studies.pinn import coefficients, joins, shares
 from eddygrad.studies.pinn.finished import FAILED, Results, Run, load
 from eddygrad.studies.ratios import Comparison, corrected
 from eddygrad.studies.statistics import Ratio, by_seed, geometric_mean, paired
-from eddygrad.studies.written import aligned, finite, write_csv, write_json
+from eddygrad.studies.written import aligned, count, finite, write_csv, write_json
 
 FIRST = "uniform"
 """The weighting to which all others are compared."""
+_TOLD = 4  # settings that are missing, by name
 
 
 def rows(found: Results) -> list[dict[str, Any]]:
@@ -94,44 +95,55 @@ def _block(title: str, runs: Sequence[Run]) -> Iterator[Comparison]:
         ratio = between(a, b)
         if ratio is not None:
             paper = a.published / b.published if a.published and b.published else None
-            yield Comparison(title, kind, title, a.weighting, b.weighting, f"{a.weighting} / {b.weighting}", ratio, paper=paper)
+            label = f"{a.weighting} / {b.weighting}{' (unpaired)' if ratio.method == 'Welch t' else ''}"
+            yield Comparison(title, kind, title, a.weighting, b.weighting, label, ratio, paper=paper)
 
 
 def between(first: Run, second: Run) -> Ratio | None:
-    """The ratio of the endpoints of two runs, paired by seed; None where an error is zero.
+    """The ratio of the endpoints of two runs, paired by seed: of the seeds that both have, where these are two at least; None where an error is zero.
 
     A diverged seed counts with the clipped error, which widens the interval whatever the others say: where the side that lost more seeds is worse on
-    those that neither lost too, the two are `apart`.
+    those that neither lost too, the p-value is theirs, and the two are `apart` where their interval says so.
     """
-    if min(first.error.min(), second.error.min()) <= 0:
+    shared = {*first.seeds} & {*second.seeds}
+    seen = [{*run.seeds} if len(shared) < 2 else shared for run in (first, second)]
+    errors, gone = _endpoints(first, seen[0]), _endpoints(second, seen[1])
+    if min(*errors[0].values(), *gone[0].values()) <= 0:
         return None
-    errors = [dict(zip(run.seeds, run.error)) for run in (first, second)]
-    ratio = by_seed(errors[0], errors[1])
-    more = sum(first.diverged) - sum(second.diverged)
-    lost = {seed for run in (first, second) for seed, gone in zip(run.seeds, run.diverged) if gone}
-    rest = [{seed: error for seed, error in own.items() if seed not in lost} for own in errors]
+    ratio = by_seed(errors[0], gone[0])
+    more, lost = len(errors[1]) - len(gone[1]), errors[1] | gone[1]
+    rest = [{seed: error for seed, error in own.items() if seed not in lost} for own in (errors[0], gone[0])]
     if not more or min(map(len, rest)) < 2:
         return ratio
     kept = by_seed(rest[0], rest[1])
-    return replace(ratio, apart=kept.low > 1 if more > 0 else kept.high < 1)
+    if (kept.ratio > 1) != (more > 0):
+        return ratio
+    return replace(ratio, p=kept.p, p_rank=kept.p_rank, apart=not kept.low <= 1 <= kept.high)
+
+
+def _endpoints(run: Run, seeds: set[int]) -> tuple[dict[int, float], set[int]]:
+    """Errors of these seeds, and which of them diverged."""
+    every = zip(run.seeds, run.error.tolist(), run.diverged)
+    kept = [(seed, error, lost) for seed, error, lost in every if seed in seeds]
+    return {seed: error for seed, error, _ in kept}, {seed for seed, _, lost in kept if lost}
 
 
 def ties(runs: Sequence[Run]) -> tuple[Run, list[Run]]:
-    """The run with the lowest error, and those whose gap to it is below the spread of the seeds."""
+    """The run with the lowest error, and those whose gap to it is below the spread of the seeds, of which there must be several."""
     best = min(runs, key=lambda r: r.typical)
-    return best, [r for r in runs if r is not best and (ratio := between(r, best)) is not None and ratio.tie]
+    return best, [r for r in runs if r is not best and (ratio := between(r, best)) is not None and ratio.tie and isfinite(ratio.low)]
 
 
 def verdict(c: Comparison) -> str:
-    """A tie is a gap below the spread of the seeds: the 95 % interval of the ratio contains 1, and diverged seeds do not tell the two apart.
+    """A tie is a gap below the spread of the seeds: the 95 % interval of the ratio contains 1, and so does that of the seeds that neither side lost.
 
-    One that the interval tells apart and Holm's correction does not is not shown.
+    One that an interval tells apart and Holm's correction does not is not shown.
     """
     if not isfinite(c.ratio.low):
         return "one seed"
     if c.ratio.tie:
         return "tie"
-    return "not shown" if not (c.significant or c.ratio.apart) else "lower" if c.ratio.ratio < 1 else "higher"
+    return "not shown" if not c.significant else "lower" if c.ratio.ratio < 1 else "higher"
 
 
 def comparison_rows(compared: Sequence[Comparison]) -> list[dict[str, Any]]:
@@ -143,7 +155,16 @@ def comparison_rows(compared: Sequence[Comparison]) -> list[dict[str, Any]]:
 def table(found: Results) -> str:
     """Errors, failures, costs and ratios as aligned plain text, for a terminal."""
     head = f"{found.name}: geometric mean over seeds; failed: error above {FAILED:g}, with the 95 % interval of its share"
-    return "\n\n".join([head, *_tables(found)]) + "\n"
+    return "\n\n".join([head, *unfinished(found), *_tables(found)]) + "\n"
+
+
+def unfinished(found: Results) -> list[str]:
+    """What is still missing of the plans, as a sentence, where anything is."""
+    if not found.missing:
+        return []
+    several = ", ".join(f"{', '.join(setting)} ({count(seeds, 'seed')})" for setting, seeds in list(found.missing.items())[:_TOLD])
+    more = f" and {len(found.missing) - _TOLD} more settings" if len(found.missing) > _TOLD else ""
+    return [f"not finished, {sum(found.missing.values())} of {found.planned} trainings are missing: {several}{more}"]
 
 
 def _tables(found: Results) -> Iterator[str]:
@@ -185,6 +206,7 @@ def to_json(found: Results, path: str | Path) -> Path:
     """Write everything that the report says in numbers; null where a number does not exist."""
     content = {"schema": "eddygrad-pinn-results/1", "study": found.name, "runs": rows(found), "ratios": comparison_rows(comparisons(found))}
     content["joins"] = joins.rows(found.runs)
+    content["missing"] = [{**dict(zip(("problem", "weighting", "optimizer"), key)), "seeds": seeds} for key, seeds in found.missing.items()]
     write_json(Path(path), content)
     return Path(path)
 

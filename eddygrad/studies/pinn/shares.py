@@ -14,14 +14,16 @@ from eddygrad.studies.written import Ranged, aligned, ranged
 
 
 def shares(run: Run, update: float = np.inf) -> Mapping[str, Ranged]:
-    """lam_k / sum_j lam_j by term: geometric mean over seeds, lowest and highest.
+    """lam_k / sum_j lam_j by term: geometric mean over the seeds that did not diverge, lowest and highest.
 
-    At the last look, up to that update, at which all seeds have weights; nothing where fewer than two terms are weighted then.
+    At the last look, up to that update, at which all of these have weights; nothing where fewer than two terms are weighted then.
     """
     curves = {name: value for name, value in run.curves.get("weights", {}).items() if value.size}
     if not curves:
         return {}
-    stacked = np.stack(list(curves.values()))  # (terms, seeds, looks)
+    stacked = np.stack(list(curves.values()))[:, ~np.array(run.diverged)]  # (terms, seeds, looks)
+    if not stacked.size:
+        return {}
     there: NDArray[np.bool_] = np.asarray(np.isfinite(stacked).all(1) & (run.steps <= update))
     looks = np.flatnonzero(there.any(0))
     if not looks.size:

@@ -40,6 +40,7 @@ class Study:
                 compiled: activations fused, see `CoordinateNetwork`; results differ by round-off.
         Raises: ValueError if the folder holds a study of another plan.
         """
+        _check_jobs(jobs)
         advice = "; eddygrad report FOLDER OTHER --out both.html reports several as one"
         claim(self.folder, describe(self.plan), describe(Plan()), advice, free=("checkpoint_every",))
         threads = threads or max(1, torch.get_num_threads() // jobs)
@@ -51,6 +52,7 @@ class Study:
 
         Side by side runs are slower than one by itself, which is what is measured.
         """
+        _check_jobs(jobs)
         return Estimates([_expected(run, updates, compiled) for run in self.pending()], jobs=jobs)
 
     def table(self) -> str:
@@ -61,6 +63,11 @@ class Study:
         """Write the report, `results.json` and `results.csv`; a relative path lies in the folder of the study."""
         written: Path = page.publish(self.folder, path=path)["report"]
         return written
+
+
+def _check_jobs(jobs: int) -> None:
+    if jobs < 1:
+        raise ValueError(f"pinn: jobs must be at least one, got {jobs}")
 
 
 def _expected(run: Planned, updates: int, compiled: bool) -> Estimate:

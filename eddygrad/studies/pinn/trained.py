@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from eddygrad.correctors.constrained import Constrained
 from eddygrad.studies.pinn.plan import Planned
 from eddygrad.studies.problems import Case
@@ -134,8 +136,32 @@ def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, com
     described |= {} if planned.plan.polish is None else {"polish": planned.plan.polish}
     described |= {"problem": case.digest} if case.digest else {}
     batch_at: Any = case.batches
-    done = fit(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
+    try:
+        done = fit(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
+    except FloatingPointError:  # no seed of this run can be trained
+        if not _others_begin(planned):
+            raise
+        done = _lost(case)
     return Trained(case, done, training, planned, threads)
+
+
+def _others_begin(planned: Planned) -> bool:
+    """Whether seeds of other runs have finite losses at first: then those of this one have diverged, else the problem itself is wrong."""
+    plan = planned.plan
+    others = tuple(seed for seed in range(plan.first_seed, plan.first_seed + plan.seeds) if seed not in planned.seeds)
+    if not others:
+        return False
+    case = plan.case(planned.problem, others)
+    losses = torch.stack([*case.problem.losses(case.batches(0)).values()])
+    return bool(losses.isfinite().all(0).any())
+
+
+def _lost(case: Case) -> Fit:
+    """The story of seeds of which none could be trained."""
+    none = [math.nan] * len(case.problem.network.seeds)
+    errors = {name: value.tolist() for name, value in case.errors(case.problem).items()}
+    curve = [{"step": 0, "errors": errors, "terms": {name: {"loss": none, "weight": none} for name in case.problem.terms}}]
+    return Fit(case.problem, 0, curve, 0.0, *([value] * len(none) for value in (0, 0, 0)))
 
 
 def _turned(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -29,11 +29,16 @@ def _verdict(title: str, runs: Sequence[Run], compared: Sequence[Comparison]) ->
     if ratios and not any(isfinite(ratio.low) for _, ratio in ratios):
         said = f"{best.weighting} is lowest; one seed cannot tell whether that is more than chance."
         return Verdict(title, said, "not shown", tuple(sentences))
-    lost = _lost(best, compared)
-    mark = "not shown" if len(equals) + len(lost) == len(rivals) else "tie"
+    lost, alone = _lost(best, compared), [r.weighting for r, ratio in ratios if not isfinite(ratio.low)]
+    ratios = [(r, ratio) for r, ratio in ratios if isfinite(ratio.low)]
+    sentences += [f"One seed cannot tell of {listed(alone)}."] if alone else []
+    mark = "not shown" if len(equals) + len(lost) + len(alone) == len(rivals) else "tie"
     if not equals and lost:
         said = f"{best.weighting} is lowest; after Holm's correction its gap to {listed(lost)} is not significant."
         return Verdict(title, said, mark, (*sentences, *_corrected(lost, compared)))
+    if not equals and alone:
+        said = f"{best.weighting} is lowest; one seed cannot tell whether its gap to {listed(alone)} is more than chance."
+        return Verdict(title, said, mark, tuple(sentences))
     if not equals:
         nearest, ratio = min(ratios, key=lambda pair: pair[1].ratio, default=(rivals[0], None))
         gap = f": {factor(ratio.ratio)} times below {nearest.weighting}, the next" if ratio else ""
@@ -74,9 +79,9 @@ def _intervals(best: Run, equals: Sequence[Run]) -> str:
 
 
 def _lost(best: Run, compared: Sequence[Comparison]) -> list[str]:
-    """Rivals that the intervals tell from the best and Holm's correction does not; a diverged seed's clipped error does not speak for its rival."""
+    """Rivals that the intervals tell from the best and Holm's correction does not."""
     pairs = [(c.first if c.second == best.weighting else c.second, c) for c in compared if best.weighting in (c.first, c.second)]
-    return [rival for rival, c in pairs if not (c.ratio.tie or c.ratio.apart or c.significant)]
+    return [rival for rival, c in pairs if isfinite(c.ratio.low) and not (c.ratio.tie or c.significant)]
 
 
 def _corrected(lost: Sequence[str], compared: Sequence[Comparison]) -> list[str]:

@@ -49,6 +49,10 @@ class Window:
 @lru_cache(maxsize=2)
 def window(region: Region, stride: int, snapshots: int, first: int) -> Window:
     """A region's nodes from snapshot `first` on, float64; the flow is computed where it is asked for, in seconds."""
+    if region not in ("square", "annulus") or stride not in (1, 2, 4) or snapshots < 2:
+        raise ValueError(
+            f"turbulence: expected region square or annulus, stride 1, 2 or 4 and two snapshots at least, got {region}, {stride}, {snapshots}"
+        )
     nodes = SQUARE if region == "square" else ANNULUS
     points = recipe.POINTS // stride
     flow = recipe.window(snapshots, first, points=points).generate(progress=False, store_dtype=torch.float64)
@@ -85,10 +89,6 @@ def turbulence(
     Args:   region: "square" or "annulus". stride: of the nodes of 256. first: snapshot, .01 apart. batch: of the interior points.
     Raises: ValueError for another region, a stride that does not divide the nodes, or a batch beyond the interior points.
     """
-    if region not in ("square", "annulus") or stride not in (1, 2, 4) or snapshots < 2:
-        raise ValueError(
-            f"turbulence: expected region square or annulus, stride 1, 2 or 4 and two snapshots at least, got {region}, {stride}, {snapshots}"
-        )
     flow = window(region, stride, snapshots, first)
     inside, rim = _masks(flow, region, stride)
     start = (inside | rim).clone()
@@ -152,8 +152,15 @@ def turbulence_inverse(
 
     Args: share: of the nodes that is trained on. Others: see `turbulence`.
     """
+    if not 0 < share < 1:
+        raise ValueError(f"turbulence-inverse: share of the nodes is above 0 and below 1, for the others are those of the errors, got {share:g}")
+    for what, begins in (("divergence_from", divergence_from), ("momentum_from", momentum_from)):
+        if not 0 <= begins < 1:
+            raise ValueError(f"turbulence-inverse: {what} is a share of the updates, at least 0 and below 1, got {begins:g}")
     flow = window("square", stride, snapshots, first)
     x, fields = flow.x.reshape(-1, 3), flow.fields.reshape(-1, flow.fields.shape[-1])
+    if not 0 < round(share * len(x)) < len(x):
+        raise ValueError(f"turbulence-inverse: a share of {share:g} leaves no node on one side of {len(x)}")
     order = torch.randperm(len(x), generator=generator(0, "turbulence nodes"))
     chosen, kept = order[: round(share * len(x))], order[round(share * len(x)) :]
     names = Names(("x", "y", "t"), ("u", "v", "p"))
