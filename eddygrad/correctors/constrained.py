@@ -28,7 +28,7 @@ class Constrained(nn.Module):
     def __init__(self, network: CoordinateNetwork, distance: Field, values: Field | None = None) -> None:
         super().__init__()
         self.network, self.distance, self.values = network, distance, values
-        self._known: list[tuple[weakref.ref[Tensor], Truncation, Tensor, Tensor]] = []  # of the sets of points seen last
+        self._known: list[tuple[weakref.ref[Tensor], int, Truncation, Tensor, Tensor]] = []  # of the sets of points seen last
 
     @property
     def inputs(self) -> int:
@@ -75,15 +75,16 @@ class Constrained(nn.Module):
 
     def _coefficients(self, x: Tensor, kept: Truncation) -> tuple[Tensor, Tensor]:
         """Taylor coefficients of g and d at the points, (A, [S,] N, outputs or 1)."""
-        for seen, order, g, d in self._known:
-            if seen() is x and order == kept:
+        version = -1 if x.is_inference() else x._version  # which tells whether they were moved in place
+        for seen, then, order, g, d in self._known:
+            if seen() is x and then == version >= 0 and order == kept:
                 return g, d
         g = x.new_zeros(len(kept.indices), *x.shape[:-1], 1) if self.values is None else taylor_of(self.values, x, kept)
         d = taylor_of(self.distance, x, kept)
         for field, name in ((g, "values"), (d, "distance")):
             if field.shape[-1] not in (1, self.outputs):
                 raise ValueError(f"Constrained: {name} gives {field.shape[-1]} numbers a point, expected one or {self.outputs}, one per output")
-        self._known = [*self._known[-7:], (weakref.ref(x), kept, g, d)]
+        self._known = [*self._known[-7:], (weakref.ref(x), version, kept, g, d)]
         return g, d
 
 

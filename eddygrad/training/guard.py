@@ -63,6 +63,8 @@ class Guard:
         Raises: FloatingPointError for a single run (seeds None) whose loss or gradient is not finite, and for a stack frozen as a whole at update 0.
         """
         norms = torch.linalg.vector_norm(grad, dim=1)
+        if not bool(norms.isfinite().all()):  # squares may overflow where no entry does
+            norms = torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64)
         finite = (torch.isfinite(loss.reshape(-1)) & torch.isfinite(norms)).tolist()
         lengths = norms.tolist()
         active, lost = self.alive, {}

@@ -29,6 +29,8 @@ from eddygrad.training.settings import Training
 from eddygrad.training.stack import SeedStack
 from eddygrad.training.weighting.own import as_weighting
 
+_FINE = 1e-8  # of the loss with which a search along lines begins: its unit
+
 
 @dataclass
 class Fit:
@@ -126,7 +128,8 @@ class Loop:
         if plan.polish is None:
             return
         self._optimizer(plan.steps)
-        moments = [at for at in self._changes if plan.polishes(at) and at < plan.steps]
+        joins, leaves = ([at for at in getattr(self.module, what, ()) if at < plan.steps] for what in ("joins", "leaves"))
+        moments = [at for at in joins if plan.polishes(at)] + [at for at in leaves if plan.polishes(at - 1)]
         if moments:
             raise ValueError(f"fit: a term joins or leaves at update {moments[0]}, within the last {plan.polish.steps}, which polish one loss")
 
@@ -175,10 +178,10 @@ class Loop:
     def _searching(self, window: Any, total: Tensor, active: list[bool]) -> Callable[[], Tensor]:
         """What an optimiser that searches along lines asks for: the loss where it is now, its gradient left in place.
 
-        Both in units of the loss where it began: torch's L-BFGS has levels of its own below which it takes no curvature in.
+        Both in units far below the loss where it began: torch's L-BFGS takes no curvature in where y . s is below 1e-10, however far a loss has come.
         """
         group = self.optimizer.param_groups[0]
-        unit = group.setdefault("unit", float(total) if 0 < float(total) < math.inf else 1.0)
+        unit = group.setdefault("unit", _FINE * float(total) if 0 < float(total) < math.inf else 1.0)
         for p in group["params"]:
             p.grad = None if p.grad is None else p.grad / unit
         known: list[Tensor] = [total / unit]  # where it begins all is known

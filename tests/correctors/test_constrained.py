@@ -71,6 +71,13 @@ def test_fields_are_asked_once_for_points_that_stay_and_anew_for_others() -> Non
     first, again = network(x), network(x)
     assert calls == [4] and torch.equal(first, again)
     assert not torch.equal(network(x / 2), first) and len(calls) == 2
+    expected = network(x / 2)
+    x.mul_(0.5)  # the same tensor, other points
+    assert torch.equal(network(x), expected)
+    with torch.inference_mode():
+        fixed = x.clone()
+        fixed, moved = network(fixed), network(fixed.mul_(0.5))
+    assert torch.equal(fixed, expected) and not torch.equal(moved, expected)
 
 
 def test_a_field_of_another_shape_is_named() -> None:

@@ -92,5 +92,17 @@ def test_wrong_names_are_told() -> None:
         partials(network(), points(), PLANE, ["u_z"])
     with pytest.raises(ValueError, match="got 3 inputs and 1 outputs"):
         partials(network(1), points(), PLANE, ["u"])
+    with pytest.raises(ValueError, match="'u_lap' is a Laplacian by x, y and z, the inputs are r, s"):
+        Names(("r", "s"), ("u",)).terms("u_lap")
     with pytest.raises(ValueError, match="no name twice"):
         Names(("x", "x"), ("u",))
+
+
+def test_what_cancels_in_a_sum_is_left_out() -> None:
+    space = Names(("x", "y", "z"), ("u",), {"h": ((1.0, "u_lap"), (-1.0, "u_xx")), "o": ((1.0, "u_x"), (-1.0, "u_x"))})
+    net = CoordinateNetwork(3, 6, 2, 1).double()
+    d = partials(net, torch.rand(5, 3, dtype=torch.float64), space, ["h", "o", "u_yy", "u_zz"])
+    alone = partials(net, torch.stack([d.x, d.y, d.z], 1), space, ["h"])
+    torch.testing.assert_close(d.h, d.u_yy + d.u_zz)
+    torch.testing.assert_close(alone.h, d.h)
+    assert float(d.o.abs().max()) == 0.0

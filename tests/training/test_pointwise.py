@@ -120,3 +120,16 @@ def test_wrong_options_of_points_weights_are_named() -> None:
         ResidualAttention(decay=1.0)
     with pytest.raises(ValueError, match="rate above 0"):
         SelfAdaptive(rate=0)
+
+
+def test_a_chunk_that_a_batch_leaves_out_is_not_fulfilled_for_that() -> None:
+    """The last mean that it had counts, over a checkpoint too; large means do not swallow small ones."""
+    rule, again = Causal(0, (0.0, 3.0), chunks=3, tolerance=0.1), Causal(0, (0.0, 3.0), chunks=3, tolerance=0.1)
+    t = torch.tensor([[0.5], [1.5], [2.5]])
+    rule.weights(torch.tensor([2.0, 3.0, 1.0]), t, None)
+    again.load_state_dict(rule.state_dict())
+    for one in (rule, again):
+        late = one.weights(torch.tensor([1.0]), t[2:], torch.tensor([2]))
+        assert float(late) == pytest.approx(math.exp(-0.5))
+    far = Causal(0, (0.0, 3.0), chunks=3, tolerance=0.1).weights(torch.tensor([5.0, 1e8, 1.0]), t, None)
+    assert far.tolist() == pytest.approx([1.0, math.exp(-0.5), 0.0])

@@ -17,6 +17,7 @@ Residuals = Callable[[Any, Any], Mapping[str, Tensor]]
 _HINTS = {  # of what torch says where a residual treats partials as what they are not
     "converted to Python scalars": "residuals take torch's functions, torch.sin(d.x) and not math.sin(d.x): d.x has all points",
     "does not require grad": "derivatives are asked for by their names, d.u_xx, not taken by torch.autograd.grad",
+    "Can't call numpy()": "values that are built in, hard=True, take torch's functions, torch.sin(x[:, 0]), for they are differentiated",
 }
 
 
@@ -53,11 +54,11 @@ class Coefficients(Mapping[str, Tensor]):
 
 
 def asked(
-    residuals: Residuals, unknown: Mapping[str, float], names: Names, relations: Iterable[Callable[[Any, Any], Tensor]] = ()
+    residuals: Residuals, unknown: Mapping[str, float], names: Names, relations: Iterable[tuple[Callable[[Any, Any], Tensor], int]] = ()
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the residuals are called, and the partials that they read, found by asking once with numbers in their place.
 
-    Args:   relations: which else may depend on a coefficient.
+    Args:   relations: which else may depend on a coefficient, and at how many points.
     Raises: ValueError for what is no mapping of residuals, a partial or a coefficient that there is not, and a coefficient on which nothing depends.
     """
     values = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in unknown.items()}
@@ -71,7 +72,7 @@ def asked(
         example = f"d.{names.outputs[0]}_{names.inputs[0]}"
         raise ValueError(f"pinn: the residuals {', '.join(found[0])} read no field; they are made of partials such as {example}")
     with hinted():
-        made = [*found[0].values(), *(relation(Asked(), Coefficients(values)) for relation in relations)]
+        made = [*found[0].values(), *(relation(Asked(count), Coefficients(values)) for relation, count in relations)]
     reached = {name for residual in made for name in _reached(residual, values)}
     idle = [name for name in values if name not in reached]
     if idle:

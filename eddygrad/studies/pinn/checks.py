@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from numbers import Integral
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
+from eddygrad.studies.pinn.asked import hinted
 from eddygrad.training.objectives.domains import Box, Domain, SpaceTime
 from eddygrad.training.objectives.pointwise import Causal, PointWeights, Remembered
 from eddygrad.training.objectives.residual import Points, Term
@@ -21,6 +24,7 @@ def whole(problem: Problem) -> None:
     if problem.data is not None and not (isinstance(problem.data, Points) and problem.data.known):
         raise ValueError('pinn: data is Points(x, {"u": values}), points (N, inputs) with what was measured there')
     _numbers(problem)
+    _fourier(problem)
 
 
 def together(problem: Problem) -> None:
@@ -30,8 +34,7 @@ def together(problem: Problem) -> None:
         raise ValueError(f"pinn: the domain has {count} coordinates, got the names {', '.join(problem.inputs)}")
     if problem.initial is not None and not timely:
         raise ValueError("pinn: initial values need a domain with time; take domain.over(start, end)")
-    if problem.hard and not (isinstance(problem.domain, Box) and count == 2 and problem.boundary is not None):
-        raise ValueError("pinn: hard boundary values are for a rectangle, a Box of two axes, with boundary=")
+    _hard(problem)
     _periodic(problem)
     terms = problem.terms(1)
     for option in ("begins", "ends", "pointwise", "resample"):
@@ -45,6 +48,20 @@ def together(problem: Problem) -> None:
             raise ValueError(f"pinn: pointwise of {name!r} is weights of points, SelfAdaptive() say, got {rule!r}")
         if isinstance(rule, Causal):
             _causal(problem, name, rule)
+
+
+def _hard(problem: Problem) -> None:
+    """Values that can be built in: of one field, differentiable, on a rectangle."""
+    if not problem.hard:
+        return
+    if not (isinstance(problem.domain, Box) and problem.domain.axes == 2 and problem.boundary is not None):
+        raise ValueError("pinn: hard boundary values are for a rectangle, a Box of two axes, with boundary=")
+    if len(problem.outputs) != 1:
+        raise ValueError(f"pinn: hard boundary values are for one field, got {', '.join(problem.outputs)}")
+    with hinted():
+        given = problem.known(problem.boundary, problem.domain.rim(2, problem.seed).requires_grad_())
+    if set(given) != set(problem.outputs):
+        raise ValueError(f"pinn: hard boundary values are those of {problem.outputs[0]!r}, got {', '.join(given) or 'none'}")
 
 
 def _causal(problem: Problem, name: str, rule: Causal) -> None:
@@ -68,9 +85,22 @@ def _numbers(problem: Problem) -> None:
     for name, first in (problem.unknown or {}).items():
         if isinstance(first, bool) or not isinstance(first, int | float):
             raise ValueError(f"pinn: unknown gives each coefficient its first value, a number; {name!r} has {first!r}")
+        if not name.isidentifier() or hasattr(nn.ParameterDict, name):
+            raise ValueError(f"pinn: no coefficient can be called {name!r}; take a name of letters such as {name[:1] + '_0' if name else 'k'!r}")
     for name in problem.positive:
         if not (problem.unknown or {}).get(name, 0.0) > 0:
             raise ValueError(f"pinn: {name!r} is positive; give its first value, above 0, in unknown=, got {dict(problem.unknown or {})}")
+
+
+def _fourier(problem: Problem) -> None:
+    given: Any = problem.fourier
+    if given is None:
+        return
+    pair = isinstance(given, Sequence) and len(given) == 2 and isinstance(given[0], Integral) and isinstance(given[1], Real)
+    if not pair or given[0] < 1 or not given[1] > 0:
+        raise ValueError(f"pinn: fourier is how many features and the spread of their frequencies, (64, 1.0) say, got {given!r}")
+    if problem.periodic:
+        raise ValueError("pinn: Fourier features do not repeat with the coordinates; leave out fourier= or periodic=")
 
 
 def _periodic(problem: Problem) -> None:

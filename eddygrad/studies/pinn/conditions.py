@@ -32,10 +32,18 @@ class Condition:
         return self.at if isinstance(self.at, Points) else Points(self.at)
 
     def needs(self, names: Names, unknown: Mapping[str, float]) -> tuple[str, ...]:
-        """Which partials it reads. Raises ValueError for a partial or a coefficient that there is not."""
+        """Which partials it reads. Raises ValueError for a partial or a coefficient that there is not, or what is no row of numbers."""
         coefficients = Coefficients({name: torch.tensor(value, dtype=torch.float64) for name, value in unknown.items()})
+        count, found = len(self.points), list[Any]()
         with hinted():
-            return needed(lambda d: self.relation(d, coefficients), names, [f"known_{name}" for name in self.points.known])
+            known = [f"known_{name}" for name in self.points.known]
+            read = needed(lambda d: found.append(self.relation(d, coefficients)), names, known, count)
+        shape = tuple(torch.as_tensor(found[0]).shape)
+        if shape and (shape[-1] != count or len(shape) > 2 or (len(shape) == 2 and shape[0] > max(1, len(read)))):
+            raise ValueError(
+                f"pinn: a condition at {count} points gives ({count},), or components in front, got {shape}; partials are rows, no columns (N, 1)"
+            )
+        return read
 
 
 def points_of(what: Points | Condition) -> Points:
@@ -66,6 +74,7 @@ def described(conditions: Mapping[str, Points | Condition]) -> dict[str, Any]:
     for name, what in conditions.items():
         points = points_of(what)
         told[name] = {"x": digest(points.x), **{known: digest(value) for known, value in points.known.items()}}
+        told[name] |= {"parts": list(points.parts)} if points.parts else {}
         if isinstance(what, Condition):
             told[name]["relation"] = code_digest(what.relation)
     return told

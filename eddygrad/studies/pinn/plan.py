@@ -106,8 +106,8 @@ class Plan:
         for name, term in case.problem.terms.items():
             if term.begins >= steps:
                 raise ValueError(f"pinn: {text}: {name!r} joins at update {term.begins}, after the last of {steps}; train longer")
-            for at in (term.begins, term.ends):
-                if self.polish and at is not None and steps - self.polish < at < steps:
+            for at, first in ((term.begins, 0), (term.ends, 1)):  # one may leave where the polish begins
+                if self.polish and at is not None and steps - self.polish + first <= at < steps:
                     raise ValueError(f"pinn: {text}: {name!r} joins or leaves at update {at}, within the last {self.polish}, which polish one loss")
 
     def _check_searches(self, text: str, case: Case) -> None:

@@ -22,6 +22,7 @@ from eddygrad.training.objectives.partials import Names, Sum
 from eddygrad.training.objectives.pointwise import PointWeights
 from eddygrad.training.objectives.resampled import Resampled
 from eddygrad.training.objectives.residual import Batches, Collocation, Points, Term, misfit
+from eddygrad.training.weighting.own import known_as
 
 _POOL = 4  # times as many points as are drawn
 _OPTIONAL = ("ends", "fourier", "pointwise", "resample")  # described where they are given
@@ -99,7 +100,7 @@ class Problem:
     def terms(self, steps: int) -> dict[str, Term]:
         """By name, beginning in their time of `steps` updates. Raises ValueError for a term that so few leave out."""
         further = self.conditions or {}
-        relations = [what.relation for what in further.values() if isinstance(what, Condition)]
+        relations = [(what.relation, len(what.points)) for what in further.values() if isinstance(what, Condition)]
         called, read = asked(self.residuals, self.unknown or {}, self.names, relations)
         needs = dict.fromkeys(called, read)
         if self.begins or self.ends:  # else all of them are there all the time
@@ -201,7 +202,7 @@ class Problem:
         plain |= {"conditions": described(self.conditions)} if self.conditions else {}
         data = None if self.data is None else described({"data": self.data})["data"]
         codes = {name: code_digest(f) if callable(f) else f for name, f in functions.items() if f is not None}
-        return {name: repr(value) for name, value in {**plain, **codes, "data": data}.items()}
+        return {name: repr(value) for name, value in {**plain, **codes, "data": data}.items()} | {"domain": known_as(self.domain)}
 
     def network(self, seeds: int | Sequence[int], dtype: torch.dtype) -> Network:
         mean, std = mean_and_std(self.domain.interior(1000, self.seed))
@@ -212,13 +213,8 @@ class Problem:
         if not self.hard:
             return inner
         low, high = self.domain.bounds
-        if len(self.outputs) != 1:
-            raise ValueError(f"pinn: hard boundary values are for one field, got {', '.join(self.outputs)}")
 
         def rim(x: Tensor) -> Tensor:
-            values: Any = self.boundary(x) if callable(self.boundary) else self.boundary
-            values = torch.as_tensor(values[self.outputs[0]] if isinstance(values, Mapping) else values).to(x)
-            rows = values.squeeze(-1) if values.ndim == x.ndim else values
-            return rows.expand(x.shape[:-1]) if rows.ndim == 0 else rows
+            return self.known(self.boundary, x.reshape(-1, x.shape[-1]))[self.outputs[0]].reshape(x.shape[:-1]).to(x)
 
         return Constrained(inner, box_distance(low, high), box_extension(rim, low, high))

@@ -11,7 +11,7 @@ from torch import Tensor
 from eddygrad.solver.digest import code_digest
 from eddygrad.studies.pinn.posed import Known, Problem
 from eddygrad.studies.pinn.solution import Solution
-from eddygrad.studies.pinn.solving import drops_after, objective_of, references
+from eddygrad.studies.pinn.solving import check_resolved, drops_after, objective_of, references
 from eddygrad.studies.problems import OWN, PROBLEMS, Case
 from eddygrad.training.objectives.residual import Collocation
 
@@ -36,6 +36,7 @@ def register(name: str, problem: Problem, errors: Known, steps: int = 10_000) ->
 
     def make(seeds: int | Sequence[int] = 0, dtype: torch.dtype = torch.float32, steps: int = given) -> Case:
         each = seeds if isinstance(seeds, int) else tuple(seeds)
+        check_resolved(problem.domain, dtype)
         objective = objective_of(problem, each, dtype, steps)
 
         def found(trained: Collocation) -> Mapping[str, Tensor]:

@@ -18,12 +18,15 @@ from eddygrad.studies.pinn.tried import tried
 from eddygrad.studies.spelled import Spelled
 from eddygrad.training import optimizers
 from eddygrad.training.loop import fit as train
+from eddygrad.training.objectives.domains import Domain
 from eddygrad.training.objectives.residual import Collocation
 from eddygrad.training.polish import Polish
 from eddygrad.training.schedule import Drops
 from eddygrad.training.settings import Training
 from eddygrad.training.weighting.named import weighting as weighting_named
 from eddygrad.training.weighting.own import as_weighting, known_as
+
+_APART = 1e4  # steps of a number's precision between the ends of a domain
 
 
 def solve(
@@ -64,10 +67,9 @@ def solve(
     dtype = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"pinn: dtype is torch.float32 or torch.float64, got {dtype!r}")
-    each: int | tuple[int, ...] = problem.seed if seeds is None else tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    each = problem.seed if seeds is None else _seeds(seeds)
+    check_resolved(problem.domain, dtype)
     objective = objective_of(problem, each, dtype, steps)
-    if isinstance(each, tuple) and len(set(each)) < len(each):
-        raise ValueError(f"pinn: seeds must differ, got {list(each)}")
     chosen = _weighting(weighting, references(objective))
     if not isinstance(optimizer, str):
         raise ValueError(f"pinn: expected the name of an optimiser, 'adam:lr=1e-3' say, got {optimizer!r}")
@@ -100,12 +102,32 @@ def solve(
     return solution
 
 
+def _seeds(seeds: Any) -> tuple[int, ...]:
+    """A number of them, or themselves."""
+    several = range(int(seeds)) if isinstance(seeds, Integral) and not isinstance(seeds, bool) else seeds
+    if not isinstance(several, Sequence) or not several or not all(isinstance(s, Integral) and not isinstance(s, bool) for s in several):
+        raise ValueError(f"pinn: seeds is how many, at least 1, or a sequence of whole numbers, got {seeds!r}")
+    if len(set(several)) < len(several):
+        raise ValueError(f"pinn: seeds must differ, got {list(several)}")
+    return tuple(map(int, several))
+
+
+def check_resolved(domain: Domain, dtype: torch.dtype) -> None:
+    """Numbers of this precision tell points of the domain apart on every axis. Raises ValueError far from the origin."""
+    for axis, (low, high) in enumerate(zip(*domain.bounds)):
+        if high - low < _APART * torch.finfo(dtype).eps * max(abs(low), abs(high)):
+            cure = "shift the origin" if dtype == torch.float64 else 'take dtype="float64" or shift the origin'
+            raise ValueError(f"pinn: {dtype} cannot tell points from {low!r} to {high!r} apart (coordinate {axis}); {cure}")
+
+
 def _check(problem: Problem, optimizer: str, spelled: Spelled, lr: float | None, polish: int | None, drops: Sequence[float] | None) -> None:
     """What does not go together. Raises ValueError, one line."""
     if lr is not None and "lr" in spelled.options:
         raise ValueError(f"pinn: the rate stands in lr={lr} and in optimizer={optimizer!r}; leave out one")
     if problem.batch is not None and (polish is not None or spelled.name == "lbfgs"):
         raise ValueError(f"pinn: L-BFGS searches along lines of one loss, got batches of {problem.batch} points; leave out batch= or L-BFGS")
+    if problem.pointwise and spelled.name == "lbfgs":
+        raise ValueError("pinn: L-BFGS searches along lines of one loss, weights of points move; leave out pointwise=, or end with polish=")
     if problem.resample and spelled.name == "lbfgs":
         raise ValueError("pinn: L-BFGS searches along lines of one loss, got points that are drawn anew; leave out resample=, or end with polish=")
     if drops is not None and not (isinstance(drops, Sequence) and all(0 < share < 1 for share in drops)):

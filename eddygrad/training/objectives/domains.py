@@ -16,6 +16,7 @@ from eddygrad.solver.randomness import generator
 
 How = Literal["sobol", "uniform"]
 End = Literal["lower", "upper"]
+_LEAST = 0.02  # of the points of a rim, on each of its sides
 
 
 class Domain(abc.ABC):
@@ -72,7 +73,7 @@ class Box(Domain):
             object.__setattr__(self, name, (float(side),) * count if isinstance(side, int | float) else tuple(float(s) for s in side))
         object.__setattr__(self, "axes", count)
         low, high = self.bounds
-        if len(low) != len(high) or any(not a < b for a, b in zip(low, high)):
+        if len(low) != len(high) or any(not -math.inf < a < b < math.inf for a, b in zip(low, high)):
             raise ValueError(f"Box: expected lower < upper on every axis, got {low} and {high}")
 
     @property
@@ -93,10 +94,11 @@ class Box(Domain):
         return [torch.stack(pair, 1) for pair in ((x, b * fixed), (x, d * fixed), (a * fixed, y), (c * fixed, y))]
 
     def rim(self, count: int, seed: int = 0, axes: Sequence[int] | None = None) -> Tensor:
-        """Points on its sides, (count, axes), evenly by area; `axes`: only on those at the ends of these."""
+        """Points on its sides, (count, axes), evenly by area, but a fiftieth of them at least on each; `axes`: only on those at the ends of these."""
         low, high = (torch.tensor(corner, dtype=torch.float64) for corner in self.bounds)
         areas = [math.prod(float(h - l) for i, (l, h) in enumerate(zip(low, high)) if i != axis) for axis in range(self.axes)]
         sizes = [area if axes is None or axis in axes else 0.0 for axis, area in enumerate(areas)]
+        sizes = [max(size, 2 * _LEAST * sum(sizes)) if size else 0.0 for size in sizes]
         draw = _stream(self.axes + 1, seed, "sobol")(count)
         place = draw[:, 0] * 2 * sum(sizes)
         x, start = low + (high - low) * draw[:, 1:], 0.0
@@ -125,8 +127,8 @@ class Annulus(Domain):
     outer: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.inner < self.outer:
-            raise ValueError(f"Annulus: expected 0 <= inner < outer, got {self.inner} and {self.outer}")
+        if not 0 <= self.inner < self.outer < math.inf or not all(map(math.isfinite, self.centre)):
+            raise ValueError(f"Annulus: expected a centre (x, y) and 0 <= inner < outer, got {self.centre}, {self.inner} and {self.outer}")
 
     @property
     def bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -138,7 +140,7 @@ class Annulus(Domain):
         return (r > self.inner) & (r < self.outer)
 
     def rim(self, count: int, seed: int = 0) -> Tensor:
-        own = round(count * self.inner / (self.inner + self.outer))
+        own = round(count * max(self.inner / (self.inner + self.outer), 2 * _LEAST if self.inner else 0.0))
         circles = []
         for radius, n in ((self.inner, own), (self.outer, count - own)):
             angle = 2 * math.pi * (torch.arange(n, dtype=torch.float64) + 0.5) / max(n, 1)
@@ -148,13 +150,33 @@ class Annulus(Domain):
 
 @dataclass(frozen=True)
 class Polygon(Domain):
-    """Within a closed line of corners, which must not cross itself. Raises ValueError for fewer than three corners (x, y)."""
+    """Within a closed line of corners; a hole is reached by a slit, an edge that is gone both ways, which is no part of the rim.
+
+    Raises: ValueError for fewer than three corners (x, y), corners on one line, and a line that crosses itself.
+    """
 
     corners: tuple[tuple[float, float], ...]
 
     def __post_init__(self) -> None:
         if len(self.corners) < 3 or any(isinstance(corner, int | float) or len(corner) != 2 for corner in self.corners):
             raise ValueError(f"Polygon: expected three corners (x, y) at least, got {self.corners!r}")
+        object.__setattr__(self, "corners", tuple((float(x), float(y)) for x, y in self.corners))
+        if not all(math.isfinite(c) for corner in self.corners for c in corner):
+            raise ValueError(f"Polygon: expected corners (x, y) that are finite, got {self.corners!r}")
+        start, end = self._edges
+        area = 0.5 * abs(float((start[:, 0] * end[:, 1] - end[:, 0] * start[:, 1]).sum()))
+        size = float((start.amax(0) - start.amin(0)).prod())
+        if area <= 1e-12 * size or size == 0:
+            raise ValueError("Polygon: its corners enclose no area")
+        pair = _crossing(start, end)
+        if pair is not None:
+            raise ValueError(f"Polygon: its line crosses itself, the edge from corner {pair[0]} that from corner {pair[1]}")
+
+    @property
+    def _edges(self) -> tuple[Tensor, Tensor]:
+        """Their first and last points, (corners, 2)."""
+        corners = torch.tensor(self.corners, dtype=torch.float64)
+        return corners, corners.roll(-1, 0)
 
     @property
     def bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -171,8 +193,10 @@ class Polygon(Domain):
         return (straddles & (px < at)).sum(-1) % 2 == 1
 
     def rim(self, count: int, seed: int = 0) -> Tensor:
-        corners = torch.tensor(self.corners, dtype=torch.float64)
-        edges = corners.roll(-1, 0) - corners
+        corners, last = self._edges
+        back = (corners[:, None] == last[None]).all(-1) & (last[:, None] == corners[None]).all(-1)  # the same edge, gone the other way
+        corners, last = corners[~back.any(1)], last[~back.any(1)]
+        edges = last - corners
         ends = torch.linalg.vector_norm(edges, dim=1).cumsum(0)
         place = (torch.arange(count, dtype=torch.float64) + 0.5) / count * ends[-1]
         edge = torch.searchsorted(ends, place).clamp(max=len(corners) - 1)
@@ -218,6 +242,19 @@ class SpaceTime(Domain):
         """Points of the domain at the first moment, (count, axes + 1)."""
         x = self.base.interior(count, seed, how)
         return torch.cat([x, torch.full((count, 1), self.span[0], dtype=torch.float64)], 1)
+
+
+def _crossing(start: Tensor, end: Tensor) -> tuple[int, int] | None:
+    """Two edges that cross within both, if any do: the ends of each lie on different sides of the other."""
+    first, last = start[:, None], end[:, None]
+
+    def side(point: Tensor) -> Tensor:
+        a, b = last - first, point[None] - first
+        return (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).sign()
+
+    apart = side(start) * side(end) < 0
+    found = (apart & apart.T).nonzero()
+    return (int(found[0, 0]), int(found[0, 1])) if len(found) else None
 
 
 def _stream(axes: int, seed: int, how: How) -> Callable[[int], Tensor]:

@@ -42,6 +42,8 @@ class Names:
         known = (*self.outputs, *self.derived)
         if by.startswith("lap"):
             space = [letter for letter in "xyz" if letter in self.inputs]
+            if not space:
+                raise ValueError(f"partials: {name!r} is a Laplacian by x, y and z, the inputs are {', '.join(self.inputs)}; name the derivatives")
             return [term for letter in space for term in self.terms(f"{base}_{by[3:]}{letter}{letter}")]
         if by.endswith("lap"):  # behind letters of a derived field
             return self.terms(f"{base}_lap{by[:-3]}")
@@ -140,7 +142,7 @@ def _collapsed(terms: Mapping[str, Sequence[tuple[float, str, Index]]]) -> dict[
         for factor, output, index in sums:
             own.setdefault(output, {})
             own[output][index] = own[output].get(index, 0.0) + factor
-        by_output[name] = {output: tuple((f, index) for index, f in sorted(parts.items(), reverse=True)) for output, parts in own.items()}
+        by_output[name] = {output: _without_none(parts) for output, parts in own.items()}
     every = {combination for own in by_output.values() for combination in own.values()}
     alone = {c for c in every if len(c) > 1 and len({sum(index) for _, index in c}) == 1 and sum(c[0][1]) > 1}
     while True:  # one that shares a member with what stays apart, or with what lies below others, gains nothing
@@ -157,14 +159,21 @@ def _collapsed(terms: Mapping[str, Sequence[tuple[float, str, Index]]]) -> dict[
     return whole
 
 
-class Asked(_Named):
-    """Answers everything with numbers and remembers what was asked."""
+def _without_none(parts: Mapping[Index, float]) -> Combination:
+    """Factors and indices, the highest first, of what does not cancel; one at least."""
+    found = [(factor, index) for index, factor in sorted(parts.items(), reverse=True)]
+    return tuple(pair for pair in found if pair[0]) or (found[-1],)
 
-    def __init__(self) -> None:
+
+class Asked(_Named):
+    """Answers everything with rows of `count` numbers and remembers what was asked."""
+
+    def __init__(self, count: int = 2) -> None:
         self.names: dict[str, Tensor] = {}
+        self._row = torch.full((count,), 0.5, dtype=torch.float64)
 
     def __getitem__(self, name: str) -> Tensor:
-        return self.names.setdefault(name, torch.full((2,), 0.5, dtype=torch.float64))
+        return self.names.setdefault(name, self._row.clone())
 
     def keys(self) -> Iterator[str]:
         raise ValueError(
@@ -178,12 +187,12 @@ class Asked(_Named):
         return bool(self.keys())
 
 
-def needed(residual: Callable[[Any], Any], names: Names, known: Collection[str] = ()) -> tuple[str, ...]:
-    """Which partials a function asks for, beside what is `known`, found by asking it once with numbers in their place.
+def needed(residual: Callable[[Any], Any], names: Names, known: Collection[str] = (), count: int = 2) -> tuple[str, ...]:
+    """Which partials a function asks for, beside what is `known`, found by asking it once with numbers in their place, for `count` points.
 
     Raises: ValueError for one that `names` does not have.
     """
-    asked = Asked()
+    asked = Asked(count)
     residual(asked)
     found = tuple(name for name in asked.names if name not in names.inputs and name not in known)
     for name in found:

@@ -56,6 +56,7 @@ class Causal(PointWeights):
             raise ValueError(f"Causal: expected chunks, a span that goes forward and a tolerance above 0, got {chunks}, {span} and {tolerance}")
         self.axis, self.span, self.chunks, self.tolerance = axis, span, chunks, tolerance
         self._last: Tensor | None = None
+        self._means: Tensor | None = None  # of the chunks when they last had points
 
     @property
     def options(self) -> dict[str, Any]:
@@ -68,7 +69,11 @@ class Causal(PointWeights):
         filled = torch.where(count > 0, count, 1.0)
         if self._last is None or not self.frozen:
             means = self._summed(place, square) / filled
-            self._last = torch.exp(-self.tolerance * (means.cumsum(-1) - means))
+            if self._means is not None:  # a batch may leave a chunk without points, which is not fulfilled for that
+                means = torch.where(count > 0, means, self._means.to(means))
+            self._means = means
+            earlier = torch.cat([torch.zeros_like(means[..., :1]), means[..., :-1]], -1).cumsum(-1)
+            self._last = torch.exp(-self.tolerance * earlier)
         share = square.shape[-1] / (filled * (count > 0).sum(-1, keepdim=True))  # a mean over chunks of means over their points
         return (self._last.to(square) * share).gather(-1, place)
 
@@ -78,10 +83,10 @@ class Causal(PointWeights):
         return found if self.reduce is None else self.reduce(found)
 
     def state_dict(self) -> dict[str, Any]:
-        return {} if self._last is None else {"last": self._last.clone()}
+        return {name: value.clone() for name, value in (("last", self._last), ("means", self._means)) if value is not None}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._last = state["last"].clone() if "last" in state else None
+        self._last, self._means = (state[name].clone() if name in state else None for name in ("last", "means"))
 
 
 class Remembered(PointWeights):

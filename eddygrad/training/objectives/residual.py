@@ -18,7 +18,6 @@ from eddygrad.training.rest import at_rest
 
 Coefficients = Mapping[str, Tensor]
 Residual = Callable[[Partials, Coefficients], Tensor]
-_MANY = 20  # components that no equation has
 
 
 @dataclass(frozen=True)
@@ -225,13 +224,14 @@ class Collocation(nn.Module):
 
     def _checked(self, residual: Tensor, points: Points, name: str) -> Tensor:
         lead = 1 if self.network.stacked else 0
-        if residual.ndim not in (lead + 1, lead + 2) or residual.shape[-1] != len(points):
+        seeds = residual.shape[-2] if lead and residual.ndim > 1 else len(self.network.seeds)
+        if residual.ndim not in (lead + 1, lead + 2) or residual.shape[-1] != len(points) or seeds != len(self.network.seeds):
             expected = (*[len(self.network.seeds)] * lead, len(points))
             raise ValueError(
                 f"problem: the residual of {name!r} has the shape {tuple(residual.shape)}, expected {expected}, or components in front of it; "
                 "is it made of partials of the network?"
             )
-        if residual.ndim == lead + 2 and len(residual) == len(points) > _MANY:
+        if residual.ndim == lead + 2 and len(residual) == len(points) > len(self.terms[name].needs):
             raise ValueError(
                 f"problem: the residual of {name!r} has as many components as points, {len(points)}: a column (N, 1) was broadcast with a row (N,); "
                 "partials and coordinates are rows"
