@@ -162,7 +162,7 @@ def test_what_an_optimiser_cannot_do_is_said() -> None:
 
 
 def test_a_search_learns_on_however_far_the_loss_has_come() -> None:
-    """torch's takes in no curvature where y . s is below 1e-10: in units of the first loss it ended here at 3,400, with the steepest learned alone."""
+    """torch's takes in no curvature where y . s is below 1e-10: in units of the first loss it ended here at 3,400, the steepest learned alone."""
     module: Any = torch.nn.ParameterDict({"w": torch.ones(20, dtype=torch.float64)})
     steep = torch.logspace(0, 10, 20, dtype=torch.float64)
     make, rate = named("lbfgs")
