@@ -62,8 +62,11 @@ def side_by_side(
                         shown.update()
             except KeyboardInterrupt:  # which may have reached this process alone
                 pool.shutdown(wait=False, cancel_futures=True)
-                for child in {*active_children()} - others:
+                ended = {*active_children()} - others
+                for child in ended:
                     child.terminate()
+                for child in ended:  # it keeps what it did first
+                    child.join()
                 raise
 
 

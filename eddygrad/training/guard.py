@@ -64,7 +64,7 @@ class Guard:
         """
         norms = torch.linalg.vector_norm(grad, dim=1)
         if not bool(norms.isfinite().all()):  # squares may overflow where no entry does
-            norms = torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64)
+            norms = torch.where(norms.isfinite(), norms.double(), torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64))
         finite = (torch.isfinite(loss.reshape(-1)) & torch.isfinite(norms)).tolist()
         lengths = norms.tolist()
         active, lost = self.alive, {}

@@ -29,7 +29,7 @@ from eddygrad.training.settings import Training
 from eddygrad.training.stack import SeedStack
 from eddygrad.training.weighting.own import as_weighting
 
-_FINE = 1e-8  # of the loss with which a search along lines begins: its unit
+_FINE, _STEEP = 1e-8, 1e-7  # of the loss with which a search along lines begins, and of its gradient: its unit
 
 
 @dataclass
@@ -179,9 +179,14 @@ class Loop:
         """What an optimiser that searches along lines asks for: the loss where it is now, its gradient left in place.
 
         Both in units far below the loss where it began: torch's L-BFGS takes no curvature in where y . s is below 1e-10, however far a loss has come.
+        In float32 no finer than lets it square a slope twice.
         """
         group = self.optimizer.param_groups[0]
-        unit = group.setdefault("unit", _FINE * float(total) if 0 < float(total) < math.inf else 1.0)
+        if "unit" not in group:
+            slopes = [float(torch.linalg.vector_norm(p.grad)) for p in group["params"] if p.grad is not None and p.dtype == torch.float32]
+            unit = max(_FINE * float(total), _STEEP * max(slopes, default=0.0))
+            group["unit"] = unit if 0 < unit < math.inf else 1.0
+        unit = group["unit"]
         for p in group["params"]:
             p.grad = None if p.grad is None else p.grad / unit
         known: list[Tensor] = [total / unit]  # where it begins all is known

@@ -73,6 +73,16 @@ def test_seeds_that_both_have_are_paired_whatever_else_is_there(tmp_path: Path) 
     assert [c.label for c in results.comparisons(apart)] == ["mgda / uniform (unpaired)"]
 
 
+def test_a_verdict_does_not_say_the_opposite_of_its_ratio(tmp_path: Path) -> None:
+    """On the seeds that both have the rival is better, over all of its own it is worse: nothing is clear."""
+    wobble = [1.0, 1.05, 0.95, 1.02, 0.98]
+    found = study(tmp_path, uniform=[*(0.005 * w for w in wobble), *(0.085 * w for w in wobble)], mgda=[0.01 * w for w in wobble])
+    (c,) = results.comparisons(found)
+    assert c.ratio.method == "Welch t" and c.ratio.ratio < 1 and results.verdict(c) == "tie"
+    (said,) = verdicts(found)
+    assert said.mark != "clear" and "mgda is lowest" in said.headline
+
+
 def test_what_is_missing_of_a_plan_is_told(tmp_path: Path) -> None:
     folder = fabricate(tmp_path, seeds=3)
     assert results.load(folder).missing == {} and "not finished" not in results.table(results.load(folder))

@@ -54,6 +54,12 @@ def test_a_condition_may_know_its_rows_of_numbers() -> None:
     assert problem.terms(1)["flux"].needs == ("u_x",)
 
 
+def test_bounds_are_components_of_one_partial() -> None:
+    at = eg.pinn.Box(0, 1).side("x", "lower", 30).float()
+    bounds = eg.pinn.Condition(at, lambda d, p: torch.stack([torch.relu(-d.u), torch.relu(d.u - 1)]))
+    assert eg.fit(laplace(conditions={"bounds": bounds}), steps=2, progress=False).fit.frozen_at == [-1]
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -62,6 +68,7 @@ def test_a_condition_may_know_its_rows_of_numbers() -> None:
         ({"fourier": (8, 1.0), "periodic": {"x": 1.0}}, "Fourier features do not repeat"),
         ({"unknown": {"type": 1.0}}, "no coefficient can be called 'type'"),
         ({"unknown": {"K.1": 1.0}}, "no coefficient can be called 'K.1'"),
+        ({"unknown": {"training": 1.0}}, "no coefficient can be called 'training'"),
         ({"hard": True, "outputs": ("u", "v"), "boundary": 0.0}, "hard boundary values are for one field, got u, v"),
         ({"hard": True, "boundary": lambda x: np.sin(x[:, 0].numpy())}, "hard=True, take torch's functions"),
         ({"hard": True, "boundary": lambda x: {}}, "hard boundary values are those of 'u', got none"),
@@ -82,6 +89,7 @@ def test_seeds_are_a_number_or_numbers(seeds: Any, message: str) -> None:
 
 
 def test_numpys_numbers_are_numbers_of_seeds() -> None:
+    assert len(eg.fit(laplace(), steps=1, seeds=np.arange(3), progress=False).error(0.0)) == 3
     assert len(eg.fit(laplace(), steps=1, seeds=np.int64(2), progress=False).error(lambda x: x[:, 0] * x[:, 1])) == 2
 
 

@@ -109,4 +109,6 @@ def test_a_hole_is_reached_by_a_slit_that_is_no_rim() -> None:
     outer = ((x == 0) | (x == 4)).any(1)
     inner = ((x == 1) | (x == 3)).any(1) & (x >= 1).all(1) & (x <= 3).all(1)
     assert bool((outer | inner).all()) and int(outer.sum()) == 160 and int((inner & ~outer).sum()) == 80
-    assert repr(Polygon(torch.tensor([[0.0, 0], [1, 0], [1, 1 / 3]], dtype=torch.float64).numpy())) == repr(Polygon(((0, 0), (1, 0), (1, 1 / 3))))  # type: ignore[arg-type]
+    assert repr(Polygon(torch.tensor([[0.0, 0], [1, 0], [1, 1 / 3]], dtype=torch.float64).numpy())) == repr(
+        Polygon(((0.0, 0.0), (1.0, 0.0), (1.0, 1 / 3)))
+    )  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -170,3 +171,15 @@ def test_a_search_learns_on_however_far_the_loss_has_come() -> None:
     loop = Loop(module, lambda window: {"a": (steep * module["w"].square()).sum()}, batch, Training(200, lr=rate, optimizer=make))
     losses = [float(loop.update()) for _ in range(200)]
     assert losses[0] > 1e10 and losses[-1] < 100
+
+
+@pytest.mark.parametrize("steepness", [1e2, 1e4, 1e6])
+def test_a_search_may_begin_at_a_steep_place_in_single_precision(steepness: float) -> None:
+    """|grad L| / L, as where a training by another optimiser has left it: its square, squared, must not overflow."""
+    module: Any = torch.nn.ParameterDict({"w": torch.full((5000,), 1e-5)})
+    make, rate = named("lbfgs")
+    batch: Any = lambda step, horizon: None  # noqa: E731
+    scale = steepness * 1e-5 / 2 / math.sqrt(5000) / 1e-5  # so that the gradient is that many times the loss of 1e-5 and more
+    loop = Loop(module, lambda window: {"a": 1e-5 + scale * module["w"].sum().square()}, batch, Training(5, lr=rate, optimizer=make))
+    losses = [float(loop.update()) for _ in range(5)]
+    assert all(map(math.isfinite, losses)) and losses[-1] <= losses[0] and bool(module["w"].isfinite().all())

@@ -85,8 +85,8 @@ def _numbers(problem: Problem) -> None:
     for name, first in (problem.unknown or {}).items():
         if isinstance(first, bool) or not isinstance(first, int | float):
             raise ValueError(f"pinn: unknown gives each coefficient its first value, a number; {name!r} has {first!r}")
-        if not name.isidentifier() or hasattr(nn.ParameterDict, name):
-            raise ValueError(f"pinn: no coefficient can be called {name!r}; take a name of letters such as {name[:1] + '_0' if name else 'k'!r}")
+        if not name or "." in name or hasattr(nn.ParameterDict(), name):
+            raise ValueError(f"pinn: no coefficient can be called {name!r}; take a name such as 'k'")
     for name in problem.positive:
         if not (problem.unknown or {}).get(name, 0.0) > 0:
             raise ValueError(f"pinn: {name!r} is positive; give its first value, above 0, in unknown=, got {dict(problem.unknown or {})}")

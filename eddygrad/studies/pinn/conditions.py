@@ -13,7 +13,7 @@ from eddygrad.solver.digest import code_digest
 from eddygrad.studies.pinn.asked import Coefficients, hinted
 from eddygrad.training.checkpoint import digest
 from eddygrad.training.objectives.partials import Names, needed
-from eddygrad.training.objectives.residual import Points, Term, misfit
+from eddygrad.training.objectives.residual import FEW, Points, Term, misfit
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Condition:
             known = [f"known_{name}" for name in self.points.known]
             read = needed(lambda d: found.append(self.relation(d, coefficients)), names, known, count)
         shape = tuple(torch.as_tensor(found[0]).shape)
-        if shape and (shape[-1] != count or len(shape) > 2 or (len(shape) == 2 and shape[0] > max(1, len(read)))):
+        if shape and (shape[-1] != count or len(shape) > 2 or (len(shape) == 2 and shape[0] == count > max(FEW, len(read)))):
             raise ValueError(
                 f"pinn: a condition at {count} points gives ({count},), or components in front, got {shape}; partials are rows, no columns (N, 1)"
             )

@@ -15,8 +15,10 @@ from eddygrad.studies.pinn.solving import check_resolved, drops_after, objective
 from eddygrad.studies.problems import OWN, PROBLEMS, Case
 from eddygrad.training.objectives.residual import Collocation
 
+_USUAL = 10_000  # updates
 
-def register(name: str, problem: Problem, errors: Known, steps: int = 10_000) -> None:
+
+def register(name: str, problem: Problem, errors: Known, steps: int = _USUAL) -> None:
     """Give a posed problem a name that `eg.pinn.compare` and its studies know; a folder that was begun takes no other problem of that name.
 
         eg.pinn.register("channel", problem, errors=exact)
@@ -31,7 +33,8 @@ def register(name: str, problem: Problem, errors: Known, steps: int = 10_000) ->
         raise ValueError(f"register: {name!r} is a problem of eddygrad's; take another name")
     if not name or set(name) & set(":,= "):
         raise ValueError(f"register: expected a name without ':', ',', '=' and blanks, got {name!r}")
-    told = {**problem.described(), "errors": code_digest(errors) if callable(errors) else repr(errors), "updates": repr(steps)}
+    told = {**problem.described(), "errors": code_digest(errors) if callable(errors) else repr(errors)}
+    told |= {} if steps == _USUAL else {"updates": repr(steps)}
     own, given = hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:16], steps
 
     def make(seeds: int | Sequence[int] = 0, dtype: torch.dtype = torch.float32, steps: int = given) -> Case:

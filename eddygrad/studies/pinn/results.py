@@ -100,19 +100,23 @@ def _block(title: str, runs: Sequence[Run]) -> Iterator[Comparison]:
 
 
 def between(first: Run, second: Run) -> Ratio | None:
-    """The ratio of the endpoints of two runs, paired by seed: of the seeds that both have, where these are two at least; None where an error is zero.
+    """The ratio of the endpoints of two runs, paired by seed; None where an error is zero.
+
+    Where one has seeds that the other lacks, of those that both have, if these are two at least and do not say the opposite of all.
 
     A diverged seed counts with the clipped error, which widens the interval whatever the others say: where the side that lost more seeds is worse on
     those that neither lost too, the p-value is theirs, and the two are `apart` where their interval says so.
     """
-    shared = {*first.seeds} & {*second.seeds}
-    seen = [{*run.seeds} if len(shared) < 2 else shared for run in (first, second)]
-    errors, gone = _endpoints(first, seen[0]), _endpoints(second, seen[1])
-    if min(*errors[0].values(), *gone[0].values()) <= 0:
+    if min(first.error.min(), second.error.min()) <= 0:
         return None
-    ratio = by_seed(errors[0], gone[0])
-    more, lost = len(errors[1]) - len(gone[1]), errors[1] | gone[1]
-    rest = [{seed: error for seed, error in own.items() if seed not in lost} for own in (errors[0], gone[0])]
+    shared = {*first.seeds} & {*second.seeds}
+    (one, gone), (other, away) = (_endpoints(run, shared if len(shared) > 1 else {*run.seeds}) for run in (first, second))
+    ratio = by_seed(one, other)
+    if (ratio.ratio > 1) != (first.typical > second.typical):
+        (one, gone), (other, away) = (_endpoints(run, {*run.seeds}) for run in (first, second))
+        ratio = by_seed(one, other)
+    more, lost = len(gone) - len(away), gone | away
+    rest = [{seed: error for seed, error in own.items() if seed not in lost} for own in (one, other)]
     if not more or min(map(len, rest)) < 2:
         return ratio
     kept = by_seed(rest[0], rest[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from eddygrad.training.settings import Training
 from eddygrad.training.weighting.named import weighting as weighting_named
 from eddygrad.training.weighting.own import as_weighting, known_as
 
-_APART = 1e4  # steps of a number's precision between the ends of a domain
+_APART = 1e3  # steps of a number's precision between the ends of a domain
 
 
 def solve(
@@ -105,11 +105,12 @@ def solve(
 def _seeds(seeds: Any) -> tuple[int, ...]:
     """A number of them, or themselves."""
     several = range(int(seeds)) if isinstance(seeds, Integral) and not isinstance(seeds, bool) else seeds
-    if not isinstance(several, Sequence) or not several or not all(isinstance(s, Integral) and not isinstance(s, bool) for s in several):
+    each = [s.item() if isinstance(s, torch.Tensor) else s for s in several] if isinstance(several, Iterable) else []
+    if not each or not all(isinstance(s, Integral) and not isinstance(s, bool) for s in each):
         raise ValueError(f"pinn: seeds is how many, at least 1, or a sequence of whole numbers, got {seeds!r}")
-    if len(set(several)) < len(several):
-        raise ValueError(f"pinn: seeds must differ, got {list(several)}")
-    return tuple(map(int, several))
+    if len(set(each)) < len(each):
+        raise ValueError(f"pinn: seeds must differ, got {each}")
+    return tuple(map(int, each))
 
 
 def check_resolved(domain: Domain, dtype: torch.dtype) -> None:

@@ -148,12 +148,14 @@ def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, com
 def _others_begin(planned: Planned) -> bool:
     """Whether seeds of other runs have finite losses at first: then those of this one have diverged, else the problem itself is wrong."""
     plan = planned.plan
-    others = tuple(seed for seed in range(plan.first_seed, plan.first_seed + plan.seeds) if seed not in planned.seeds)
-    if not others:
-        return False
-    case = plan.case(planned.problem, others)
-    losses = torch.stack([*case.problem.losses(case.batches(0)).values()])
-    return bool(losses.isfinite().all(0).any())
+    for seed in range(plan.first_seed, plan.first_seed + plan.seeds):
+        if seed not in planned.seeds:
+            case = plan.case(planned.problem, (seed,))
+            with torch.no_grad():
+                losses = torch.stack([*case.problem.losses(case.batches(0)).values()])
+            if bool(losses.isfinite().all()):
+                return True
+    return False
 
 
 def _lost(case: Case) -> Fit:

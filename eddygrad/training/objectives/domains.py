@@ -17,6 +17,7 @@ from eddygrad.solver.randomness import generator
 How = Literal["sobol", "uniform"]
 End = Literal["lower", "upper"]
 _LEAST = 0.02  # of the points of a rim, on each of its sides
+_BLOCK = 256  # edges that are looked at together
 
 
 class Domain(abc.ABC):
@@ -160,7 +161,7 @@ class Polygon(Domain):
     def __post_init__(self) -> None:
         if len(self.corners) < 3 or any(isinstance(corner, int | float) or len(corner) != 2 for corner in self.corners):
             raise ValueError(f"Polygon: expected three corners (x, y) at least, got {self.corners!r}")
-        object.__setattr__(self, "corners", tuple((float(x), float(y)) for x, y in self.corners))
+        object.__setattr__(self, "corners", tuple(tuple(c if type(c) is int else float(c) for c in corner) for corner in self.corners))
         if not all(math.isfinite(c) for corner in self.corners for c in corner):
             raise ValueError(f"Polygon: expected corners (x, y) that are finite, got {self.corners!r}")
         start, end = self._edges
@@ -194,8 +195,9 @@ class Polygon(Domain):
 
     def rim(self, count: int, seed: int = 0) -> Tensor:
         corners, last = self._edges
-        back = (corners[:, None] == last[None]).all(-1) & (last[:, None] == corners[None]).all(-1)  # the same edge, gone the other way
-        corners, last = corners[~back.any(1)], last[~back.any(1)]
+        gone = {(tuple(a), tuple(b)) for a, b in zip(corners.tolist(), last.tolist())}
+        once = torch.tensor([(tuple(b), tuple(a)) not in gone for a, b in zip(corners.tolist(), last.tolist())])  # not the other way too
+        corners, last = corners[once], last[once]
         edges = last - corners
         ends = torch.linalg.vector_norm(edges, dim=1).cumsum(0)
         place = (torch.arange(count, dtype=torch.float64) + 0.5) / count * ends[-1]
@@ -246,15 +248,19 @@ class SpaceTime(Domain):
 
 def _crossing(start: Tensor, end: Tensor) -> tuple[int, int] | None:
     """Two edges that cross within both, if any do: the ends of each lie on different sides of the other."""
-    first, last = start[:, None], end[:, None]
 
-    def side(point: Tensor) -> Tensor:
-        a, b = last - first, point[None] - first
+    def side(first: Tensor, last: Tensor, point: Tensor) -> Tensor:
+        a, b = (last - first)[:, None], point[None] - first[:, None]
         return (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).sign()
 
-    apart = side(start) * side(end) < 0
-    found = (apart & apart.T).nonzero()
-    return (int(found[0, 0]), int(found[0, 1])) if len(found) else None
+    for begin in range(0, len(start), _BLOCK):
+        some = slice(begin, begin + _BLOCK)
+        here = side(start[some], end[some], start) * side(start[some], end[some], end) < 0
+        there = side(start, end, start[some]) * side(start, end, end[some]) < 0
+        found = (here & there.T).nonzero()
+        if len(found):
+            return begin + int(found[0, 0]), int(found[0, 1])
+    return None
 
 
 def _stream(axes: int, seed: int, how: How) -> Callable[[int], Tensor]:

@@ -18,6 +18,7 @@ from eddygrad.training.rest import at_rest
 
 Coefficients = Mapping[str, Tensor]
 Residual = Callable[[Partials, Coefficients], Tensor]
+FEW = 3  # components that a residual of as many points may have
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ class Collocation(nn.Module):
                 f"problem: the residual of {name!r} has the shape {tuple(residual.shape)}, expected {expected}, or components in front of it; "
                 "is it made of partials of the network?"
             )
-        if residual.ndim == lead + 2 and len(residual) == len(points) > len(self.terms[name].needs):
+        if residual.ndim == lead + 2 and len(residual) == len(points) > max(FEW, len(self.terms[name].needs)):
             raise ValueError(
                 f"problem: the residual of {name!r} has as many components as points, {len(points)}: a column (N, 1) was broadcast with a row (N,); "
                 "partials and coordinates are rows"
