@@ -67,7 +67,7 @@ def html(found: Results, path: str | Path | None = None) -> str:
         count(len(found.weightings), "weighting"),
         count(len({run.optimizer for run in found.runs}), "optimiser"),
         f"{'up to ' if len({len(run.seeds) for run in found.runs}) > 1 else ''}{count(seeds, 'seed')} each",
-        *results.unfinished(found),
+        *map(escape, results.unfinished(found)),
     ]
     head = f'<header><p class="kicker">eddygrad study · loss weightings</p><h1>{escape(title)}</h1><p class="lead">{" · ".join(parts)}</p></header>'
     sections = [
