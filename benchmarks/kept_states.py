@@ -11,7 +11,7 @@ from navier_stokes_gradient import gradient
 from navier_stokes_step import bind_flow
 from workload import GRADIENT_BATCH, GRADIENT_POINTS
 
-from eddygrad.solver.memory import keep_freed_memory
+from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.rollout import Keep
 
 SCHEMES = ("rk4cn", "etdrk2", "etdrk4")

@@ -13,12 +13,12 @@ from timing import arguments, emit, measure
 from torch import Tensor
 from workload import BATCH, DEPTH, HORIZON, POINTS, STAGES, WAKE_BOX, WIDTH, update_flops
 
+from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.memory import keep_freed_memory
-from eddygrad.solver.schemes.band import Band
-from eddygrad.solver.schemes.dense import DenseStep
-from eddygrad.solver.staggered.separable import Separable, pressure_lines
-from eddygrad.solver.staggered.sides import PERIODIC, Inflow, Outflow, sides_of
+from eddygrad.solver.schemes.spectral.dense_etd import DenseStep
+from eddygrad.solver.schemes.spectral.truncated_spectrum import Band
+from eddygrad.solver.staggered.boundary_conditions import PERIODIC, Inflow, Outflow, sides_of
+from eddygrad.solver.staggered.fast_diagonalisation import Separable, pressure_lines
 
 
 def options() -> argparse.Namespace:

@@ -11,7 +11,7 @@ from timing import arguments, emit, measure_memory
 from torch import Tensor
 from workload import GRADIENT_BATCH, GRADIENT_POINTS, STAGES, flow_probe
 
-from eddygrad.solver.memory import keep_freed_memory
+from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.rollout import Keep, repeat
 from eddygrad.solver.step import Step
 

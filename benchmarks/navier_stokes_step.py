@@ -13,12 +13,12 @@ from timing import arguments, emit, measure
 from torch import Tensor
 from workload import DRAG, FLOW_DT, FLOW_PROBE_STEPS, FORCING_AMPLITUDE, FORCING_MODE, STAGES, VISCOSITY, first_vorticity, flow_probe, flow_steps
 
+from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.memory import keep_freed_memory
 from eddygrad.solver.rollout import repeat
-from eddygrad.solver.schemes.etdrk import ETDRK
-from eddygrad.solver.schemes.imex import CrankNicolsonRK
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.imex import CrankNicolsonRK
 from eddygrad.solver.step import Step, Stepper
 
 

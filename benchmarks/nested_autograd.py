@@ -1,7 +1,7 @@
 """Physics-informed losses as they are commonly written in torch: a network of stock layers, derivatives by nested `torch.autograd.grad`.
 
-The readable reference: `tests/training/test_nested_reference.py` holds ours against it, and the suite "pinn" times it. It knows nothing of ours but
-what a network's weights are called.
+The readable reference: `tests/pinn/network/test_nested_reference.py` holds ours against it, and the suite "pinn" times it. It knows nothing of ours
+but what a network's weights are called.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from limits import peak_rate
 from products import Products, products_of, replay
 from timing import arguments, emit, measure
 
-from eddygrad.solver.memory import keep_freed_memory
+from eddygrad.runtime.memory import keep_freed_memory
 
 
 def options() -> argparse.Namespace:

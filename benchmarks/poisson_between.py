@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from eddygrad.studies.problems import PROBLEMS
-from eddygrad.studies.spelled import Spelled
-from eddygrad.training.objectives.domains import Box
-from eddygrad.training.objectives.residual import Points
+from eddygrad.pinn.collocation import Points
+from eddygrad.pinn.domains import Box
+from eddygrad.pinn.problems import PROBLEMS
+from eddygrad.runtime.specs import Spelled
 
 COUNT, OTHERS = 4000, 1_000_000  # points, and their seed: none that a run has
 

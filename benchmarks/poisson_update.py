@@ -16,11 +16,11 @@ from products import products_of
 from timing import arguments, emit, measure
 from torch import Tensor
 
-from eddygrad.solver.memory import keep_freed_memory
-from eddygrad.studies.problems.case import Case
-from eddygrad.studies.problems.poisson import poisson
+from eddygrad.pinn.collocation import Batches, Points
+from eddygrad.pinn.problems.benchmark_case import Case
+from eddygrad.pinn.problems.poisson import poisson
+from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.training import Loop, Training
-from eddygrad.training.objectives.residual import Batches, Points
 from eddygrad.training.weighting import InverseDirichlet, Uniform
 
 Update = Callable[[], object]

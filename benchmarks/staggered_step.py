@@ -22,16 +22,16 @@ from workload import (
     wake_dt,
 )
 
+from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.memory import keep_freed_memory
 from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.schemes.splitting import Splitting
-from eddygrad.solver.schemes.staggered import StaggeredScheme
+from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
 from eddygrad.solver.staggered.bodies import Cylinder
+from eddygrad.solver.staggered.boundary_conditions import PERIODIC, Inflow, Outflow
 from eddygrad.solver.staggered.faces import Faces
-from eddygrad.solver.staggered.sides import PERIODIC, Inflow, Outflow
 from eddygrad.solver.step import Step
 
 SCHEMES = ("semi-lagrangian", "mac-cormack", "central", "upwind3", "van-leer")

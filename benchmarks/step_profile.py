@@ -9,7 +9,7 @@ import torch
 from navier_stokes_step import bind_flow
 from torch.profiler import ProfilerActivity, profile
 
-from eddygrad.solver.memory import keep_freed_memory
+from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.rollout import repeat
 
 CASES = (("rk4cn", 512, 1), ("etdrk2", 256, 1), ("etdrk2", 256, 8))

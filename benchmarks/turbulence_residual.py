@@ -14,11 +14,11 @@ from products import products_of
 from timing import arguments, available_mb, emit, measure_memory
 from torch import Tensor
 
-from eddygrad.correctors.coordinate import CoordinateNetwork
+from eddygrad.pinn.collocation import Collocation, Points, Term
+from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
+from eddygrad.pinn.partials import VORTICITY, Names
+from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVorticity
-from eddygrad.solver.memory import keep_freed_memory
-from eddygrad.training.objectives.partials import VORTICITY, Names
-from eddygrad.training.objectives.residual import Collocation, Points, Term
 
 Gradient = Callable[[], tuple[Tensor, tuple[Tensor, ...]]]  # the loss and its gradient
 NAMES = Names(("x", "y", "t"), ("u", "v"), VORTICITY)

@@ -28,33 +28,33 @@ if TYPE_CHECKING:
     from eddygrad.datasets.dataset import Dataset, Split, open
     from eddygrad.datasets.forces import WithForces
     from eddygrad.datasets.generate import generate
+    from eddygrad.datasets.kept_fields import Downsampled
     from eddygrad.datasets.manifest import validate
-    from eddygrad.datasets.stored import Downsampled
+    from eddygrad.evaluation.evaluate import Evaluation, Persistence, evaluate
+    from eddygrad.fitting.corrector import Recipe, Trained
+    from eddygrad.fitting.test_result import Tested
+    from eddygrad.pinn.solve import fit
+    from eddygrad.plotting.space_time import space_time
     from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity, ActiveTurbulenceVorticity
     from eddygrad.solver.equations.burgers import Burgers
     from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
     from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity, NavierStokesVorticity
     from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
     from eddygrad.solver.grid import Grid
-    from eddygrad.solver.krylov import Krylov
+    from eddygrad.solver.linear_solvers import Krylov
     from eddygrad.solver.rollout import Window, always, every, first, never, repeat, trajectory, unroll
     from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
-    from eddygrad.solver.schemes.etdrk import ETDRK
-    from eddygrad.solver.schemes.imex import CrankNicolsonRK
-    from eddygrad.solver.schemes.integrating_factor import IntegratingFactorRK4
     from eddygrad.solver.schemes.piso import PISO
     from eddygrad.solver.schemes.projection import Projection
+    from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+    from eddygrad.solver.schemes.spectral.imex import CrankNicolsonRK
+    from eddygrad.solver.schemes.spectral.integrating_factor import IntegratingFactorRK4
     from eddygrad.solver.schemes.splitting import Splitting
     from eddygrad.solver.sensitivity import gradient_growth
     from eddygrad.solver.staggered.bodies import Cylinder, Polygon, aerofoil, rectangle
-    from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall
+    from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall
     from eddygrad.solver.step import Step, Stepper, wrap
-    from eddygrad.studies.compare import Study, compare
-    from eddygrad.studies.evaluate import Evaluation, Persistence, evaluate
-    from eddygrad.studies.experiment import Recipe, Trained
-    from eddygrad.studies.pinn.solving import fit
-    from eddygrad.studies.space_time import space_time
-    from eddygrad.studies.tested import Tested
+    from eddygrad.studies.unrolling.study import Study, compare
     from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
     from eddygrad.training.refinement import Refinement
     from eddygrad.training.weighting.by_gradients import InverseDirichlet
@@ -64,37 +64,37 @@ _HOME = {
     **dict.fromkeys(("Corrected", "correct", "predict", "transition"), "correctors.compose"),
     **dict.fromkeys(("Features", "Geometry", "domain_size"), "correctors.features"),
     **dict.fromkeys(("Dataset", "Split", "open"), "datasets.dataset"),
-    **dict.fromkeys(("Window", "always", "every", "first", "never", "repeat", "trajectory", "unroll"), "solver.rollout"),
-    **dict.fromkeys(("Step", "Stepper", "wrap"), "solver.step"),
-    **dict.fromkeys(("Study", "compare"), "studies.compare"),
-    **dict.fromkeys(("Evaluation", "Persistence", "evaluate"), "studies.evaluate"),
-    **dict.fromkeys(("Recipe", "Trained"), "studies.experiment"),
-    **dict.fromkeys(("Unrolled", "Unrolling"), "training.objectives.unrolled"),
+    **dict.fromkeys(("Evaluation", "Persistence", "evaluate"), "evaluation.evaluate"),
+    **dict.fromkeys(("Recipe", "Trained"), "fitting.corrector"),
     **dict.fromkeys(("ActiveTurbulenceVelocity", "ActiveTurbulenceVorticity"), "solver.equations.active_turbulence"),
     **dict.fromkeys(("NavierStokesVelocity", "NavierStokesVorticity"), "solver.equations.navier_stokes"),
+    **dict.fromkeys(("Window", "always", "every", "first", "never", "repeat", "trajectory", "unroll"), "solver.rollout"),
     **dict.fromkeys(("Cylinder", "Polygon", "aerofoil", "rectangle"), "solver.staggered.bodies"),
-    **dict.fromkeys(("FreeSlip", "Inflow", "Outflow", "Periodic", "Wall"), "solver.staggered.sides"),
+    **dict.fromkeys(("FreeSlip", "Inflow", "Outflow", "Periodic", "Wall"), "solver.staggered.boundary_conditions"),
+    **dict.fromkeys(("Step", "Stepper", "wrap"), "solver.step"),
+    **dict.fromkeys(("Study", "compare"), "studies.unrolling.study"),
+    **dict.fromkeys(("Unrolled", "Unrolling"), "training.objectives.unrolled"),
     "AdaptiveSubsteps": "solver.schemes.adaptive",
     "Burgers": "solver.equations.burgers",
-    "CrankNicolsonRK": "solver.schemes.imex",
-    "Downsampled": "datasets.stored",
-    "ETDRK": "solver.schemes.etdrk",
+    "CrankNicolsonRK": "solver.schemes.spectral.imex",
+    "Downsampled": "datasets.kept_fields",
+    "ETDRK": "solver.schemes.spectral.etdrk",
     "Grid": "solver.grid",
-    "IntegratingFactorRK4": "solver.schemes.integrating_factor",
+    "IntegratingFactorRK4": "solver.schemes.spectral.integrating_factor",
     "InverseDirichlet": "training.weighting.by_gradients",
-    "Krylov": "solver.krylov",
+    "Krylov": "solver.linear_solvers",
     "KuramotoSivashinsky": "solver.equations.kuramoto_sivashinsky",
     "PISO": "solver.schemes.piso",
     "Projection": "solver.schemes.projection",
     "Refinement": "training.refinement",
     "SmagorinskyVelocity": "solver.equations.smagorinsky",
     "Splitting": "solver.schemes.splitting",
-    "Tested": "studies.tested",
+    "Tested": "fitting.test_result",
     "WithForces": "datasets.forces",
-    "fit": "studies.pinn.solving",
+    "fit": "pinn.solve",
     "generate": "datasets.generate",
     "gradient_growth": "solver.sensitivity",
-    "space_time": "studies.space_time",
+    "space_time": "plotting.space_time",
     "validate": "datasets.manifest",
 }
 _MODULES = {"nets": "nets", "pinn": "pinn", "presets": "presets", "recipes": "datasets.recipes", "weightings": "weightings"}

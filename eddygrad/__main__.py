@@ -1,5 +1,5 @@
 """`python -m eddygrad`, the same as `eddygrad`."""
 
-from eddygrad.cli import main
+from eddygrad.cli.main import main
 
 raise SystemExit(main())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from eddygrad.correctors.coordinate import CoordinateNetwork
 from eddygrad.correctors.encoder_decoder import EncoderDecoder
+from eddygrad.correctors.network_stack import Stacked, stack
 from eddygrad.correctors.resnet import ResNet
-from eddygrad.correctors.stacked import Stacked, stack
+from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 
 __all__ = ["CoordinateNetwork", "EncoderDecoder", "ResNet", "Stacked", "stack"]

@@ -9,8 +9,8 @@ from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.schemes.etdrk import ETDRK
-from eddygrad.solver.schemes.integrating_factor import IntegratingFactorRK4
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.integrating_factor import IntegratingFactorRK4
 
 
 def kuramoto_sivashinsky(D: float = 8.0, points: int = 48, order: Literal[1, 2, 3, 4] = 2, substeps: int = 2, dt: float = 1.0) -> ETDRK:

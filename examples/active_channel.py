@@ -11,16 +11,16 @@ from pathlib import Path
 
 import torch
 
-from eddygrad.commands.pictures import save
+from eddygrad.cli.pictures import save
 from eddygrad.datasets.generate import generate
+from eddygrad.plotting.fields import Fields
+from eddygrad.plotting.planes import planes
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.randomness import generator
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
-from eddygrad.solver.staggered.sides import PERIODIC, Wall
-from eddygrad.studies.fields import Fields
-from eddygrad.studies.planes import planes
+from eddygrad.solver.staggered.boundary_conditions import PERIODIC, Wall
 
 POINTS = (256, 128)
 BOX = (6.283185307179586, 3.141592653589793)

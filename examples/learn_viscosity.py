@@ -12,7 +12,7 @@ from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
 from eddygrad.solver.rollout import repeat
-from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 
 POINTS, STEPS, DT = 48, 100, 0.02  # on a box of side 2 pi
 TRUTH = {"viscosity": 5e-3, "drag": 0.1}

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import eddygrad as eg
-from eddygrad.datasets.stored import Downsampled
+from eddygrad.datasets.kept_fields import Downsampled
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.krylov import Krylov
+from eddygrad.solver.linear_solvers import Krylov
 from eddygrad.training.refinement import Refinement
 
 BOX, VISCOSITY, FRAME = 1.0, 1e-4, 0.1

@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eddygrad.progress import bar
+from eddygrad.runtime.progress import bar
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import repeat
-from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.transforms import derivative
 from eddygrad.training.checkpoint import write_atomically
 

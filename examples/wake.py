@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from eddygrad.commands.pictures import save
+from eddygrad.cli.pictures import save
 from eddygrad.datasets.forces import WithForces
 from eddygrad.datasets.generate import generate
 from eddygrad.datasets.recipes import wake
+from eddygrad.plotting.fields import Fields
+from eddygrad.plotting.planes import planes
 from eddygrad.solver.staggered.probes import strouhal
-from eddygrad.studies.fields import Fields
-from eddygrad.studies.planes import planes
 
 RE = 100.0
 POINTS, SUBSTEPS = 128, 2  # 128 x 64 cells, two steps per unit of time

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 import eddygrad as eg
-from eddygrad.studies.configuration import preset
-from eddygrad.studies.tested import baseline
+from eddygrad.fitting.test_result import baseline
+from eddygrad.studies.unrolling.config import preset
 
 
 def test_every_promised_name_exists_and_is_the_object_that_type_checkers_see() -> None:

@@ -41,7 +41,7 @@ def generate_plane(folder: Path) -> None:
 def train(folder: Path) -> None:
     from eddygrad.correctors import ResNet, correct, domain_size
     from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
-    from eddygrad.studies.experiment import fit
+    from eddygrad.fitting.corrector import fit
     from eddygrad.training import Plateau
 
     data = ks.training(frames=40, domains=(1.0, 1.1), warmup=10).generate(None, progress=False).split(val=0.2, test=0.2)
@@ -51,7 +51,7 @@ def train(folder: Path) -> None:
 
 
 def compare(folder: Path) -> None:
-    from eddygrad.studies.compare import Configuration, Study
+    from eddygrad.studies.unrolling.study import Configuration, Study
 
     sizes: dict[str, Any] = {"width": 2, "depth": 1, "seeds": 2, "batch": 2, "frames": 24, "starts": 1, "horizon": 3, "long_horizon": 5}
     tuned: dict[str, Any] = {"lr": (1e-3, 3e-3), "tune_steps": 5 * LONGER, "tune_seeds": 1}
@@ -60,8 +60,8 @@ def compare(folder: Path) -> None:
 
 
 def pinn(folder: Path) -> None:
-    from eddygrad.studies.pinn.plan import Plan
-    from eddygrad.studies.pinn.study import Study
+    from eddygrad.studies.weightings.config import Plan
+    from eddygrad.studies.weightings.study import Study
 
     weightings = ("inverse-dirichlet:every=3", "relobralo", "ntk")
     often: dict[str, Any] = {"steps": 60 * LONGER, "validate_every": 10 * LONGER, "checkpoint_every": 7, "diagnose": True}
@@ -150,8 +150,8 @@ def main(arguments: list[str]) -> int:
         import torch._dynamo  # the first optimiser would import it, in every child
 
         import eddygrad.datasets.recipes.kuramoto_sivashinsky
-        import eddygrad.studies.compare
-        import eddygrad.studies.pinn.study  # noqa: F401
+        import eddygrad.studies.unrolling.study
+        import eddygrad.studies.weightings.study  # noqa: F401
 
         torch.set_num_threads(1)
         sys.stdout.write(json.dumps(study(arguments[1], int(arguments[2]), Path(arguments[3]))) + "\n")

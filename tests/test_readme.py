@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import eddygrad as eg
-from eddygrad.cli import COMMANDS, main, parse
+from eddygrad.cli.main import COMMANDS, main, parse
 
 README = (Path(eg.__file__).parent.parent / "README.md").read_text()
 TINY = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eddygrad.correctors.features import Features
-from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.step import Domain, Observer, Params, Step, Stepper, free_values
 
 Mode = Literal["parallel", "sequential", "no-bypass"]

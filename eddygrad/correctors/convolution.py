@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from eddygrad.solver.memory import workspace
+from eddygrad.runtime.memory import workspace
 
 _leaky_relu_backward = torch.ops.aten.leaky_relu_backward.default
 

@@ -8,7 +8,7 @@ from typing import Self
 from torch import Tensor, nn
 
 from eddygrad.correctors.convolution import Convolution, ResidualBlock, StackedConv
-from eddygrad.correctors.seeded import SeededNetwork, Sizes
+from eddygrad.correctors.seeded_network import SeededNetwork, Sizes
 
 SIZES = {
     "32k": (8, 20, 30, 20, 8),

@@ -8,7 +8,7 @@ from typing import Self
 from torch import Tensor, nn
 
 from eddygrad.correctors.convolution import Convolution, ResidualBlock, ResidualLine, StackedConv
-from eddygrad.correctors.seeded import SeededNetwork, Sizes
+from eddygrad.correctors.seeded_network import SeededNetwork, Sizes
 
 _SLOPE = 0.01
 _USUAL = (2, 1, 1)  # cin, cout, ndim of the paper's Kuramoto-Sivashinsky networks

@@ -1,10 +1,10 @@
 """Data sets: format, generation, windows, normalisation, and one recipe per setting of a paper."""
 
 from eddygrad.datasets.dataset import Dataset, Split, open
-from eddygrad.datasets.diagnostics import FlowDiagnostics
+from eddygrad.datasets.frame_diagnostics import FlowDiagnostics
 from eddygrad.datasets.generate import generate
 from eddygrad.datasets.manifest import validate
-from eddygrad.datasets.normalise import Normalisation
+from eddygrad.datasets.normalisation import Normalisation
 from eddygrad.datasets.windows import Batches, window_count
 
 __all__ = ["Batches", "Dataset", "FlowDiagnostics", "Normalisation", "Split", "generate", "open", "validate", "window_count"]

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from eddygrad._version import __version__
 from eddygrad.datasets import format as fmt
-from eddygrad.datasets.diagnostics import per_frame
+from eddygrad.datasets.frame_diagnostics import per_frame
+from eddygrad.datasets.frame_store import Cached, InMemory, OnDisk, Storage
 from eddygrad.datasets.manifest import source
-from eddygrad.datasets.normalise import Normalisation, pool, sample_moments
-from eddygrad.datasets.storage import Cached, InMemory, OnDisk, Storage
+from eddygrad.datasets.normalisation import Normalisation, pool, sample_moments
 from eddygrad.datasets.windows import Batches, window_count
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.randomness import generator
 from eddygrad.solver.rollout import Window
 
 MEMORY_LIMIT = 2 * 2**30

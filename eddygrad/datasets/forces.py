@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from eddygrad.solver.schemes.around import Around
-from eddygrad.solver.schemes.staggered import StaggeredScheme
+from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
+from eddygrad.solver.schemes.wrapper import Around
 from eddygrad.solver.staggered.bodies import Body
-from eddygrad.solver.staggered.sides import Sides
+from eddygrad.solver.staggered.boundary_conditions import Sides
 from eddygrad.solver.step import Observer, Params, Step
 
 

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from eddygrad.datasets.dataset import Dataset, default_channels, header, open, sample_params
-from eddygrad.datasets.diagnostics import Diagnose, Record, check_diagnose, check_names, units_of
 from eddygrad.datasets.format import MANIFEST, Header, Shard, canonical, read_contents, sha256_of_arrays, write_shard
+from eddygrad.datasets.frame_diagnostics import Diagnose, Record, check_diagnose, check_names, units_of
+from eddygrad.datasets.geometry import described
+from eddygrad.datasets.kept_fields import Stored
 from eddygrad.datasets.manifest import Manifest, source
-from eddygrad.datasets.normalise import pool, sample_moments
-from eddygrad.datasets.scene import described
-from eddygrad.datasets.stored import Stored
-from eddygrad.progress import Bar, bar
+from eddygrad.datasets.normalisation import pool, sample_moments
+from eddygrad.runtime.progress import Bar, bar
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import frames_of, repeat
 from eddygrad.solver.step import Step, Stepper

@@ -20,7 +20,7 @@ from eddygrad.datasets.format import (
     read_states,
     write_atomically,
 )
-from eddygrad.datasets.normalise import Normalisation
+from eddygrad.datasets.normalisation import Normalisation
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from eddygrad.solver.randomness import generator
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.rollout import Window
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.randomness import generator
 from eddygrad.solver.rollout import repeat
 from eddygrad.solver.step import Step
 from eddygrad.solver.transforms import fft

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.randomness import generator
 
 # (a, b) of the paper's six training states: each pair with both signs of b.
 KS_TRAINING_AMPLITUDES = ((0.1, 0.1), (0.1, -0.1), (-0.2, 0.3), (-0.2, -0.3), (0.3, 0.5), (0.3, -0.5))

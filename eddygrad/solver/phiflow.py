@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.staggered.sides import AXES, PERIODIC, FreeSlip, Outflow, Periodic, Prescribed, Side, Sides, sides_of
+from eddygrad.solver.staggered.boundary_conditions import AXES, PERIODIC, FreeSlip, Outflow, Periodic, Prescribed, Side, Sides, sides_of
 
 Boundaries = Side | Sequence[Side | Sequence[Side]]
 SAMPLE = "sample"  # the batch dimension of fields made here

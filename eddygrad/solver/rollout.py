@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from eddygrad.solver.memory import recomputed
+from eddygrad.runtime.memory import recomputed
 from eddygrad.solver.step import SpectralStep, Step
 
 Cut = Callable[[int], bool]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eddygrad.solver.randomness import generator
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.step import Step
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eddygrad.solver.digest import code_digest
+from eddygrad.runtime.code_digest import code_digest
 
 Params = Mapping[str, Tensor | float]
 Observer = Callable[[str, Tensor], None]

@@ -10,8 +10,8 @@ import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
+from eddygrad.runtime.memory import ordinary_tensors
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.memory import ordinary_tensors
 from eddygrad.solver.transforms import fft, ifft
 
 

@@ -16,18 +16,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eddygrad.progress import Bar, bar
+from eddygrad.runtime.interrupt import Waiting, waiting
+from eddygrad.runtime.progress import Bar, bar
 from eddygrad.solver.rollout import BatchAt, Window
-from eddygrad.training.balance import Balance
 from eddygrad.training.checkpoint import MetricsLog, difference, digest, load_state, save_state, save_weights
+from eddygrad.training.freezing import at_rest
 from eddygrad.training.gradients import Reduce, gradients
-from eddygrad.training.interrupt import Waiting, waiting
-from eddygrad.training.optimizers import searches
-from eddygrad.training.rest import at_rest
+from eddygrad.training.loss_balancing import Balance
+from eddygrad.training.optimizers.registry import searches
 from eddygrad.training.schedule import Plateau, set_rates
-from eddygrad.training.settings import Training
-from eddygrad.training.stack import SeedStack
-from eddygrad.training.weighting.own import as_weighting
+from eddygrad.training.seed_stack import SeedStack
+from eddygrad.training.training_config import Training
+from eddygrad.training.weighting.custom import as_weighting
 
 _FINE, _STEEP = 1e-8, 1e-7  # of the loss with which a search along lines begins, and of its gradient: its unit
 

@@ -10,7 +10,7 @@ from eddygrad.correctors.compose import Corrected, correct, predict, transition
 from eddygrad.correctors.features import Features, domain_size
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.step import wrap
 
 GRID = Grid((16,), 16.0)

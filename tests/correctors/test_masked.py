@@ -18,8 +18,8 @@ from eddygrad.solver.schemes.piso import PISO
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.schemes.splitting import Splitting
 from eddygrad.solver.staggered.bodies import Cylinder, rectangle
+from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall
 from eddygrad.solver.staggered.faces import Faces, known_values
-from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall
 from eddygrad.solver.step import Domain, free_values, wrap
 from eddygrad.training.objectives.unrolled import Unrolled
 

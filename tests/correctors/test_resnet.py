@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from eddygrad.correctors import seeded
+from eddygrad.correctors import seeded_network
 from eddygrad.correctors.resnet import ResNet
-from eddygrad.solver import memory
+from eddygrad.runtime import memory
 
 
 def noise(*shape, seed=0):
@@ -93,7 +93,7 @@ def test_a_stack_in_parts_equals_the_whole(together, ndim, monkeypatch):
     through = net._through
     monkeypatch.setattr(net, "_through", lambda x, *rest: taken.append(len(x)) or through(x, *rest))
     for size in (1 << 30, together * 3 * 5 * math.prod(grid) * 4 * 8):
-        monkeypatch.setattr(seeded, "_CACHED_BYTES", size)
+        monkeypatch.setattr(seeded_network, "_CACHED_BYTES", size)
         leaf = x.clone().requires_grad_()
         y = net(leaf)
         results.append([y.detach(), *torch.autograd.grad((y * noise(*y.shape, seed=1)).sum(), [leaf, *net.parameters()])])

@@ -53,7 +53,7 @@ def test_lazy_is_bitwise_the_memory(tmp_path):
 
 
 def test_compressed_files_and_many_shards_are_read_lazily_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("eddygrad.datasets.storage._KEPT_OPEN", 2)  # so that files are closed and opened again
+    monkeypatch.setattr("eddygrad.datasets.frame_store._KEPT_OPEN", 2)  # so that files are closed and opened again
     data = random_data(dtype=torch.float32)
     rows, stepper = data.all()[:, 0], wrap(lambda u: u * 0.5, dt=1.0)
     sharded = ds.generate(stepper, rows, {}, tmp_path / "folder", frames=5, shard_samples=2, grid=data.grid, progress=False)

@@ -21,12 +21,12 @@ from torch import Tensor
 
 import eddygrad.datasets as ds
 from eddygrad.datasets import Dataset, FlowDiagnostics
-from eddygrad.datasets.stored import Downsampled
+from eddygrad.datasets.kept_fields import Downsampled
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
 from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
-from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.step import wrap
 from eddygrad.solver.transforms import derivative
 from eddygrad.solver.vector_calculus import leray, vorticity

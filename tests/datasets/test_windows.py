@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eddygrad.datasets import Dataset
-from eddygrad.solver.randomness import generator
+from eddygrad.runtime.randomness import generator
 
 SAMPLES, FRAMES, N = 5, 11, 4
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from solver_cases import scheme, smooth
+from cases.solver_cases import scheme, smooth
 from torch import Tensor
 
 from eddygrad.solver.diagnostics import blow_up_frame, energy_spectrum, frame_change, lyapunov_exponent, rms

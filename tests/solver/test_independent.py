@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from solver_cases import scheme, smooth
+from cases.solver_cases import scheme, smooth
 
 FRAME, SUBSTEPS, POINTS = 1.0, 2, 48
 DOMAINS = [0.85, 0.93, 1.0, 1.15, 1.4]  # D / 8: the paper's test set and its centre

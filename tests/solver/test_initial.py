@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import draw_test_amplitudes, kuramoto_sivashinsky_test, kuramoto_sivashinsky_training, random_fourier
-from eddygrad.solver.randomness import generator
 from eddygrad.solver.transforms import resample
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from staggered_cases import SIDES, at_faces, noise, orders, rms
+from cases.staggered_cases import SIDES, at_faces, noise, orders, rms
 from torch import Tensor
 
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
@@ -18,11 +18,11 @@ from eddygrad.solver.grid import Grid
 from eddygrad.solver.phiflow import from_phiflow, from_phiflow_centred, to_phiflow, to_phiflow_centred
 from eddygrad.solver.schemes.splitting import Splitting
 from eddygrad.solver.staggered.advection import advection
+from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall, sides_of
 from eddygrad.solver.staggered.faces import Faces, known_values
+from eddygrad.solver.staggered.fast_diagonalisation import Line, Separable, pressure_lines
 from eddygrad.solver.staggered.laplacian import laplacian
 from eddygrad.solver.staggered.momentum import projected
-from eddygrad.solver.staggered.separable import Line, Separable, pressure_lines
-from eddygrad.solver.staggered.sides import FreeSlip, Inflow, Outflow, Periodic, Wall, sides_of
 
 pm = pytest.importorskip("phi.math")
 pf = pytest.importorskip("phi.field")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from solver_cases import scheme, smooth
+from cases.solver_cases import scheme, smooth
 from torch import Tensor
 
 from eddygrad.solver.rollout import Cut, always, every, first, frames_of, never, repeat, trajectory, unroll

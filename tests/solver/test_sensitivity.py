@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-from solver_cases import GRID, scheme, smooth
+from cases.solver_cases import GRID, scheme, smooth
 from torch import Tensor
 
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVorticity
 from eddygrad.solver.equations.burgers import Burgers
 from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.randomness import generator
 from eddygrad.solver.rollout import always, every, first, never, repeat, unroll
 from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
-from eddygrad.solver.schemes.etdrk import ETDRK
-from eddygrad.solver.schemes.imex import CrankNicolsonRK
-from eddygrad.solver.schemes.spectral import Part
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.imex import CrankNicolsonRK
+from eddygrad.solver.schemes.spectral.spectral_step import Part
 from eddygrad.solver.sensitivity import gradient_growth
 
 PLANE = Grid((16, 16))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from solver_cases import LENGTH, scheme, smooth
+from cases.solver_cases import LENGTH, scheme, smooth
 from torch import Tensor
 
 from eddygrad.solver.rollout import always, repeat, trajectory, unroll

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import eddygrad as eg
-from eddygrad.studies.experiment import Recipe, prepare
+from eddygrad.fitting.corrector import Recipe, prepare
 from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.loop import Loop
 from eddygrad.training.schedule import Cosine, Plateau

@@ -10,12 +10,12 @@ import torch
 from test_residual import known, oscillator
 from torch import Tensor
 
+from eddygrad.pinn.collocation import Batches, Points
+from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
 from eddygrad.training.gradients import reduced
 from eddygrad.training.loop import Loop, fit
-from eddygrad.training.objectives.pointwise import Causal, ResidualAttention, SelfAdaptive
-from eddygrad.training.objectives.residual import Batches, Points
-from eddygrad.training.optimizers import named
-from eddygrad.training.settings import Training
+from eddygrad.training.optimizers.registry import named
+from eddygrad.training.training_config import Training
 from eddygrad.training.weighting import InverseDirichlet, MaxAverage, NeuralTangentKernel
 
 

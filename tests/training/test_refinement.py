@@ -11,11 +11,11 @@ import torch
 
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.krylov import Krylov
+from eddygrad.solver.linear_solvers import Krylov
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.training.loop import Loop, fit
 from eddygrad.training.refinement import Refinement, refine_pressure
-from eddygrad.training.settings import Training
+from eddygrad.training.training_config import Training
 
 
 def told(refinement: Refinement, errors: list[float]) -> list[int]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from eddygrad.datasets.diagnostics import FlowDiagnostics
+from eddygrad.datasets.frame_diagnostics import FlowDiagnostics
+from eddygrad.datasets.kept_fields import FlowFields
 from eddygrad.datasets.recipes.recipe import Group, Recipe
-from eddygrad.datasets.stored import FlowFields
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.schemes.integrating_factor import IntegratingFactorRK4
+from eddygrad.solver.schemes.spectral.integrating_factor import IntegratingFactorRK4
 from eddygrad.solver.vector_calculus import velocity
 
 POINTS = 256

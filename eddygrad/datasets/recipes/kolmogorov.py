@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from eddygrad.datasets.diagnostics import Diagnose, FlowDiagnostics
+from eddygrad.datasets.frame_diagnostics import Diagnose, FlowDiagnostics
+from eddygrad.datasets.kept_fields import Downsampled, Stored
 from eddygrad.datasets.recipes.recipe import Group, Recipe
-from eddygrad.datasets.stored import Downsampled, Stored
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
+from eddygrad.solver.finer_grid import Refined
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.refined import Refined
-from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.step import Stepper
 from eddygrad.solver.vector_calculus import velocity
 

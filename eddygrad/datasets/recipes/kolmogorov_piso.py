@@ -12,14 +12,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from eddygrad.datasets.diagnostics import FaceDiagnostics
+from eddygrad.datasets.frame_diagnostics import FaceDiagnostics
+from eddygrad.datasets.kept_fields import Downsampled
 from eddygrad.datasets.recipes import kolmogorov
 from eddygrad.datasets.recipes.kolmogorov import COARSE, FINE, FINE_GRID, FORCING_MODE, FRAME, TRAINING_REYNOLDS, WARMUP, Flow
 from eddygrad.datasets.recipes.recipe import Recipe
-from eddygrad.datasets.stored import Downsampled
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
+from eddygrad.solver.finer_grid import RefinedFaces
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.refined import RefinedFaces
 from eddygrad.solver.schemes.piso import PISO
 from eddygrad.solver.stream_function import face_velocities, periodic_stream_function
 

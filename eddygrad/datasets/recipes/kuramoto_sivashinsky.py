@@ -12,11 +12,11 @@ from typing import Literal
 from torch import Tensor
 
 from eddygrad.datasets.recipes.recipe import Group, Recipe
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import KS_TRAINING_AMPLITUDES, draw_test_amplitudes, kuramoto_sivashinsky_test, kuramoto_sivashinsky_training
-from eddygrad.solver.randomness import generator
-from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 
 POINTS = 48
 UNIT = 8.0  # domains are given as D/8, L = 2 pi D

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from eddygrad.datasets.dataset import Dataset
-from eddygrad.datasets.diagnostics import Diagnose
+from eddygrad.datasets.frame_diagnostics import Diagnose
 from eddygrad.datasets.generate import generate
-from eddygrad.datasets.stored import Stored
+from eddygrad.datasets.kept_fields import Stored
 from eddygrad.solver.step import Stepper
 
 

@@ -18,17 +18,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from eddygrad.datasets.diagnostics import FaceDiagnostics
 from eddygrad.datasets.forces import WithForces
+from eddygrad.datasets.frame_diagnostics import FaceDiagnostics
+from eddygrad.datasets.kept_fields import Downsampled
 from eddygrad.datasets.recipes.recipe import Group, Recipe
-from eddygrad.datasets.stored import Downsampled
+from eddygrad.runtime.randomness import generator
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
+from eddygrad.solver.finer_grid import RefinedFaces
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.randomness import generator
-from eddygrad.solver.refined import RefinedFaces
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
-from eddygrad.solver.staggered.sides import PERIODIC, Inflow, Outflow
+from eddygrad.solver.staggered.boundary_conditions import PERIODIC, Inflow, Outflow
 
 BOX = (200.0, 100.0)
 CENTRE, DIAMETER = (50.0, 50.0), 20.0

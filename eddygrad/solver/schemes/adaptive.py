@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from eddygrad.solver.schemes.around import Around
-from eddygrad.solver.schemes.scheme import SpectralScheme, per_sample
-from eddygrad.solver.schemes.spectral import SpectralStep
+from eddygrad.solver.schemes.spectral.spectral_scheme import SpectralScheme, per_sample
+from eddygrad.solver.schemes.spectral.spectral_step import SpectralStep
+from eddygrad.solver.schemes.wrapper import Around
 from eddygrad.solver.step import Observer, Params
 
 

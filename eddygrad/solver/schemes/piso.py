@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eddygrad.solver.krylov import Krylov
-from eddygrad.solver.schemes.staggered import StaggeredScheme, StaggeredStep
+from eddygrad.solver.linear_solvers import Krylov
+from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme, StaggeredStep
 from eddygrad.solver.staggered.advection import Carriers, advection, carriers
 from eddygrad.solver.staggered.faces import Components, Faces
 from eddygrad.solver.staggered.momentum import Momentum, times

@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from eddygrad.solver.schemes.stability import COURANT, DIFFUSION
-from eddygrad.solver.schemes.staggered import StaggeredScheme, StaggeredStep
+from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme, StaggeredStep
 from eddygrad.solver.schemes.tableau import LOW_STORAGE
+from eddygrad.solver.staggered.fast_diagonalisation import Separable
 from eddygrad.solver.staggered.momentum import Momentum
-from eddygrad.solver.staggered.separable import Separable
 from eddygrad.solver.step import Observer
 
 

@@ -10,10 +10,10 @@ from typing import Literal
 from torch import Tensor
 
 from eddygrad.solver.schemes.stability import DIFFUSION
-from eddygrad.solver.schemes.staggered import StaggeredScheme, StaggeredStep
-from eddygrad.solver.staggered.characteristics import mac_cormack, semi_lagrangian
+from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme, StaggeredStep
 from eddygrad.solver.staggered.faces import Components, Faces
 from eddygrad.solver.staggered.momentum import Momentum, is_number
+from eddygrad.solver.staggered.semi_lagrangian import mac_cormack, semi_lagrangian
 from eddygrad.solver.step import Observer
 
 _TRANSPORT: dict[str, Callable[[Components, Faces, float], list[Tensor]]] = {"semi-lagrangian": semi_lagrangian, "mac-cormack": mac_cormack}

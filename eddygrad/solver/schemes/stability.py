@@ -13,8 +13,8 @@ from eddygrad.solver.staggered.advection import Advection
 
 # By the order of `tableau.LOW_STORAGE`, where the amplification of the waves exp(i k x) reaches one. Transport: the greatest sum of Courant numbers
 # over the axes at which the linear scheme is stable without diffusion, which may raise it. Euler and Heun with central transport and Euler with
-# upwind3, never stable alone, have the diffusion that suits them best beside. The limited scheme goes by upwind1. tests/solver/test_stability.py
-# finds the figures.
+# upwind3, never stable alone, have the diffusion that suits them best beside. The limited scheme goes by upwind1. The figures are found by
+# tests/solver/schemes/test_stability.py.
 COURANT: dict[int, dict[Advection, float]] = {
     1: {"central": 1.0, "upwind1": 1.0, "upwind3": 0.72, "van-leer": 1.0},
     2: {"central": 1.73, "upwind1": 1.0, "upwind3": 0.87, "van-leer": 1.0},

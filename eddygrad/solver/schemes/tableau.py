@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from eddygrad.solver.schemes.phi import phi
+from eddygrad.solver.schemes.spectral.phi_functions import phi
 
 # Explicit Runge-Kutta methods in low-storage form, g <- N(u) + beta_k g, u <- u + gamma_k h g, by order: times alpha of the stages, beta, gamma.
 # Euler; Heun; Williamson 1980; Carpenter and Kennedy 1994 (five stages).

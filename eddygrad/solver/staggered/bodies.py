@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from eddygrad.solver.staggered.sides import asked
+from eddygrad.solver.staggered.boundary_conditions import asked
 
 # A coordinate of a body [m], or its angle [rad]: a number, the name of a parameter, or a function of (t, params).
 Coordinate = float | str | Callable[[Tensor, Mapping[str, Any]], Any]

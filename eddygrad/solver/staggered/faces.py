@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.staggered.sides import Outflow, Periodic, Prescribed, Sides, all_steady, evaluate, plane
+from eddygrad.solver.staggered.boundary_conditions import Outflow, Periodic, Prescribed, Sides, all_steady, evaluate, plane
 from eddygrad.solver.step import Params
 
 Components = Sequence[Tensor]

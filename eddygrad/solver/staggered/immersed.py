@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from eddygrad.runtime.memory import ordinary_tensors
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.memory import ordinary_tensors
 from eddygrad.solver.staggered.bodies import Body
-from eddygrad.solver.staggered.sides import Periodic, Sides
+from eddygrad.solver.staggered.boundary_conditions import Periodic, Sides
 
 # P u and the potential phi of what P takes, u = P u + grad phi.
 Project = Callable[[Sequence[Tensor]], tuple[list[Tensor], Tensor]]

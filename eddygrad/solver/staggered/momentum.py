@@ -12,15 +12,15 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 
 from eddygrad.solver.equations.equation import VelocityEquation
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.krylov import Krylov
+from eddygrad.solver.linear_solvers import Krylov
 from eddygrad.solver.staggered.advection import Advection, advection
 from eddygrad.solver.staggered.bodies import Body
+from eddygrad.solver.staggered.boundary_conditions import Inflow, Outflow, Sides
 from eddygrad.solver.staggered.faces import Components, Faces, known_values
+from eddygrad.solver.staggered.fast_diagonalisation import Separable, pressure_lines, velocity_lines
 from eddygrad.solver.staggered.immersed import Obstacles
+from eddygrad.solver.staggered.iterative_pressure import Poisson
 from eddygrad.solver.staggered.laplacian import bilaplacian, laplacian
-from eddygrad.solver.staggered.poisson import Poisson
-from eddygrad.solver.staggered.separable import Separable, pressure_lines, velocity_lines
-from eddygrad.solver.staggered.sides import Inflow, Outflow, Sides
 from eddygrad.solver.step import Observer, Params
 
 

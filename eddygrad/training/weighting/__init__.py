@@ -1,13 +1,13 @@
 """Named losses -> named weights."""
 
 from eddygrad.training.weighting.aggregated import Aggregated
+from eddygrad.training.weighting.base import Terms, Weighting
 from eddygrad.training.weighting.by_gradients import MGDA, GradientNorm, InverseDirichlet, MaxAverage, NeuralTangentKernel
 from eddygrad.training.weighting.by_losses import ReLoBRaLo, SoftAdapt
+from eddygrad.training.weighting.constant import Uniform
+from eddygrad.training.weighting.custom import Own
 from eddygrad.training.weighting.fixed import EpsilonOptimal, Fixed
 from eddygrad.training.weighting.learned import GradNorm, Homoscedastic, ResNorm
-from eddygrad.training.weighting.own import Own
-from eddygrad.training.weighting.uniform import Uniform
-from eddygrad.training.weighting.weighting import Terms, Weighting
 
 __all__ = [
     "MGDA",

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eddygrad.solver.digest import code_digest
-from eddygrad.solver.randomness import generator
-from eddygrad.training.weighting.memory import Memory, recall, remembered
-from eddygrad.training.weighting.own import as_weighting, known_as
-from eddygrad.training.weighting.uniform import Uniform
-from eddygrad.training.weighting.weighting import Grads
+from eddygrad.runtime.code_digest import code_digest
+from eddygrad.runtime.randomness import generator
+from eddygrad.training.weighting.aggregator_state import Memory, recall, remembered
+from eddygrad.training.weighting.base import Grads
+from eddygrad.training.weighting.constant import Uniform
+from eddygrad.training.weighting.custom import as_weighting, known_as
 
 
 class Aggregated:

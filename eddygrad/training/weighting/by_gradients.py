@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import nnls
 from torch import Tensor
 
-from eddygrad.training.weighting.weighting import Terms, Weighting
+from eddygrad.training.weighting.base import Terms, Weighting
 
 _ALL = ("largest", "mean")  # references that are made of all terms
 _DRAWS = 8  # of signs, at the first look at a term's tangent kernel

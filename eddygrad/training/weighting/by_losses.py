@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from eddygrad.solver.randomness import generator
-from eddygrad.training.weighting.weighting import Terms, Weighting
+from eddygrad.runtime.randomness import generator
+from eddygrad.training.weighting.base import Terms, Weighting
 
 
 class ByLosses(Weighting):

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from eddygrad.training.weighting.base import Grads
 from eddygrad.training.weighting.steady import Steady
-from eddygrad.training.weighting.weighting import Grads
 
 
 class Fixed(Steady):

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eddygrad.training.weighting.base import Terms, Weighting
 from eddygrad.training.weighting.by_losses import begun
-from eddygrad.training.weighting.weighting import Terms, Weighting
 
 
 class Learned(Weighting):

@@ -9,13 +9,13 @@ import torch
 
 from eddygrad.datasets import open as open_data
 from eddygrad.datasets.generate import generate
+from eddygrad.datasets.kept_fields import Downsampled, FlowFields
 from eddygrad.datasets.recipes import active_turbulence, kolmogorov
-from eddygrad.datasets.stored import Downsampled, FlowFields
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
 from eddygrad.solver.rollout import repeat
-from eddygrad.solver.schemes.etdrk import ETDRK
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.transforms import fft
 from eddygrad.solver.vector_calculus import divergence, leray, pressure, vorticity
 

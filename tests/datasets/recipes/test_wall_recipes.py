@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from eddygrad.datasets import open as open_data
-from eddygrad.datasets.diagnostics import FaceDiagnostics, FlowDiagnostics, centred
 from eddygrad.datasets.forces import WithForces
+from eddygrad.datasets.frame_diagnostics import FaceDiagnostics, FlowDiagnostics, centred
 from eddygrad.datasets.generate import generate
-from eddygrad.datasets.recipes import kolmogorov, kolmogorov_piso, wake, walled
-from eddygrad.datasets.stored import Downsampled
+from eddygrad.datasets.kept_fields import Downsampled
+from eddygrad.datasets.recipes import classic_flows, kolmogorov, kolmogorov_piso, wake
 from eddygrad.solver.downsample import downsample
+from eddygrad.solver.finer_grid import RefinedFaces
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.refined import RefinedFaces
 from eddygrad.solver.rollout import trajectory
 from eddygrad.solver.staggered.faces import Faces, known_values
 from eddygrad.solver.step import wrap
@@ -222,34 +222,36 @@ def test_piso_data_keep_fluxes_and_mean_pressures() -> None:
 
 
 def test_a_lid_drives_the_cavity_and_nothing_leaves_it() -> None:
-    data = walled.cavity(frames=3, reynolds=(100.0, 400.0), points=16).generate(progress=False, store_dtype=torch.float64)
+    data = classic_flows.cavity(frames=3, reynolds=(100.0, 400.0), points=16).generate(progress=False, store_dtype=torch.float64)
     u = data.all()
     assert data.samples == 2 and not u[:, 0].any() and bool((u[:, 2, 0, :, -1].mean(-1) > 0).all())  # along with the lid
     assert not u[:, :, 0, -1].any() and not u[:, :, 1, :, -1].any()
     with pytest.raises(ValueError, match="stable from Re 100"):
-        walled.cavity(reynolds=(50.0,))
+        classic_flows.cavity(reynolds=(50.0,))
 
 
 def test_what_enters_over_the_step_leaves_the_channel() -> None:
-    recipe = walled.backward_step(frames=3, reynolds=(100.0,), cells=8)
+    recipe = classic_flows.backward_step(frames=3, reynolds=(100.0,), cells=8)
     data = recipe.generate(progress=False, store_dtype=torch.float64)
     leaves = data.all()[0, 1:, 0, -1].mean(-1)
-    entering = walled.Parabola(0.5, 1.0)((None, (torch.arange(8).double() + 0.5) / 8)).mean()
+    entering = classic_flows.Parabola(0.5, 1.0)((None, (torch.arange(8).double() + 0.5) / 8)).mean()
     torch.testing.assert_close(leaves, entering.expand(2), rtol=1e-12, atol=0)
-    assert float(walled.Parabola(0.5, 1.0)((None, torch.linspace(0.5, 1, 10_001).double())).mean()) == pytest.approx(1.0, rel=1e-3)
+    assert float(classic_flows.Parabola(0.5, 1.0)((None, torch.linspace(0.5, 1, 10_001).double())).mean()) == pytest.approx(1.0, rel=1e-3)
     with pytest.raises(ValueError, match="must be even"):
-        walled.backward_step(cells=7)
+        classic_flows.backward_step(cells=7)
 
 
 def test_the_channel_is_the_benchmarks() -> None:
-    recipe = walled.channel_cylinder()
-    solver = walled.channel_solver()
+    recipe = classic_flows.channel_cylinder()
+    solver = classic_flows.channel_solver()
     assert float(recipe.params["viscosity"]) == 1e-3 and solver.grid.lengths == (2.2, 0.41)
-    assert float(walled.Parabola(0.0, 0.41)((None, torch.tensor([0.205]).double()))) == pytest.approx(1.5)
+    assert float(classic_flows.Parabola(0.0, 0.41)((None, torch.tensor([0.205]).double()))) == pytest.approx(1.5)
     with pytest.raises(ValueError, match="stable from Re"):
-        walled.channel_cylinder(reynolds=(1.0,))
+        classic_flows.channel_cylinder(reynolds=(1.0,))
 
 
-@pytest.mark.parametrize("make", [wake.training, kolmogorov_piso.training, walled.cavity, walled.channel_cylinder, walled.backward_step])
+@pytest.mark.parametrize(
+    "make", [wake.training, kolmogorov_piso.training, classic_flows.cavity, classic_flows.channel_cylinder, classic_flows.backward_step]
+)
 def test_provenance_is_the_same_in_every_process(make) -> None:
     assert " at 0x" not in repr(make().stepper)

@@ -1,0 +1,67 @@
+"""`eddygrad compare`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from eddygrad.cli.base import Command, Outcome, Say, set_up_process
+from eddygrad.studies.unrolling.config import Configuration
+from eddygrad.studies.unrolling.config import preset as preset_fields
+
+
+@dataclass(kw_only=True)
+class Compare(Command):
+    """Compare ways to unroll (ONE, NOG, WIG) and tasks (correct, predict): many seeds, baselines, ratios with intervals, a report.
+
+    Hours and memory are estimated first. Finished runs are kept in --folder: killed at any moment, the same command does what is missing.
+
+    example: eddygrad compare --preset demo --seeds 4 --folder runs/mine
+    """
+
+    preset: str | None = None
+    """A comparison that comes with the package (see eddygrad info); other options override it."""
+    folder: Path | None = None
+    """Folder of the results; by default runs/NAME."""
+    estimate: bool = False
+    """Only estimate hours and memory."""
+    jobs: int = 1
+    """Runs side by side."""
+    costs: bool = False
+    """Afterwards time all finished runs side by side (let nothing else run meanwhile), in place of what was measured while they ran."""
+    study: Annotated[Configuration, tyro.conf.OmitArgPrefixes] = field(default_factory=Configuration)
+    """What is compared, fixed before it starts."""
+
+    @staticmethod
+    def preset_values(name: str) -> dict[str, Any]:
+        return preset_fields(name)
+
+    def run(self, say: Say) -> Outcome:
+        from dataclasses import asdict
+
+        from eddygrad.studies.unrolling.costs import measure
+        from eddygrad.studies.unrolling.report import page
+        from eddygrad.studies.unrolling.study import Study
+
+        if self.jobs < 1:
+            raise ValueError(f"compare: jobs must be at least one, got {self.jobs}")
+        count = set_up_process(self.threads, self.study.device)
+        study = Study(self.study, self.folder or Path("runs") / self.study.name)
+        if not self.estimate:
+            study.claim()
+        expected = study.estimate(threads=count, jobs=self.jobs)
+        if expected:
+            say(f"{study.folder}: {len(expected)} of {len(self.study.planned)} runs are missing\n{expected}")
+        answer: dict[str, Any] = {"folder": str(study.folder), "estimate": [{**asdict(row), "hours": row.hours} for row in expected]}
+        if self.estimate:
+            return Outcome(answer)
+        study.run(self.jobs, count, progress=not self.json)
+        if self.costs:
+            measure(study, progress=not self.json)
+        say(study.table())
+        found = page.publish(study.folder)
+        say(f"{found['report']}; the numbers: results.json, results.csv and results-ratios.csv beside it")
+        return Outcome({**answer, **found})

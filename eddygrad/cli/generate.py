@@ -1,0 +1,114 @@
+"""`eddygrad generate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from eddygrad.cli.base import Command, Outcome, Say, set_up_process
+
+if TYPE_CHECKING:
+    from eddygrad.datasets.recipes.recipe import Recipe as Data
+
+Recipe = Literal[
+    "kuramoto-sivashinsky",
+    "kuramoto-sivashinsky/training",
+    "kuramoto-sivashinsky/testing",
+    "kolmogorov/training",
+    "kolmogorov/testing",
+    "decaying-turbulence",
+    "active-turbulence",
+    "kolmogorov-piso/training",
+    "kolmogorov-piso/testing",
+    "wake/training",
+    "wake/testing",
+    "cavity",
+    "channel-cylinder",
+    "backward-step",
+]
+
+
+@dataclass(kw_only=True)
+class Generate(Command):
+    """Make a data set of a paper's setting, or of a flow between walls: one NetCDF file, or a folder of shards.
+
+    Killed at any moment, the same command goes on where it stopped. States are computed in float64.
+
+    example: eddygrad generate kuramoto-sivashinsky/training --frames 1000 --out data/ks
+    example: eddygrad generate channel-cylinder --out channel.nc
+    """
+
+    recipe: tyro.conf.Positional[Recipe] = "kuramoto-sivashinsky"
+    """Setting and part; kuramoto-sivashinsky alone is its training part."""
+    out: Path
+    """Where to: a name that ends in .nc is one file, any other a folder of shards."""
+    frames: int | None = None
+    """Frames per trajectory; by default the paper's: 5000 and 13 for kuramoto-sivashinsky, 6000 and 251 for kolmogorov, 500 and 251 for wake, 50 for
+    active-turbulence; 100, 120 or 240 for flows between walls."""
+    warmup: int | None = None
+    """Frames dropped first; by default the recipe's."""
+    domains: tuple[float, ...] = ()
+    """kuramoto-sivashinsky/training: domain sizes D/8, L = 2 pi D; by default the paper's six."""
+    reynolds: tuple[float, ...] = ()
+    """Reynolds numbers of the training parts and of flows that have no parts; by default the recipe's."""
+    starts: int | None = None
+    """Random starts per domain or Reynolds number; by default 10 and 6 for the testing parts of kuramoto-sivashinsky and kolmogorov, 8 for
+    decaying-turbulence, else 1."""
+    seed: int = 0
+    """Seed of the random starts."""
+    shard_samples: int | None = None
+    """Trajectories per shard; by default about 256 MiB."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Floating point type on disk."""
+    device: str = "cpu"
+    """Where the states are computed: cpu, cuda, ..."""
+
+    def run(self, say: Say) -> Outcome:
+        import torch
+
+        set_up_process(self.threads, self.device)
+        recipe = self._recipe()
+        data = recipe.generate(
+            self.out, progress=not self.json, store_dtype=getattr(torch, self.dtype), shard_samples=self.shard_samples, device=self.device
+        )
+        say(f"{self.out}: {data!r}")
+        units = data.attrs.get("diagnostics", {})
+        found = {"path": str(self.out), "samples": data.samples, "frames": data.frames, "dt": data.dt, "stepper": data.attrs["stepper"]}
+        return Outcome({**found, "diagnostics": units})
+
+    def _recipe(self) -> Data:
+        from eddygrad.datasets.recipes import active_turbulence, classic_flows, kolmogorov, kolmogorov_piso, wake
+        from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
+
+        whole = {"frames": "frames", "reynolds": "reynolds", "warmup": "warmup"}
+        parts = {**whole, "samples": "starts", "seed": "seed"}
+        tests = {"horizon": "frames", "starts": "starts", "warmup": "warmup", "seed": "seed"}
+        makers: dict[str, tuple[Callable[..., Data], dict[str, str]]] = {
+            "kuramoto-sivashinsky/training": (ks.training, {"frames": "frames", "domains": "domains", "warmup": "warmup"}),
+            "kuramoto-sivashinsky/testing": (ks.testing, {"horizon": "frames", "starts_per_domain": "starts", "warmup": "warmup", "seed": "seed"}),
+            "kolmogorov/training": (kolmogorov.training, parts),
+            "kolmogorov/testing": (kolmogorov.testing, tests),
+            "decaying-turbulence": (kolmogorov.decaying, parts),
+            "active-turbulence": (active_turbulence.window, {"frames": "frames", "samples": "starts", "warmup": "warmup", "seed": "seed"}),
+            "kolmogorov-piso/training": (kolmogorov_piso.training, parts),
+            "kolmogorov-piso/testing": (kolmogorov_piso.testing, tests),
+            "wake/training": (wake.training, parts),
+            "wake/testing": (wake.testing, tests),
+            "cavity": (classic_flows.cavity, whole),
+            "channel-cylinder": (classic_flows.channel_cylinder, {**whole, "seed": "seed"}),
+            "backward-step": (classic_flows.backward_step, whole),
+        }
+        name = f"{self.recipe}/training" if self.recipe == "kuramoto-sivashinsky" else self.recipe
+        make, options = makers[name]
+        given = {option: getattr(self, option) for option in ("frames", "warmup", "domains", "reynolds", "starts")}
+        given = {option: value for option, value in given.items() if value not in (None, ())} | ({"seed": self.seed} if self.seed else {})
+        strange = sorted(set(given) - set(options.values()))
+        if strange:
+            raise ValueError(f"generate: {name} has no --{strange[0]}; it takes {', '.join(sorted('--' + o for o in options.values()))}")
+        if "horizon" in options and "frames" in given:
+            given["frames"] -= 1
+        return make(**{argument: given[option] for argument, option in options.items() if option in given})

@@ -1,0 +1,47 @@
+"""Pictures that the command line writes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from eddygrad.plotting.style import COLOURS, log_axis, styled
+from eddygrad.training.checkpoint import write_atomically
+
+KINDS = (".png", ".pdf", ".svg")
+
+
+def check(path: Path) -> None:
+    """Raise ValueError for a kind of file that cannot be drawn."""
+    if path.suffix not in KINDS:
+        raise ValueError(f"picture: expected a name that ends in one of {', '.join(KINDS)}, got {path}")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write whole or not at all. Raises ValueError for a kind of file that cannot be drawn."""
+    check(path)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=150, format=path.suffix.lstrip("."))
+    write_atomically(path, content.getvalue())
+
+
+@styled
+def curves(curve: Sequence[dict[str, Any]], modality: str) -> Figure:
+    """Validation error of every seed against the update, their median in bold."""
+    steps = [record["step"] for record in curve]
+    errors = np.array([record["validation"] for record in curve], dtype=float)
+    figure = Figure(figsize=(6.0, 3.4), layout="constrained")
+    axes = figure.subplots()
+    colour = COLOURS.get(modality, "#4b9b6e")
+    axes.plot(steps, errors, color=colour, lw=0.8, alpha=0.4)
+    axes.plot(steps, np.nanmedian(errors, axis=1), color=colour, lw=2.2, marker="o", ms=3)
+    axes.set_xlabel("updates")
+    axes.set_ylabel("validation error (rellinf)")
+    axes.set_title(f"{errors.shape[1]} seeds, bold: their median")
+    log_axis(axes)
+    return figure

@@ -1,0 +1,59 @@
+"""Physics-informed networks by short names: `eg.pinn.Problem`, domains, `eg.pinn.compare`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eddygrad.pinn.collocation import Points
+    from eddygrad.pinn.conditions import Condition
+    from eddygrad.pinn.domains import Annulus, Box, Polygon
+    from eddygrad.pinn.partials import VORTICITY
+    from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
+    from eddygrad.pinn.problem import Problem
+    from eddygrad.pinn.problems import PROBLEMS, problem
+    from eddygrad.pinn.registry import register
+    from eddygrad.pinn.solution import Solution
+    from eddygrad.studies.weightings.study import compare
+
+# Name -> the module that holds it, imported when the name is first used.
+_HOME = {
+    **dict.fromkeys(("Annulus", "Box", "Polygon"), "pinn.domains"),
+    **dict.fromkeys(("Causal", "ResidualAttention", "SelfAdaptive"), "pinn.point_weights"),
+    **dict.fromkeys(("PROBLEMS", "problem"), "pinn.problems"),
+    "Condition": "pinn.conditions",
+    "Points": "pinn.collocation",
+    "Problem": "pinn.problem",
+    "Solution": "pinn.solution",
+    "VORTICITY": "pinn.partials",
+    "compare": "studies.weightings.study",
+    "register": "pinn.registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"eddygrad.pinn has no {name!r}; it offers {', '.join(__all__)}")
+    found = getattr(import_module(f"eddygrad.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+__all__ = [
+    "PROBLEMS",
+    "VORTICITY",
+    "Annulus",
+    "Box",
+    "Causal",
+    "Condition",
+    "Points",
+    "Polygon",
+    "Problem",
+    "ResidualAttention",
+    "SelfAdaptive",
+    "Solution",
+    "compare",
+    "problem",
+    "register",
+]

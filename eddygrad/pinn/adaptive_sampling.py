@@ -1,0 +1,101 @@
+"""Points drawn anew where the residual is large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eddygrad.pinn.collocation import Collocation, Points
+from eddygrad.pinn.point_weights import Remembered
+from eddygrad.runtime.randomness import generator
+
+
+class Resampled:
+    """Batches of which one set is drawn from a pool by its residual, other points for each seed     Wu et al. 2023 (arXiv 2207.10289), RAD
+
+        p(x) ~ |r(x)|^power / mean |r|^power + floor
+    What was drawn is part of a checkpoint.
+
+    Args:   batches: of the other sets. problem: whose residual counts. term: which of its terms; its points are the set that is drawn. pool: from
+            where. size: points drawn, without replacement. every: updates between draws. power, floor: k and c there.
+    Two terms are drawn by one in the other: Resampled(Resampled(batches, ..., "pde", ...), ..., "data", ...).
+
+    Raises: ValueError for a term that there is not or whose points have weights of their own that are remembered, a size beyond the pool, or numbers
+            out of range.
+    """
+
+    def __init__(
+        self,
+        batches: Callable[[int, int], tuple[int, Mapping[str, Points]]],
+        problem: Collocation,
+        term: str,
+        pool: Points,
+        size: int,
+        every: int = 1000,
+        power: float = 1.0,
+        floor: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        if term not in problem.terms:
+            raise ValueError(f"resampled: expected a term of {', '.join(problem.terms)}, got {term!r}")
+        there = [name for name, t in problem.terms.items() if t.at == problem.terms[term].at and isinstance(t.pointwise, Remembered)]
+        if there:
+            raise ValueError(f"resampled: the points of {there[0]!r} are remembered by their number, and other points would take their weights")
+        if not 1 <= size <= len(pool) or every < 1 or not power > 0 or not floor >= 0:
+            raise ValueError(f"resampled: expected size <= {len(pool)}, every >= 1, power > 0 and floor >= 0, got {size}, {every}, {power}, {floor}")
+        self.batches, self.problem, self.term, self.pool, self.size = batches, problem, term, pool, size
+        self.every, self.power, self.floor, self.seed = every, power, floor, seed
+        self._drawn: Tensor | None = None
+        self._chosen: Points | None = None  # the same points until others are drawn: whoever keeps what it knows of them may do so
+        self.frozen = False  # while it is, the points stay
+
+    def to(self, device: torch.device | str) -> Resampled:
+        """The same on a device, batches that can be moved too; the problem, whose residual counts, is moved by whoever trains it."""
+        moved = copy(self)
+        moved.pool, moved.batches = self.pool.to(device), self.batches.to(device) if hasattr(self.batches, "to") else self.batches
+        moved.load_state_dict({name: drawn.to(device) for name, drawn in self.state_dict().items()})
+        return moved
+
+    def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
+        """The points of update `step`."""
+        if self._drawn is None or (step % self.every == 0 and not self.frozen):
+            self._drawn, self._chosen = self._draw(step), None
+        if self._chosen is None:
+            self._chosen = self._gathered(self._drawn)
+        return step, {**self.batches(step, horizon)[1], self.problem.terms[self.term].at: self._chosen}
+
+    def _gathered(self, drawn: Tensor) -> Points:
+        x = self.pool.x if self.pool.x.ndim == 3 else self.pool.x.expand(len(drawn), -1, -1)
+        known = {name: value.expand(len(drawn), -1).gather(1, drawn) for name, value in self.pool.known.items()}
+        chosen = Points(x.gather(1, drawn.unsqueeze(-1).expand(-1, -1, x.shape[-1])), known)
+        return chosen if self.problem.network.stacked else _single(chosen)
+
+    @torch.no_grad()
+    def _draw(self, step: int) -> Tensor:
+        """Numbers of points per seed, (S, size)."""
+        r = self.problem.residual(self.term, self.pool).square()
+        r = r.sum(0) if r.ndim > 1 + self.problem.network.stacked else r
+        size = r.sqrt().reshape(-1, len(self.pool)).double().cpu() ** self.power
+        chance = size / size.mean(1, keepdim=True) + self.floor
+        chance = torch.where(chance.isfinite().all(1, keepdim=True), chance, 1.0)  # a seed that has diverged, or one with nothing left to learn
+        sources = [generator(self.seed, f"resampled points/{seed}", step) for seed in self.problem.network.seeds]  # as if each were alone
+        drawn = [torch.multinomial(row, self.size, generator=source) for row, source in zip(chance, sources, strict=True)]
+        return torch.stack(drawn).to(self.pool.x.device)
+
+    def companions(self) -> dict[str, Any]:
+        """What a checkpoint keeps: see `Loop`."""
+        return {f"resampled {self.term}": self, **getattr(self.batches, "companions", dict)()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self._drawn is None else {"drawn": self._drawn.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._drawn, self._chosen = state["drawn"].to(self.pool.x.device, copy=True) if "drawn" in state else None, None
+
+
+def _single(points: Points) -> Points:
+    return Points(points.x[0], {name: value[0] for name, value in points.known.items()})

@@ -1,0 +1,160 @@
+"""Networks that fulfil their boundary values exactly, whatever their weights."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
+from eddygrad.pinn.network.taylor import Index, Kept, Truncation, members, scale
+
+Field = Callable[[Tensor], Tensor]  # points (.., N, inputs) -> (.., N) or (.., N, outputs)
+
+
+class Constrained(nn.Module):
+    """y = g(x) + d(x) N(x): g has the values on the boundary, d vanishes there        Lagaris, Likas, Fotiadis 1998
+
+    Partials by the product rule on Taylor polynomials; those of g and d come from nested autograd in float64, once for points that stay.
+
+    Args:   network: N. values: g, by torch operations; None for zero. distance: d, likewise, smooth and of one sign inside.
+    Raises: ValueError, at the first points, for a field that gives other than one number, or one per output, a point.
+    """
+
+    def __init__(self, network: CoordinateNetwork, distance: Field, values: Field | None = None) -> None:
+        super().__init__()
+        self.network, self.distance, self.values = network, distance, values
+        self._known: list[tuple[weakref.ref[Tensor], int, Truncation, Tensor, Tensor]] = []  # of the sets of points seen last
+
+    @property
+    def inputs(self) -> int:
+        return self.network.inputs
+
+    @property
+    def outputs(self) -> int:
+        return self.network.outputs
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return self.network.seeds
+
+    @property
+    def stacked(self) -> bool:
+        return self.network.stacked
+
+    def parameter_count(self) -> int:
+        return self.network.parameter_count()
+
+    def with_seeds(self, seeds: int | Sequence[int]) -> Self:
+        """A new one of this shape, drawn from other seeds."""
+        return type(self)(self.network.with_seeds(seeds), self.distance, self.values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        none = (0,) * self.inputs
+        return self.partials(x, [none])[none]
+
+    def partials(self, x: Tensor, wanted: Iterable[Kept]) -> dict[Kept, Tensor]:
+        """See `CoordinateNetwork.partials`."""
+        wanted = list(dict.fromkeys(wanted))
+        kept = Truncation.below(wanted)
+        g, d = self._coefficients(x, kept)
+        inner = self.network.partials(x, kept.indices)
+        n = [inner[index] / scale(index) for index in kept.indices]
+        found = {}
+        for index in wanted:
+            a = kept.indices.index(index)
+            y = torch.addcmul(g[a] + d[0] * n[a], d[a], n[0]) if a else g[0] + d[0] * n[0]
+            for b, c, factor in kept.pairs[a]:
+                y = torch.addcmul(y, d[b], n[c], value=factor)
+            found[index] = y * scale(index)
+        return found
+
+    def _coefficients(self, x: Tensor, kept: Truncation) -> tuple[Tensor, Tensor]:
+        """Taylor coefficients of g and d at the points, (A, [S,] N, outputs or 1)."""
+        version = -1 if x.is_inference() else x._version  # which tells whether they were moved in place
+        for seen, then, order, g, d in self._known:
+            if seen() is x and then == version >= 0 and order == kept:
+                return g, d
+        g = x.new_zeros(len(kept.indices), *x.shape[:-1], 1) if self.values is None else taylor_of(self.values, x, kept)
+        d = taylor_of(self.distance, x, kept)
+        for field, name in ((g, "values"), (d, "distance")):
+            if field.shape[-1] not in (1, self.outputs):
+                raise ValueError(f"Constrained: {name} gives {field.shape[-1]} numbers a point, expected one or {self.outputs}, one per output")
+        self._known = [*self._known[-7:], (weakref.ref(x), version, kept, g, d)]
+        return g, d
+
+
+Network = CoordinateNetwork | Constrained
+
+
+def taylor_of(field: Field, x: Tensor, kept: Truncation) -> Tensor:
+    """Coefficients of a known field at points by nested autograd in float64, (A, .., N, values), in the dtype of the points."""
+    if x.ndim > 2:  # points of several seeds are one list to a field
+        return taylor_of(field, x.flatten(0, -2), kept).unflatten(1, x.shape[:-1])
+    points = x.detach().double().requires_grad_()
+    with torch.enable_grad():
+        value = field(points)
+        value = value.unsqueeze(-1) if value.ndim == x.ndim - 1 else value
+        if value.shape[:-1] != x.shape[:-1]:
+            raise ValueError(f"Constrained: a field gave {tuple(value.shape)} for points {tuple(x.shape)}; expected a row of numbers for each")
+        every = {member for index in kept.indices for _, member in members(index)}
+        zero = torch.zeros_like(points)
+        known = [_partials_of(column, points, every, zero) for column in value.unbind(-1)]
+    rows = []
+    for index in kept.indices:
+        columns = [torch.stack([factor * own[member] for factor, member in members(index)]).sum(0) for own in known]
+        rows.append(torch.stack(columns, -1) / scale(index))
+    return torch.stack(rows).detach().to(x)
+
+
+def _partials_of(value: Tensor, points: Tensor, wanted: Iterable[Index], zero: Tensor) -> dict[Index, Tensor]:
+    """Each from the one below it."""
+    none = (0,) * points.shape[-1]
+    found: dict[Index, Tensor] = {none: value}
+
+    def partial(index: Index) -> Tensor:
+        if index not in found:
+            axis = max(i for i, n in enumerate(index) if n)
+            below = partial(tuple(n - (i == axis) for i, n in enumerate(index)))
+            slope = torch.autograd.grad(below.sum(), points, create_graph=True, allow_unused=True)[0] if below.requires_grad else None
+            found[index] = (zero if slope is None else slope)[..., axis]
+        return found[index]
+
+    return {index: partial(index) for index in wanted}
+
+
+def box_distance(lower: Sequence[float], upper: Sequence[float]) -> Field:
+    """prod_i 4 (x_i - a_i) (b_i - x_i) / (b_i - a_i)^2: one in the middle of a box, zero on its sides."""
+
+    def distance(x: Tensor) -> Tensor:
+        parts = [4 * (x[..., i] - a) * (b - x[..., i]) / (b - a) ** 2 for i, (a, b) in enumerate(zip(lower, upper))]
+        return math.prod(parts[1:], start=parts[0])
+
+    return distance
+
+
+def box_extension(values: Field, lower: Sequence[float], upper: Sequence[float]) -> Field:
+    """A smooth field with the values of another on the sides of a rectangle        Coons' patch, transfinite interpolation
+
+    g = sum over sides of what they give linearly to the inside, less what the corners give twice; `values` is only asked on the sides.
+    """
+    if len(lower) != 2:
+        raise ValueError(f"box_extension: expected a rectangle, got {len(lower)} axes")
+
+    def extension(x: Tensor) -> Tensor:
+        share = [(x[..., i] - lower[i]) / (upper[i] - lower[i]) for i in range(2)]
+        at = [[torch.full_like(x[..., i], end) for end in (lower[i], upper[i])] for i in range(2)]
+        weight = [[1 - share[i], share[i]] for i in range(2)]
+        total = torch.zeros_like(x[..., 0])
+        for side in range(2):
+            total = total + weight[0][side] * values(torch.stack([at[0][side], x[..., 1]], -1))
+            total = total + weight[1][side] * values(torch.stack([x[..., 0], at[1][side]], -1))
+            for other in range(2):
+                total = total - weight[0][side] * weight[1][other] * values(torch.stack([at[0][side], at[1][other]], -1))
+        return total
+
+    return extension

@@ -1,0 +1,46 @@
+"""Physics-informed problems with what is known of their solutions, one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from eddygrad.pinn.problems.benchmark_case import Case
+from eddygrad.pinn.problems.flows import burgers, cavity, kovasznay, taylor_green
+from eddygrad.pinn.problems.poisson import poisson
+from eddygrad.pinn.problems.sobolev import sobolev
+from eddygrad.pinn.problems.stiff_and_noisy import layer, two_sensors
+from eddygrad.pinn.problems.turbulence import turbulence, turbulence_inverse
+from eddygrad.runtime.options import checked, parameters
+
+PROBLEMS: dict[str, Callable[..., Case]] = {
+    "poisson": poisson,
+    "sobolev": sobolev,
+    "turbulence": turbulence,
+    "turbulence-inverse": turbulence_inverse,
+    "layer": layer,
+    "two-sensors": two_sensors,
+    "burgers": burgers,
+    "kovasznay": kovasznay,
+    "taylor-green": taylor_green,
+    "cavity": cavity,
+}
+OWN: dict[str, str] = {}
+"""Names of problems that a user registered, with a digest of what they are."""
+
+
+def problem(name: str, options: Mapping[str, Any], seeds: Sequence[int], dtype: torch.dtype = torch.float32, steps: int | None = None) -> Case:
+    """A problem by name, all seeds stacked; one whose phases depend on the number of updates is told it.
+
+    Raises: ValueError for an unknown name or option, or a value of another type.
+    """
+    if name not in PROBLEMS:
+        raise ValueError(f"problem: expected one of {', '.join(PROBLEMS)}, got {name!r}")
+    takes = parameters(PROBLEMS[name], but=("seeds", "dtype"))
+    told = {"steps": steps} if steps is not None and "steps" in takes else {}
+    return PROBLEMS[name](seeds=tuple(seeds), dtype=dtype, **{**told, **checked(f"problem: {name}", options, takes)})
+
+
+__all__ = ["OWN", "PROBLEMS", "Case", "poisson", "problem"]

@@ -1,0 +1,31 @@
+"""A weighting is tried on the terms of a problem before anything is trained."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+
+from eddygrad.pinn.collocation import Collocation
+from eddygrad.training.weighting.base import Grads, Weighting
+from eddygrad.training.weighting.constant import Uniform
+from eddygrad.training.weighting.fixed import Fixed
+
+
+def tried(weighting: Any, problem: Collocation) -> None:
+    """Let a copy look at made-up gradients of the terms as they come and go: a term that it names and that is not there shows here.
+
+    Raises: what the weighting raises. One that is not of ours is left alone.
+    """
+    own = deepcopy(getattr(weighting, "weighting", weighting))  # of an aggregated one
+    for step in sorted({0, *problem.joins, *problem.leaves}):
+        losses = {name: torch.ones(()) for name, term in problem.terms.items() if term.there(step)}
+        if not losses:
+            continue
+        if isinstance(own, Weighting):
+            own.calls = own.warm_up  # it looks
+            made: Grads = {name: (torch.linspace(-1, 2, 8),) for name in losses}
+            own(losses, None if own.looks_at == "probes" else made, probes=made)
+        elif isinstance(own, Uniform | Fixed):
+            own(losses)

@@ -1,0 +1,122 @@
+"""What a study writes for a scored run: RUN.json, the trajectories beside it, and what it was measured with."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+from torch import Tensor
+
+from eddygrad._version import __version__
+from eddygrad.evaluation.evaluate import Evaluation
+from eddygrad.runtime.provenance import code
+from eddygrad.training.checkpoint import write_atomically
+
+_PICTURE_FRAMES, _PLANES = 100, 6
+BASELINE = {"kind": "baseline", "task": None, "unroll": None, "network": None, "seeds": [None], "training": None, "curve": None}
+
+
+def write_run(path: Path, record: dict[str, Any], recipe: str, score: Evaluation, **circumstances: Any) -> None:
+    """RUN.json. `circumstances` of the measurement stand in its environment beside the date, e.g. side_by_side=2 for two runs at a time."""
+    measured = {**environment(), "finished": date.today().isoformat(), **circumstances}
+    full = {"schema": "eddygrad-run/1", "recipe": recipe, **record, "test": score.as_json(), "environment": measured}
+    write_record(path, full)
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """A run's JSON, whole or not at all, and without what writers that were killed left beside it."""
+    _sweep(path)
+    write_atomically(path, (json.dumps(record) + "\n").encode())
+
+
+def _sweep(path: Path) -> None:
+    """Remove `.NAME.PID.tmp` of processes that are no more."""
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        writer = stale.name.removesuffix(".tmp").rpartition(".")[2]
+        if writer.isdigit() and not _alive(int(writer)):
+            stale.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = None, metric: str = "rellinf") -> None:
+    """RUN.nc: one trajectory per test set, for the seed with the median error, beside the reference and the solver alone.
+
+    On a line the first frames, (set, time, x); on a plane a few until the end of the endpoint's window, (set, time, channel, x, y).
+
+    Args: uncorrected: the solver's trajectories (samples, T, C, *grid). metric: that of the error.
+    """
+    firsts, at = [], 0
+    for s in score.sets:
+        firsts.append(at)
+        at += s["samples"]
+    error = score.metrics[metric].mean(1)
+    median = int(error.argsort()[len(error) // 2])
+    fields = {"reference": score.reference[firsts], "prediction": score.prediction[median, firsts]}
+    if uncorrected is not None:
+        fields["uncorrected"] = uncorrected[firsts]
+    line = score.reference.ndim == 4
+    frames = _shown_frames(score, line)
+    axes = ("set", "time", "x") if line else ("set", "time", "channel", "x", "y")
+    lengths = {"length": ("set", [score.lengths[i] for i in firsts])} if score.lengths else {}
+    content = xr.Dataset(
+        {n: (axes, (v[:, frames, 0] if line else v[:, frames]).cpu().float().numpy(), {"units": "1"}) for n, v in fields.items()} | lengths,
+        coords={"time": frames.double().numpy() * score.dt, "set": [s["name"] for s in score.sets]}
+        | ({} if line else {"channel": list(score.channels)}),
+        attrs={"seed_index": median}
+        | ({} if line else {"box": list(score.box)})
+        | ({} if score.scene is None else {"scene": json.dumps(score.scene)}),
+    )
+    _sweep(path)
+    with tempfile.TemporaryDirectory() as folder:
+        content.to_netcdf(Path(folder) / "run.nc", engine="h5netcdf")
+        write_atomically(path, (Path(folder) / "run.nc").read_bytes())
+
+
+def _shown_frames(score: Evaluation, line: bool) -> Tensor:
+    """Indices of the frames that are kept for pictures."""
+    if line:
+        return torch.arange(min(_PICTURE_FRAMES, score.reference.shape[1]))
+    horizon = score.error_over_time.shape[-1] - 1
+    return torch.linspace(0, horizon, min(_PLANES, horizon + 1)).round().long()
+
+
+def environment() -> dict[str, Any]:
+    """What a number was measured with."""
+    return {
+        "eddygrad": __version__,
+        **code(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's name."""
+    return "".join(ch if ch.isalnum() else "-" for ch in name).strip("-").lower()

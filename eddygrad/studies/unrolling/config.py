@@ -1,0 +1,210 @@
+"""A comparison, fixed before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from eddygrad.fitting.corrector import Recipe
+from eddygrad.studies.shared.presets import names, read, repeated
+from eddygrad.studies.unrolling.networks import check_network, network_slug
+from eddygrad.studies.unrolling.settings import setting
+from eddygrad.training.curriculum import Curriculum
+from eddygrad.training.objectives.unrolled import Unrolling
+from eddygrad.training.schedule import schedule
+
+TASKS = ("correct", "predict")
+PRESETS = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A comparison: every pair of `tasks` and `unroll` is a run, all seeds of a run are trained in one program. `study.json` keeps it.
+
+    Raises: ValueError, one line, for a value out of range.
+    """
+
+    name: str = "comparison"
+    """Name of the study."""
+    recipe: str = "kuramoto-sivashinsky"
+    """Data, solvers and features: see `eddygrad info`."""
+    tasks: tuple[str, ...] = TASKS
+    """correct: the network corrects the solver. predict: it replaces it."""
+    unroll: tuple[str, ...] = ("one", "nog:3", "wig:3")
+    """Modalities: one, nog:M, wig:M, wig:M/J (cut every J frames), push:M/W (W frames of warm-up); M in frames."""
+    network: str = "resnet"
+    """resnet (width and depth), or encoder-decoder:SIZE with 32k, 116k, 461k or 1.08M parameters."""
+    width: int = 16
+    """Channels of the residual network."""
+    depth: int = 4
+    """Blocks of the residual network."""
+    seeds: int = 16
+    """Number of seeds: 0 .. seeds - 1."""
+    seeds_per_run: int | None = None
+    """Seeds trained in one run; by default all. Smaller runs fill more cores and finish sooner; the report puts them together."""
+    steps: int = 20_000
+    """Updates."""
+    batch: int = 16
+    """Windows per update and seed at the longest horizon M; an update sees batch * M frames whatever is unrolled, so ONE takes batch * M windows."""
+    lr: tuple[float, ...] = (1e-3,)
+    """Learning rates; from several, each run takes the one with the best median validation error of short runs."""
+    tune_steps: int = 1500
+    """Updates of such a short run."""
+    tune_seeds: int = 3
+    """Seeds of such a short run, other than those of the study."""
+    schedule: tuple[str, ...] = ("cosine",)
+    """Courses of the learning rate: constant, exponential, cosine, plateau; chosen like lr."""
+    curriculum: tuple[int, ...] = ()
+    """Horizons of stages of equal length, each cut to that of the modality: 1 2 4 climbs to wig:4 and leaves one as it is."""
+    curriculum_rates: tuple[float, ...] = ()
+    """Factors of lr per stage; by default each is a tenth of the one before."""
+    clip: float | None = None
+    """Length at which a seed's gradient is clipped."""
+    outlier: float | None = None
+    """Multiple of its moving average at which a longer gradient is skipped; above 1."""
+    frames: int = 1000
+    """Training frames per trajectory."""
+    val: float = 0.12
+    """Share of the trajectories kept for validation; kolmogorov has data of its own for it and trains on all."""
+    starts: int = 10
+    """Test states per test set."""
+    horizon: int = 12
+    """Frames of the endpoint."""
+    long_horizon: int = 100
+    """Frames for stability, spectra and pictures."""
+    test_seed: int = 0
+    """Seed from which the test states are drawn."""
+    validate_every: int = 1000
+    """Updates between validations."""
+    checkpoint_every: int = 500
+    """Updates between checkpoints."""
+    dtype: str = "float32"
+    """Floating point type of the runs: float32 or float64."""
+    device: str = "cpu"
+    """Device of the runs, e.g. cpu or cuda."""
+
+    def __post_init__(self) -> None:
+        for field in ("tasks", "unroll", "lr", "schedule"):
+            value = getattr(self, field)
+            object.__setattr__(self, field, (value,) if isinstance(value, (str, int, float)) else tuple(value))
+            if not getattr(self, field):
+                raise ValueError(f"compare: {field}: expected at least one value, got none")
+        unknown = [t for t in self.tasks if t not in TASKS]
+        if unknown:
+            raise ValueError(f"compare: tasks: expected some of {', '.join(TASKS)}, got {unknown[0]!r}")
+        for name in self.schedule:
+            schedule(name)
+        longest = max(Unrolling.parse(u).horizon for u in self.unroll)
+        if longest + 1 > self.frames:
+            raise ValueError(f"compare: horizon {longest} needs {longest + 1} frames, got frames={self.frames}; generate more or unroll less")
+        if self.seeds < 1 or self.long_horizon < self.horizon:
+            raise ValueError(f"compare: seeds >= 1 and long_horizon >= horizon expected, got {self.seeds}, {self.long_horizon} < {self.horizon}")
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"compare: dtype must be 'float32' or 'float64', got {self.dtype!r}")
+        for field in ("curriculum", "curriculum_rates"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        if self.seeds_per_run is not None and self.seeds_per_run < 1:
+            raise ValueError(f"compare: seeds_per_run must be at least one, got {self.seeds_per_run}")
+        check_network(self.network)
+        found = setting(self.recipe)
+        if len(self.candidates) > 1 and not (self.val > 0 or found.validation):
+            raise ValueError(f"compare: {len(self.candidates)} learning rates and schedules to choose from need validation data, got val={self.val}")
+        lengths = (self.steps, self.tune_steps) if len(self.candidates) > 1 else (self.steps,)
+        for unroll, candidate in product(self.unroll, self.candidates):
+            recipe = self.recipe_of(unroll, *candidate)
+            _ = recipe.course, [stage.windows_per_update for stage in recipe.stages]
+            if isinstance(recipe.course, Curriculum):
+                _ = [recipe.course.starts(steps) for steps in lengths]
+
+    @property
+    def budget(self) -> int:
+        """The longest horizon: every update sees batch * budget frames."""
+        return max(Unrolling.parse(u).horizon for u in self.unroll)
+
+    @property
+    def candidates(self) -> list[tuple[float, str]]:
+        """Learning rates and schedules from which a run chooses on validation data."""
+        return [(lr, name) for name in self.schedule for lr in self.lr]
+
+    @property
+    def planned(self) -> list[Planned]:
+        """The runs."""
+        size = self.seeds_per_run or self.seeds
+        parts = [range(a, min(a + size, self.seeds)) for a in range(0, self.seeds, size)]
+        return [Planned(self, task, unroll, seeds) for task in self.tasks for unroll in self.unroll for seeds in parts]
+
+    def recipe_of(self, unroll: str, lr: float, schedule: str) -> Recipe:
+        longest = Unrolling.parse(unroll).horizon
+        return Recipe(
+            unroll=unroll,
+            steps=self.steps,
+            batch=self.batch,
+            budget=self.budget,
+            lr=lr,
+            schedule=schedule,
+            curriculum=tuple(min(h, longest) for h in self.curriculum),
+            curriculum_rates=self.curriculum_rates,
+            clip=self.clip,
+            outlier=self.outlier,
+            validate_every=self.validate_every,
+            validation_horizon=self.horizon,
+            checkpoint_every=self.checkpoint_every,
+        )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a comparison: these seeds of a task and a modality."""
+
+    configuration: Configuration
+    task: str
+    unroll: str
+    seeds: range
+
+    @property
+    def pair(self) -> str:
+        """Name of all seeds together."""
+        return f"{self.task}-{self.unroll.replace(':', '').replace('/', '-')}-{network_slug(self.configuration)}"
+
+    @property
+    def name(self) -> str:
+        whole = len(self.seeds) == self.configuration.seeds
+        return self.pair if whole else f"{self.pair}-s{self.seeds[0]}-{self.seeds[-1]}"
+
+    @property
+    def tunes(self) -> bool:
+        """Whether a learning rate is to be chosen, and this is the first run of its pair."""
+        return len(self.configuration.candidates) > 1 and self.seeds.start == 0
+
+
+def describe(c: Configuration) -> dict[str, Any]:
+    """What is fixed beforehand: `study.json`."""
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(c).items()}
+    endpoint = {
+        "metric": setting(c.recipe).metric,
+        "horizon": c.horizon,
+        "comparison": "ratio, paired by seed on the log scale, 95 % t-interval, Holm in each family",
+    }
+    return {**values, "endpoint": endpoint, "seeds_used": list(range(c.seeds)), "frames_per_update": c.batch * c.budget}
+
+
+def command(config: Mapping[str, Any], folder: Path) -> str | None:
+    """The `eddygrad compare ...` that makes the study of this `study.json` again: a preset and what differs from it; None if it is no comparison."""
+    if not {"name", "tasks", "unroll"} <= set(config):
+        return None
+    name = str(config["name"])
+    default = describe(Configuration(**preset(name)) if name in preset_names() else Configuration())
+    return repeated("compare", config, {field: default[field] for field in Configuration.__dataclass_fields__}, folder, name in preset_names())
+
+
+def preset_names() -> list[str]:
+    """Comparisons that come with the package."""
+    return names(PRESETS)
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Fields of a comparison that comes with the package. Raises ValueError for another name."""
+    return read(PRESETS, name)

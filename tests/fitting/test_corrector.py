@@ -1,0 +1,238 @@
+"""Training in one call: what a run's folder is bound to, which windows a single network sees, and what does not fit together."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from eddygrad import presets
+from eddygrad.correctors.compose import Corrected, correct, predict, transition
+from eddygrad.correctors.encoder_decoder import EncoderDecoder
+from eddygrad.correctors.features import Features, domain_size
+from eddygrad.correctors.network_stack import stack
+from eddygrad.correctors.resnet import ResNet
+from eddygrad.datasets.dataset import Dataset
+from eddygrad.datasets.forces import WithForces
+from eddygrad.fitting.compatibility import check_fits
+from eddygrad.fitting.corrector import Recipe, fit
+from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
+from eddygrad.solver.grid import Grid
+from eddygrad.solver.linear_solvers import Krylov
+from eddygrad.solver.schemes.projection import Projection
+from eddygrad.solver.staggered.bodies import Cylinder
+from eddygrad.solver.staggered.boundary_conditions import Inflow, Outflow, Periodic
+from eddygrad.solver.step import wrap
+from eddygrad.training.refinement import Refinement
+
+OPTIONS = {"unroll": "nog:2", "steps": 4, "batch": 2, "validate_every": 4, "validation_horizon": 3, "progress": False}
+
+
+def data(scale: float = 1.0) -> Dataset:
+    u = torch.randn(6, 12, 1, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return Dataset.from_tensor(scale * u, {}, Grid((8,), 2 * math.pi), dt=1.0)
+
+
+def network(seeds: int | tuple[int, ...]) -> ResNet:
+    return ResNet(3, 1, cin=1, seeds=seeds).double()
+
+
+def test_a_folder_is_bound_to_the_content_of_its_data(tmp_path: Path) -> None:
+    fit(predict(network(0), 1.0), data(), folder=tmp_path, **OPTIONS)
+    with pytest.raises(ValueError, match="another configuration"):
+        fit(predict(network(0), 1.0), data(2.0), folder=tmp_path, **OPTIONS)
+
+
+def test_a_single_network_sees_the_windows_of_its_own_seed() -> None:
+    stack, single = (fit(predict(network(seeds), 1.0), data(), **OPTIONS).stepper.network for seeds in ((3, 7), 7))
+    for whole, one in zip(stack.parameters(), single.parameters()):
+        assert (whole[1] - one[0]).abs().max() < 1e-13  # a product over two seeds adds in another order
+    assert (whole[0] - one[0]).abs().max() > 1e-3
+
+
+def test_training_takes_its_threads_and_gives_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, seen = torch.get_num_threads(), []
+
+    def at(u: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return 0.5 * u
+
+    try:
+        torch.set_num_threads(2)
+        for options, threads in (({}, 1), ({"threads": 3}, 3), ({"threads": None}, 2)):
+            seen.clear()
+            trained = fit(correct(wrap(at, dt=1.0), network(0)), data(), **OPTIONS, **options)  # type: ignore[arg-type]
+            assert set(seen) == {threads} and torch.get_num_threads() == 2
+            assert trained.as_json()["training"]["threads"] == threads
+        assert "threads must be at least 1, got 0" in refusal(lambda: fit(predict(network(0), 1.0), data(), threads=0, **OPTIONS))
+        with pytest.raises(FloatingPointError):  # also given back after an error
+            fit(correct(wrap(lambda u: u * float("nan"), dt=1.0), network((0, 1))), data(), **OPTIONS)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(own)
+
+
+def test_a_short_training_is_validated_five_times_and_a_long_one_every_thousand() -> None:
+    assert [Recipe(steps=steps).validation_interval for steps in (1, 4, 10, 500, 5000, 20_000)] == [1, 1, 2, 100, 1000, 1000]
+    assert Recipe(steps=10, validate_every=7).validation_interval == 7
+    curve = fit(predict(network(0), 1.0), data(), unroll="one", steps=10, batch=2, progress=False).fit.curve
+    assert [record["step"] for record in curve] == [2, 4, 6, 8, 10]
+
+
+def test_a_numpy_solver_that_blows_up_is_counted_without_warnings() -> None:
+    def blow(u: np.ndarray) -> np.ndarray:
+        return 1e3 * (u * u)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = fit(correct(wrap(blow, dt=1.0, array="numpy"), network(0)), data(), unroll="one", steps=1, batch=2, progress=False)
+        test = run.test(horizon=11, baselines=["coarse"])
+        assert test.baselines["coarse"].diverged == [1]
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        blow(np.array(1e200))
+
+
+def refusal(call: Callable[[], object]) -> str:
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def line(points: int = 48, dt: float = 1.0, length: float = 16 * math.pi) -> Dataset:
+    u = torch.randn(4, 6, 1, points, generator=torch.Generator().manual_seed(1))
+    return Dataset.from_tensor(u, {}, Grid((points,), length), dt=dt)
+
+
+@pytest.mark.parametrize(
+    "other,complaint",
+    [
+        ({"dt": 0.1}, "as the stepper steps, dt=1, got data with dt=0.1; build the stepper with dt=0.1"),
+        ({"points": 24}, r"on the solver's grid \(48,\), got \(24,\)"),
+        ({"length": 6.0}, r"solver's length \(50.2\d*,\), got \(6.0,\); .* or give the data a parameter 'length'"),
+    ],
+)
+def test_data_of_another_step_or_grid_are_refused_before_training(other: dict[str, float], complaint: str) -> None:
+    solver = presets.kuramoto_sivashinsky(order=1)
+    for stepper in (solver, correct(solver, ResNet(2, 0), "parallel"), transition(solver, ResNet(2, 0), 0.5)):
+        check_fits(stepper, line())
+        with pytest.raises(ValueError, match=complaint):
+            check_fits(stepper, line(**other))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=complaint):
+        fit(correct(solver, ResNet(2, 0), "parallel"), line(**other), **OPTIONS)  # type: ignore[arg-type]
+
+
+def test_a_solver_that_changes_with_time_is_refused() -> None:
+    """Windows begin at any frame, and a data set does not say when that was."""
+    grid = Grid((32, 16), (2.0, 1.0))
+    data = Dataset.from_tensor(torch.zeros(2, 6, 2, 32, 16), {}, grid, dt=0.1)
+
+    def around(speed: Any, steady: bool, place: Any) -> Projection:
+        sides = ((Inflow((speed, 0.0), steady=steady), Outflow()), Periodic())
+        return Projection(NavierStokesVelocity(), grid, 0.1, sides, bodies=(Cylinder((place, 0.5), radius=0.2),))
+
+    for solver in (around(1.0, True, 0.5), around(1.0, True, "place")):
+        check_fits(correct(solver, EncoderDecoder("32k", cin=2), "sequential"), data)
+    for solver in (around(lambda x, t, p: 1 + 0.1 * torch.sin(t), False, 0.5), around(1.0, True, lambda t, p: 0.5 + 0.1 * torch.sin(t))):
+        with pytest.raises(ValueError, match=r"change with time, and a data set does not keep the time .* params\['t0'\]"):
+            check_fits(correct(solver, EncoderDecoder("32k", cin=2), "sequential"), data)
+        with pytest.raises(ValueError, match="change with time"):
+            check_fits(correct(WithForces(solver), EncoderDecoder("32k", cin=2), "sequential"), data)
+
+
+def test_a_users_stepper_may_call_anything_its_grid() -> None:
+    class Own:
+        dt, differentiable, grid = 1.0, False, (48,)
+
+        def at(self, params: Any, like: torch.Tensor, observe: Any = None) -> Any:
+            return lambda u, k=0: u
+
+    check_fits(correct(Own(), ResNet(2, 0), "parallel"), line())
+
+
+def test_a_refined_training_goes_on_in_its_folder(tmp_path: Path) -> None:
+    """Also where the user's own stepper, whose solver is refined in place, is given again."""
+    grid = Grid((16, 16), 1.0)
+    u = torch.randn(4, 8, 2, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.01
+    split = Dataset.from_tensor(u, {}, grid, dt=0.1).split(val=0.5, test=0.0)
+    stepper = correct(Projection(NavierStokesVelocity(1e-3), grid, 0.1, pressure=Krylov("cg", iterations=90)), EncoderDecoder("32k", cin=2))
+    plan: dict[str, Any] = {"refinement": Refinement(iterations=2, step=3, window=2, threshold=0.1), "folder": tmp_path}
+    options: dict[str, Any] = {**OPTIONS, "unroll": "nog:1", "validate_every": 1}
+    first = fit(stepper, split, **plan, **options)
+    curve = first.as_json()["curve"]["iterations"]
+    assert curve[0] == 2 and curve[-1] > 2 and first.as_json()["training"]["refinement"].startswith("Refinement(iterations=2")
+    assert fit(stepper, split, **plan, **options).as_json()["curve"]["iterations"] == curve
+    with pytest.raises(ValueError, match="split the data with val > 0"):
+        fit(stepper, split.train.split(val=0.0, test=0.0), refinement=Refinement(), **OPTIONS)
+
+
+def test_a_length_of_the_data_replaces_the_solvers_and_single_precision_is_the_same_step() -> None:
+    check_fits(presets.kuramoto_sivashinsky(), Dataset.from_tensor(line().all(), {"length": 30.0}, Grid((48,), 6.0)))
+    tenth = float(torch.tensor(0.1, dtype=torch.float32))
+    check_fits(wrap(lambda u: u, dt=0.1), line(dt=tenth))  # a wrapped function knows no grid
+    assert tenth != 0.1
+
+
+def test_another_precision_is_one_line_with_the_fix() -> None:
+    single = predict(ResNet(3, 1, cin=1), 1.0)
+    told = refusal(lambda: fit(single, data(), **OPTIONS))
+    assert "expected data in torch.float32" in told and "got torch.float64; write data.to(dtype=torch.float32) or network.double()" in told
+    assert "write data.to(dtype=torch.float64)" in refusal(lambda: fit(predict(network(0), 1.0), data().to(dtype=torch.float32), **OPTIONS))
+    fit(single, data().to(dtype=torch.float32), **OPTIONS)
+    fit(predict(network(0), 1.0), data(), **OPTIONS)
+
+
+@pytest.mark.parametrize("make", [network, lambda seeds: stack(lambda: torch.nn.Conv1d(1, 1, 3, padding=1), seeds).double()])
+def test_seeds_do_not_throw_learned_weights_away(make: Callable[[object], torch.nn.Module]) -> None:
+    for seeds in (3, (3, 7)):
+        stepper = predict(make(seeds), 1.0)
+        assert fit(stepper, data(), seeds=2, **OPTIONS).stepper.seeds == (0, 1)
+        trained = fit(stepper, data(), **OPTIONS).stepper
+        told = refusal(lambda trained=trained: fit(trained, data(), seeds=2, **OPTIONS))
+        assert "pass seeds=None to go on from these weights" in told and "seeds=[0, 1] draws new networks" in told
+        before = [p.detach().clone() for p in trained.parameters()]
+        onward = fit(trained, data(), **OPTIONS).stepper
+        assert onward is trained and not torch.equal(next(onward.parameters()), before[0])
+
+
+def test_a_network_takes_the_sizes_that_were_left_out_from_the_data() -> None:
+    u = torch.randn(5, 9, 3, 6, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    plane = Dataset.from_tensor(u, {"nu": 0.1})
+    solver = wrap(lambda u: 0.5 * u, dt=1.0)
+    for options, sizes in (({}, (4, 3, 2)), ({"channels": (2, 0)}, (4, 2, 2))):
+        stepper = correct(solver, ResNet(3, 1).double(), features=Features({"nu": 1.0}), **options)  # type: ignore[arg-type]
+        trained = fit(stepper, plane, seeds=(5, 6), **OPTIONS).stepper
+        whole = ResNet(3, 1, *sizes, seeds=(5, 6)).double()
+        assert repr(trained.network) == repr(whole) and (trained.network.cin, trained.network.cout, trained.network.ndim) == sizes
+        assert [p.shape for p in trained.parameters()] == [p.shape for p in whole.parameters()]
+    fresh = ResNet(3, 1, seeds=(5, 6)).double()
+    sized, explicit = fresh.sized(4, 3, 2), ResNet(3, 1, 4, 3, 2, seeds=(5, 6)).double()
+    assert all(torch.equal(a, b) for a, b in zip(sized.parameters(), explicit.parameters()))
+    assert fresh.sized(2, 1, 1) is fresh and sized.sized(9, 9, 3) is sized
+    assert ResNet(3, 1, cin=1).sized(4, 3, 2).with_seeds(9).cin == 1 and fresh.with_seeds(2).sized(4, 3, 2).cout == 3
+    assert ResNet(26, 8).parameter_count() == 33_125
+    told = refusal(lambda: ResNet(3, 1)(torch.zeros(2, 1, 8)))
+    assert "got (2, 1, 8)" in told and "ResNet(3, 1, cin=, cout=, ndim=)" in told
+
+
+def test_what_fit_sizes_is_what_an_explicit_network_becomes() -> None:
+    def train(made: ResNet) -> Corrected:
+        return fit(correct(presets.kuramoto_sivashinsky(order=1), made, "parallel", features=domain_size()), known, seeds=2, **OPTIONS).stepper
+
+    known = Dataset.from_tensor(line().all(), {"length": 50.0}, Grid((48,), 6.0))
+    implied, explicit = train(ResNet(3, 1)), train(ResNet(3, 1, 2, 1, 1))
+    assert repr(implied) == repr(explicit) and all(torch.equal(a, b) for a, b in zip(implied.parameters(), explicit.parameters()))
+
+
+def test_the_test_says_before_anything_runs_what_it_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fit(predict(network(0), 1.0), data(), **OPTIONS)
+    assert run.test(horizon=11).model.error_over_time.shape[-1] == 12
+    monkeypatch.setattr("eddygrad.fitting.corrector.evaluate", lambda *args: pytest.fail("something was computed"))
+    assert "horizon 12 needs 13 frames, got 12 in a trajectory; pass horizon=11" in refusal(run.test)
+    assert "got 'coarze'" in refusal(lambda: run.test(horizon=3, baselines=["persistence", "coarze"]))

@@ -1,0 +1,276 @@
+"""A comparison: every run once, resumed bitwise, alone in its folder, and gone with its parent."""
+
+import dataclasses
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import xarray as xr
+
+from eddygrad.cli.main import parse
+from eddygrad.evaluation.evaluate import evaluate
+from eddygrad.studies.unrolling import config as configuration
+from eddygrad.studies.unrolling import estimate, study
+from eddygrad.studies.unrolling.study import Configuration, Estimate, Estimates, Study, describe
+
+TINY = Configuration(
+    name="tiny",
+    tasks=("correct", "predict"),
+    unroll=("one", "nog:2"),
+    width=2,
+    depth=1,
+    seeds=2,
+    steps=6,
+    batch=2,
+    lr=(1e-3, 3e-3),
+    tune_steps=2,
+    tune_seeds=1,
+    frames=24,
+    starts=1,
+    horizon=3,
+    long_horizon=5,
+    validate_every=3,
+    checkpoint_every=2,
+)
+RUNS = ["correct-nog2-w2d1", "correct-one-w2d1", "predict-nog2-w2d1", "predict-one-w2d1"]
+TIMES = ("seconds", "seconds_per_update", "inference_seconds_per_frame", "environment")
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {k: without_times(v) for k, v in value.items() if k not in TIMES}
+    return [without_times(v) for v in value] if isinstance(value, list) else value
+
+
+def results(folder):
+    return {path.stem: without_times(json.loads(path.read_text())) for path in sorted((folder / "runs").glob("*.json"))}
+
+
+def weights(folder):
+    return {name: (folder / "work" / name / "fit" / "weights.safetensors").read_bytes() for name in RUNS}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare") / "tiny"
+    Study(TINY, folder).run(threads=1, progress=False)
+    return folder
+
+
+def test_every_pair_and_every_baseline_is_scored(finished):
+    found = results(finished)
+    models = {name: run for name, run in found.items() if run["kind"] == "model"}
+    assert sorted(models) == RUNS and len(found) - 4 == 1 + len(configuration.setting(TINY.recipe).baselines)
+    for run in models.values():
+        assert run["seeds"] == [0, 1] and run["training"]["batch"] == (4 if run["unroll"] == "one" else 2)
+        assert len(run["test"]["metrics"]["rellinf"]) == 2 and len(run["test"]["metrics"]["rellinf"][0]) == 4
+        assert run["training"]["learning_rate"] == min(run["tuning"], key=lambda t: t["validation"])["lr"]
+        assert run["training"]["solver_calls_per_update"] == (4 if run["task"] == "correct" else 0)
+        assert run["network"]["parameters"] == 7 * 2 + 2 * (3 * 4 + 2) + 3 * 2 + 1
+    reference = next(run for name, run in found.items() if "reference" in name)
+    # The reference steps float32 states whose truth was computed in float64 and rounded.
+    assert max(reference["test"]["metrics"]["rellinf"][0]) < 1e-9
+    assert not Study(TINY, finished).pending()
+    assert all(run["environment"]["side_by_side"] == 1 for run in (json.loads((finished / "runs" / f"{n}.json").read_text()) for n in RUNS))
+    with xr.open_dataset(finished / "runs" / f"{RUNS[0]}.nc", engine="h5netcdf") as pictures:
+        assert pictures["prediction"].shape == (4, 6, 48)
+        assert (pictures["prediction"][:, 0] == pictures["reference"][:, 0]).all()
+
+
+def test_a_second_call_does_nothing_and_a_lost_run_alone_is_done_again_bitwise(finished):
+    before, stamps = results(finished), {p.name: p.stat().st_mtime_ns for p in (finished / "runs").glob("*.json")}
+    Study(TINY, finished).run(threads=1, progress=False)
+    assert stamps == {p.name: p.stat().st_mtime_ns for p in (finished / "runs").glob("*.json")}
+    trained = weights(finished)
+    lost = finished / "runs" / f"{RUNS[1]}.json"
+    lost.unlink()
+    for path in (finished / "work" / RUNS[1]).rglob("*.*"):
+        path.unlink()
+    Study(TINY, finished).run(threads=1, progress=False)
+    assert results(finished) == before and weights(finished) == trained
+    again = {p.name: p.stat().st_mtime_ns for p in (finished / "runs").glob("*.json")}
+    assert {name for name in stamps if again[name] != stamps[name]} == {lost.name}
+
+
+def test_two_jobs_give_what_one_gives(finished, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    Study(TINY, tmp_path).run(jobs=2, threads=1, progress=False)
+    assert results(tmp_path) == results(finished) and weights(tmp_path) == weights(finished)
+    assert json.loads((tmp_path / "runs" / f"{RUNS[0]}.json").read_text())["environment"]["side_by_side"] == 2
+
+
+@pytest.mark.parametrize("field,value", [("steps", 7), ("lr", (1e-3,)), ("unroll", ("nog:2",)), ("test_seed", 1), ("dtype", "float64")])
+def test_a_folder_of_another_configuration_is_refused(finished, field, value):
+    with pytest.raises(ValueError, match=f"was made with {field}=.*choose another folder") as caught:
+        Study(dataclasses.replace(TINY, **{field: value}), finished).run(progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_processes_on_one_run_are_refused(tmp_path):
+    with study.locked(tmp_path / "run"):
+        with pytest.raises(ValueError, match="another process works on") as caught, study.locked(tmp_path / "run"):
+            pass
+        assert "\n" not in str(caught.value)
+        with study.locked(tmp_path / "other"):
+            pass
+    with study.locked(tmp_path / "run"):
+        pass
+
+
+def test_a_candidate_that_diverges_loses_and_does_not_end_the_study(tmp_path):
+    wild = dataclasses.replace(TINY, tasks=("predict",), unroll=("nog:2",), lr=(1e-3, 1e30), tune_steps=4)
+    Study(wild, tmp_path).run(threads=1, progress=False)
+    run = results(tmp_path)[RUNS[2]]
+    assert [t["validation"] for t in run["tuning"]][1] == 30 and run["training"]["learning_rate"] == 1e-3
+
+
+def test_estimate_is_positive_and_writes_nothing(tmp_path):
+    rows = Study(TINY, tmp_path / "none").estimate(updates=2)
+    assert sorted(row.run for row in rows) == RUNS and not (tmp_path / "none").exists()
+    for row in rows:
+        # Six updates, and two candidates of two updates for one seed instead of two.
+        assert row.updates == 8 and row.seconds_per_update > 0 and row.megabytes > 0 and row.other_seconds > 0
+        assert row.hours == pytest.approx((8 * row.seconds_per_update + row.other_seconds) / 3600)
+    assert rows.baselines > 0 and "with 1 at a time, if nothing else runs" in str(rows)
+
+
+def test_estimate_of_two_jobs_comes_from_copies_that_meet_and_takes_their_mean(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    c = dataclasses.replace(TINY, tasks=("predict",))
+    rows = Study(c, tmp_path / "none").estimate(updates=2, threads=1, jobs=2)
+    assert sorted(row.run for row in rows) == RUNS[2:] and rows.jobs == 2 and all(row.seconds_per_update > 0 for row in rows)
+    assert "with 2 at a time, if nothing else runs" in str(rows)
+
+
+def test_an_estimate_counts_baselines_and_fills_the_jobs():
+    """Runs of 3, 1, 1 and 1 hours after half an hour of baselines: two jobs take 3.5 hours, one takes 6.5."""
+    runs = [Estimate(str(i), updates, 36.0, 1.0, other) for i, (updates, other) in enumerate([(250, 1800), (100, 0), (50, 1800), (100, 0)])]
+    assert Estimates(runs, 1800.0, 2).elapsed_hours == pytest.approx(3.5)
+    assert Estimates(runs, 1800.0, 1).elapsed_hours == Estimates(runs, 1800.0, 1).hours == pytest.approx(6.5)
+
+
+def test_a_test_of_many_frames_is_estimated_on_a_line_through_two_short_ones(monkeypatch):
+    """A clock in which a test takes 2 s, and .25 s more a frame: over 100 frames 27 s."""
+    now = [0.0]
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(estimate, "evaluate", lambda stepper, data, horizon, reference, frames: now.__setitem__(0, now[0] + 2 + 0.25 * frames))
+    bench = study.Bench(dataclasses.replace(TINY, long_horizon=100))
+    assert estimate._testing(bench, bench.setting.coarse) == 27
+    bench = study.Bench(dataclasses.replace(TINY, long_horizon=8))
+    assert estimate._testing(bench, bench.setting.coarse) == 4
+
+
+def test_a_validation_is_estimated_on_a_line_through_two_short_ones(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(estimate.Validation, "score", lambda self, stepper: now.__setitem__(0, now[0] + 3 + 0.5 * self.horizon))
+    assert estimate._validating(estimate.Validation(None, 100), None) == 53
+    assert estimate._validating(estimate.Validation(None, 8), None) == 7
+    assert estimate._validating(None, None) == 0
+
+
+@pytest.mark.parametrize(
+    "change,text",
+    [
+        ({"tasks": ("correct", "guess")}, r"tasks.*guess"),
+        ({"unroll": ()}, r"unroll.*at least one"),
+        ({"unroll": ("wig:24",)}, "horizon 24 needs 25 frames, got frames=24"),
+        ({"seeds": 0}, "seeds >= 1"),
+        ({"horizon": 9}, "long_horizon >= horizon"),
+        ({"dtype": "float16"}, "dtype must be"),
+        ({"schedule": "linear"}, "schedule: expected"),
+        ({"recipe": "burgers"}, "recipe: expected"),
+    ],
+)
+def test_configurations_that_cannot_work(change, text):
+    with pytest.raises(ValueError, match=text) as caught:
+        dataclasses.replace(TINY, **change)
+    assert "\n" not in str(caught.value)
+
+
+PARENT = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from eddygrad.runtime.processes import leave_with_parent
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600).result()
+"""
+
+
+def running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+def test_a_worker_dies_with_its_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        assert running(worker)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        deadline = time.monotonic() + 20
+        while running(worker) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not running(worker)
+
+
+def test_a_run_whose_every_seed_diverges_is_counted_and_does_not_end_the_study(tmp_path):
+    wild = dataclasses.replace(TINY, tasks=("predict",), unroll=("nog:2",), lr=(1e30,))
+    Study(wild, tmp_path).run(threads=1, progress=False)
+    run = results(tmp_path)[RUNS[2]]
+    assert all(run["training"]["diverged"]) and all(e == 30 for seed in run["test"]["error_over_time"] for e in seed[1:])
+    assert run["training"]["updates"] == wild.steps > run["training"]["updates_until_all_diverged"]
+
+
+@pytest.mark.parametrize(
+    "c,words",
+    [
+        (Configuration(**configuration.preset("demo")), "--preset demo"),
+        (Configuration(**{**configuration.preset("ks-26x8"), "seeds": 2, "clip": 0.5}), "--preset ks-26x8 --seeds 2 --clip 0.5"),
+        (TINY, "--name tiny --unroll one nog:2 --width 2"),
+        (dataclasses.replace(TINY, name="two words"), "--name 'two words'"),
+    ],
+)
+def test_the_command_of_a_study_makes_its_configuration(c, words, tmp_path):
+    config = json.loads(json.dumps(describe(c)))
+    command = configuration.command(config, Path("runs") / c.name)
+    assert command.startswith(f"eddygrad compare {words}") and "--folder" not in command
+    assert parse("compare", shlex.split(command)[2:]).study == c
+    assert parse("compare", shlex.split(configuration.command(config, tmp_path))[2:]).folder == tmp_path
+    assert configuration.command({"name": "a network", "endpoint": {}}, tmp_path) is None
+
+
+def test_every_modality_sees_equally_many_frames_an_update():
+    c = dataclasses.replace(TINY, unroll=("one", "nog:2", "wig:6"), batch=4, frames=60)
+    frames = {u: c.recipe_of(u, 1e-3, "cosine").windows_per_update * h for u, h in (("one", 1), ("nog:2", 2), ("wig:6", 6))}
+    assert set(frames.values()) == {24}
+    with pytest.raises(ValueError, match="do not divide by horizon 4"):
+        dataclasses.replace(TINY, unroll=("nog:4", "wig:5"), batch=1, frames=60)
+
+
+def test_a_seed_whose_training_diverged_counts_as_diverged_whatever_its_weights():
+    c = dataclasses.replace(TINY, seeds=2)
+    bench = study.Bench(c)
+    score = evaluate(bench.stepper("predict", (0, 1)), bench.test, c.horizon)
+    before = score.metrics["rellinf"].clone()
+    score.charging([False, True])
+    assert torch.equal(score.metrics["rellinf"][0], before[0]) and (score.metrics["rellinf"][1] == 30).all()
+    assert (score.error_over_time[1] == 30).all() and score.diverged[1] == before.shape[1]
