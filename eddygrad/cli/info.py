@@ -25,7 +25,7 @@ class Info(Command):
         import eddygrad
         from eddygrad.pinn.problems import PROBLEMS
         from eddygrad.runtime.devices import devices
-        from eddygrad.studies.shared.run_files import environment
+        from eddygrad.runtime.provenance import environment
         from eddygrad.studies.unrolling.config import PRESETS, preset, preset_names
         from eddygrad.studies.unrolling.settings import SETTINGS
         from eddygrad.studies.weightings import config

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from eddygrad.plotting.style import COLOURS, log_axis, styled
-from eddygrad.training.checkpoint import write_atomically
+from eddygrad.runtime.files import write_atomically
 
 KINDS = (".png", ".pdf", ".svg")
 

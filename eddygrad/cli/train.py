@@ -84,7 +84,7 @@ class Train(Command):
     def run(self, say: Say) -> Outcome:
         from eddygrad.cli.pictures import curves, save
         from eddygrad.fitting.corrector import fit, prepare
-        from eddygrad.training.checkpoint import write_atomically
+        from eddygrad.runtime.files import write_atomically
 
         self._check()
         set_up_process(self.threads, self.device)

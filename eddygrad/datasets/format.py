@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any
 
 import h5netcdf
 import numpy as np
+
+from eddygrad.runtime.files import write_atomically
 
 SCHEMA = "eddygrad-dataset/1"
 MANIFEST = "manifest.json"
@@ -112,24 +113,6 @@ class Checksum:
 
     def hexdigest(self) -> str:
         return self._digest.hexdigest()
-
-
-def write_atomically(path: Path, write: Any) -> None:
-    """`write(temporary)`, then sync and rename: the file is whole or absent, whenever the process dies."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    write(temporary)
-    _sync(temporary)
-    os.replace(temporary, path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def write_shard(

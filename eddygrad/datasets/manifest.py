@@ -18,9 +18,9 @@ from eddygrad.datasets.format import (
     canonical,
     read_contents,
     read_states,
-    write_atomically,
 )
 from eddygrad.datasets.normalisation import Normalisation
+from eddygrad.runtime.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Manifest:
         """Atomically, with a checksum of its own."""
         body = json.loads(json.dumps(asdict(self), allow_nan=False))
         text = json.dumps({**body, "sha256": _digest(body)}, indent=1, sort_keys=True) + "\n"
-        write_atomically(folder / MANIFEST, lambda temporary: temporary.write_text(text))
+        write_atomically(folder / MANIFEST, text.encode())
 
     @staticmethod
     def read(folder: Path) -> Manifest:

@@ -14,8 +14,8 @@ import torch
 
 from eddygrad.correctors.compose import Corrected
 from eddygrad.evaluation.evaluate import Evaluation, Persistence
+from eddygrad.runtime.files import write_atomically
 from eddygrad.solver.step import Stepper
-from eddygrad.training.checkpoint import write_atomically
 
 
 @dataclass

@@ -26,10 +26,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from eddygrad.datasets.geometry import Scene
 from eddygrad.plotting.style import INK, styled
+from eddygrad.runtime.files import write_atomically
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.vector_calculus import vorticity
 from eddygrad.studies.unrolling.results.run import TASKS, Run
-from eddygrad.training.checkpoint import write_atomically
 
 ANIMATIONS = (".gif", ".mp4")
 Outline = Mapping[str, Any]  # of a body: {"centre", "radius"} or {"corners"}

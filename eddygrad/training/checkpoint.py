@@ -14,23 +14,9 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
+from eddygrad.runtime.files import write_atomically
+
 _SEAL = b"eddygrad sha256 "
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary name, sync, rename, sync the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

@@ -12,9 +12,9 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
+from eddygrad.runtime.files import write_atomically
 from eddygrad.runtime.processes import leave_with_parent, termination_told
 from eddygrad.runtime.progress import bar
-from eddygrad.training.checkpoint import write_atomically
 
 Run = TypeVar("Run")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -14,10 +12,9 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from eddygrad._version import __version__
 from eddygrad.evaluation.evaluate import Evaluation
-from eddygrad.runtime.provenance import code
-from eddygrad.training.checkpoint import write_atomically
+from eddygrad.runtime.files import write_atomically
+from eddygrad.runtime.provenance import environment
 
 _PICTURE_FRAMES, _PLANES = 100, 6
 BASELINE = {"kind": "baseline", "task": None, "unroll": None, "network": None, "seeds": [None], "training": None, "curve": None}
@@ -32,26 +29,7 @@ def write_run(path: Path, record: dict[str, Any], recipe: str, score: Evaluation
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """A run's JSON, whole or not at all, and without what writers that were killed left beside it."""
-    _sweep(path)
     write_atomically(path, (json.dumps(record) + "\n").encode())
-
-
-def _sweep(path: Path) -> None:
-    """Remove `.NAME.PID.tmp` of processes that are no more."""
-    for stale in path.parent.glob(f".{path.name}.*.tmp"):
-        writer = stale.name.removesuffix(".tmp").rpartition(".")[2]
-        if writer.isdigit() and not _alive(int(writer)):
-            stale.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = None, metric: str = "rellinf") -> None:
@@ -82,7 +60,6 @@ def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = N
         | ({} if line else {"box": list(score.box)})
         | ({} if score.scene is None else {"scene": json.dumps(score.scene)}),
     )
-    _sweep(path)
     with tempfile.TemporaryDirectory() as folder:
         content.to_netcdf(Path(folder) / "run.nc", engine="h5netcdf")
         write_atomically(path, (Path(folder) / "run.nc").read_bytes())
@@ -94,27 +71,6 @@ def _shown_frames(score: Evaluation, line: bool) -> Tensor:
         return torch.arange(min(_PICTURE_FRAMES, score.reference.shape[1]))
     horizon = score.error_over_time.shape[-1] - 1
     return torch.linspace(0, horizon, min(_PLANES, horizon + 1)).round().long()
-
-
-def environment() -> dict[str, Any]:
-    """What a number was measured with."""
-    return {
-        "eddygrad": __version__,
-        **code(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def slug(name: str) -> str:

@@ -10,7 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from eddygrad.training.checkpoint import write_atomically
+from eddygrad.runtime.files import write_atomically
 
 
 def aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -17,17 +17,18 @@ import torch
 from eddygrad.evaluation import metrics
 from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.fitting.corrector import Validation, fit
+from eddygrad.runtime.files import write_atomically
 from eddygrad.runtime.processes import set_up_process
+from eddygrad.runtime.provenance import environment
 from eddygrad.solver.step import Stepper
 from eddygrad.studies.shared.folder import claim, hide_work, locked, side_by_side
-from eddygrad.studies.shared.run_files import BASELINE, environment, slug, write_pictures, write_run
+from eddygrad.studies.shared.run_files import BASELINE, slug, write_pictures, write_run
 from eddygrad.studies.unrolling.config import TASKS, Configuration, Planned, describe
 from eddygrad.studies.unrolling.config import preset as preset_fields
 from eddygrad.studies.unrolling.estimate import Estimate, Estimates, estimate
 from eddygrad.studies.unrolling.report import page
 from eddygrad.studies.unrolling.results import tables
 from eddygrad.studies.unrolling.workbench import Bench, baseline_names
-from eddygrad.training.checkpoint import write_atomically
 from eddygrad.training.schedule import schedule
 
 

@@ -13,8 +13,8 @@ import torch
 
 from eddygrad.pinn.network.hard_constraints import Constrained
 from eddygrad.pinn.problems import Case
+from eddygrad.runtime.provenance import environment
 from eddygrad.runtime.specs import Spelled
-from eddygrad.studies.shared.run_files import environment
 from eddygrad.studies.weightings.config import Planned
 from eddygrad.training.loop import Fit, fit
 from eddygrad.training.optimizers import registry
