@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from eddygrad.solver.sensitivity import gradient_growth
     from eddygrad.solver.staggered.bodies import Cylinder, Polygon, aerofoil, rectangle
     from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall
-    from eddygrad.solver.step import Step, Stepper, wrap
+    from eddygrad.solver.step import Step, Stepper
+    from eddygrad.solver.wrap import wrap
     from eddygrad.studies.unrolling.study import Study, compare
     from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
     from eddygrad.training.refinement import Refinement
@@ -71,7 +72,7 @@ _HOME = {
     **dict.fromkeys(("Window", "always", "every", "first", "never", "repeat", "trajectory", "unroll"), "solver.rollout"),
     **dict.fromkeys(("Cylinder", "Polygon", "aerofoil", "rectangle"), "solver.staggered.bodies"),
     **dict.fromkeys(("FreeSlip", "Inflow", "Outflow", "Periodic", "Wall"), "solver.staggered.boundary_conditions"),
-    **dict.fromkeys(("Step", "Stepper", "wrap"), "solver.step"),
+    **dict.fromkeys(("Step", "Stepper"), "solver.step"),
     **dict.fromkeys(("Study", "compare"), "studies.unrolling.study"),
     **dict.fromkeys(("Unrolled", "Unrolling"), "training.objectives.unrolled"),
     "AdaptiveSubsteps": "solver.schemes.adaptive",
@@ -96,6 +97,7 @@ _HOME = {
     "gradient_growth": "solver.sensitivity",
     "space_time": "plotting.space_time",
     "validate": "datasets.manifest",
+    "wrap": "solver.wrap",
 }
 _MODULES = {"nets": "nets", "pinn": "pinn", "presets": "presets", "recipes": "datasets.recipes", "weightings": "weightings"}
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eddygrad.correctors.features import Features
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
-from eddygrad.solver.step import Domain, Observer, Params, Step, Stepper, free_values
+from eddygrad.solver.step import FreeMask, Observer, Params, Step, Stepper, StepperInfo, free_values, info_of
 
 Mode = Literal["parallel", "sequential", "no-bypass"]
 Base = Literal["none", "state", "solver"]
@@ -24,7 +24,7 @@ class Corrected(nn.Module):
 
         s = solver(u);   u+ = base + scale * network(features(seen, params)),   base in {none, u, s},  seen in {u, s}
         List et al. 2024; the table of tasks stands in docs/papers.md
-    Where sides or bodies fix values of the state, m is the mask of the free ones (`Domain`), and the others are not learned:
+    Where sides or bodies fix values of the state, m is the mask of the free ones (`FreeMask`), and the others are not learned:
 
         u+ = base + m * scale * network(..),   base = (1 - m) * (s, or u without a solver) for "none"
     `state_dict` is what was learned. Made by `correct`, `predict` and `transition`.
@@ -44,7 +44,7 @@ class Corrected(nn.Module):
     Raises: ValueError where the solver that a base or view needs is missing, cut="solver" would be NOG under another name, or a domain has no `free`.
     """
 
-    domain: Domain | None
+    domain: FreeMask | None
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Corrected(nn.Module):
         channels: Sequence[int] | None = None,
         features: Features | None = None,
         cut: Cuts = None,
-        domain: Domain | None = None,
+        domain: FreeMask | None = None,
     ) -> None:
         super().__init__()
         if solver is None and "solver" in (base, sees):
@@ -73,7 +73,7 @@ class Corrected(nn.Module):
             )
         if not dt > 0:
             raise ValueError(f"Corrected: dt must be positive, got {dt}")
-        if domain is not None and not isinstance(domain, Domain):
+        if domain is not None and not isinstance(domain, FreeMask):
             raise ValueError(f"Corrected: the domain must say which values are free (.free(params, like)), got {type(domain).__name__}")
         self.network, self.solver = network, solver
         object.__setattr__(self, "domain", domain)  # only asked: a module of its own would lend us its weights
@@ -95,6 +95,13 @@ class Corrected(nn.Module):
         network: Any = self.network
         return tuple(network.seeds) if getattr(network, "stacked", False) else None
 
+    def info(self) -> StepperInfo:
+        """Return the facts of the solver; of a prediction, which has none, grid, steadiness, boundary conditions and bodies of its `domain`."""
+        if self.solver is not None:
+            return replace(info_of(self.solver), substep=None, stays_inside=False, seeds=self.seeds)
+        known = StepperInfo() if self.domain is None else info_of(self.domain)
+        return StepperInfo(known.grid, steady=known.steady, seeds=self.seeds, sides=known.sides, bodies=known.bodies)
+
     def with_network(self, network: nn.Module) -> Corrected:
         """The same composition around another network: one entry of a stack, or a stack of new seeds."""
         return Corrected(
@@ -111,7 +118,7 @@ class Corrected(nn.Module):
         )
 
     def free(self, params: Params, like: Tensor) -> Tensor | None:
-        """Which values of a state are free (`Domain`), (1, C, *grid); None where nothing is fixed."""
+        """Which values of a state are free (`FreeMask`), (1, C, *grid); None where nothing is fixed."""
         return free_values(self.solver if self.domain is None else self.domain, params, like)
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
@@ -169,7 +176,7 @@ def correct(
     features: Features | None = None,
     channels: Sequence[int] | None = None,
     cut: Cuts = None,
-    domain: Domain | None = None,
+    domain: FreeMask | None = None,
 ) -> Corrected:
     """A solver with a learned correction.
 
@@ -181,7 +188,8 @@ def correct(
     """
     if not isinstance(solver, Stepper):
         raise ValueError(f"correct: the solver must be a stepper (.dt, .differentiable, .at), got {type(solver).__name__}; wrap a function with wrap")
-    factors = {"parallel": float(getattr(solver, "substep", solver.dt)), "sequential": 1.0, "no-bypass": 1.0}
+    substep = info_of(solver).substep
+    factors = {"parallel": float(solver.dt if substep is None else substep), "sequential": 1.0, "no-bypass": 1.0}
     if mode not in factors:
         raise ValueError(f"correct: mode must be one of {sorted(factors)}, got {mode!r}")
     return Corrected(
@@ -205,7 +213,7 @@ def predict(
     residual: bool = False,
     features: Features | None = None,
     channels: Sequence[int] | None = None,
-    domain: Domain | None = None,
+    domain: FreeMask | None = None,
 ) -> Corrected:
     """A network in place of the solver: u+ = f(u), or u+ = u + f(u) where `residual`; values that a `domain`, such as a solver, fixes stay u."""
     base: Base = "state" if residual else "none"

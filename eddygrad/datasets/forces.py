@@ -10,14 +10,14 @@ from typing import ClassVar
 from torch import Tensor
 
 from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
-from eddygrad.solver.schemes.wrapper import Around
+from eddygrad.solver.schemes.wrapper import SchemeWrapper
 from eddygrad.solver.staggered.bodies import Body
 from eddygrad.solver.staggered.boundary_conditions import Sides
 from eddygrad.solver.step import Observer, Params, Step
 
 
 @dataclass(frozen=True)
-class WithForces(Around[StaggeredScheme]):
+class WithForces(SchemeWrapper[StaggeredScheme]):
     """A staggered scheme that tells drag and lift of its bodies, all together; for making data.
 
         C_D = 2 F_x / (U^2 D),   C_L = 2 F_y / (U^2 D),   F the mean over dt of the force per density

@@ -16,7 +16,7 @@ from eddygrad.datasets.dataset import Dataset
 from eddygrad.evaluation import metrics
 from eddygrad.solver.diagnostics import energy_spectrum
 from eddygrad.solver.rollout import trajectory
-from eddygrad.solver.step import Domain, Params, Step, Stepper, free_values
+from eddygrad.solver.step import FreeMask, Params, Step, Stepper, free_values
 
 LONG_HORIZON = 750  # frames after the first, the longest that evaluate looks at unless told otherwise; the paper's longest test
 _BLOWN_UP = 1e3  # times the largest |u| of the reference: from here a trajectory counts as diverged
@@ -107,7 +107,7 @@ def evaluate(
     horizon: int,
     reference: Stepper | None = None,
     long_horizon: int | None = None,
-    domain: Domain | None = None,
+    domain: FreeMask | None = None,
 ) -> Evaluation:
     """Roll `stepper` out from the first frame of every trajectory of `data` and compare.
 

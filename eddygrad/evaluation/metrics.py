@@ -1,6 +1,6 @@
 """How far a prediction is from its reference: the paper's metrics and the field's.
 
-`free` is a mask (1, C, *grid) of the values that count, see `eddygrad.solver.step.Domain`: means are over those; None counts all.
+`free` is a mask (1, C, *grid) of the values that count, see `eddygrad.solver.step.FreeMask`: means are over those; None counts all.
 """
 
 from __future__ import annotations

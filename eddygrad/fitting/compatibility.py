@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from eddygrad.datasets.dataset import Dataset
-from eddygrad.solver.grid import Grid
-from eddygrad.solver.step import Stepper
+from eddygrad.solver.step import Stepper, info_of
 
 # Steps and lengths are float64 numbers that may have been stored in single precision.
 _SAME = 1e-6
-T = TypeVar("T")
 
 
 def check_fits(stepper: Stepper, data: Dataset) -> None:
@@ -29,12 +26,13 @@ def check_fits(stepper: Stepper, data: Dataset) -> None:
             f"fit: expected frames as far apart as the stepper steps, dt={stepper.dt:g}, got data with dt={data.dt:g}; "
             f"build the stepper with dt={data.dt:g}, or generate data with its dt"
         )
-    if not _innermost(stepper, "steady", bool, True):
+    info = info_of(stepper)
+    if not info.steady:
         raise ValueError(
             "fit: sides or bodies of the solver change with time, and a data set does not keep the time of its frames; unroll it in your own loop "
             "with params['t0'], the time of a window's first frame, or place a body at rest by a named parameter, not by a function"
         )
-    grid = _innermost(stepper, "grid", Grid)
+    grid = info.grid
     if grid is None:
         return
     if grid.shape != data.grid.shape:
@@ -59,14 +57,3 @@ def check_precision(stepper: Stepper, data: Dataset) -> None:
     if weights[0].device.type != device.type:
         place = weights[0].device.type
         raise ValueError(f"fit: expected data on {place}, where the network's weights are, got {device.type}; write data.to({place!r})")
-
-
-def _innermost(stepper: Any, name: str, kind: type[T], default: T | None = None) -> T | None:
-    """An attribute of the innermost solver, or of a network's domain; a wrapped function and a network know none."""
-    while stepper is not None:
-        found = getattr(stepper, name, None)
-        if isinstance(found, kind):
-            return found
-        parts = (getattr(stepper, part, None) for part in ("solver", "scheme", "domain"))
-        stepper = next((part for part in parts if part is not None), None)
-    return default

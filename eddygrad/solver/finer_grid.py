@@ -12,7 +12,7 @@ from torch import Tensor
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.staggered.boundary_conditions import all_steady
 from eddygrad.solver.staggered.faces import Faces, known_values
-from eddygrad.solver.step import Observer, Params, SpectralStep, Step
+from eddygrad.solver.step import Observer, Params, StayingStep, Step, StepperInfo, info_of
 from eddygrad.solver.stream_function import face_velocities, remapped, resampled, stream_function
 from eddygrad.solver.transforms import limited, resample
 
@@ -33,6 +33,10 @@ class _OnAnotherGrid:
     def differentiable(self) -> bool:
         return bool(self.solver.differentiable)
 
+    def info(self) -> StepperInfo:
+        """Return the solver's facts with the grid of the states; a parallel correction is scaled by dt, for it acts on the coarse grid."""
+        return replace(info_of(self.solver), grid=self.grid, substep=None, stays_inside=True)
+
 
 @dataclass(frozen=True)
 class Refined(_OnAnotherGrid):
@@ -48,11 +52,11 @@ class Refined(_OnAnotherGrid):
     modes: int | None = None
 
     def __post_init__(self) -> None:
-        fine = getattr(self.solver, "grid", None)
+        fine = info_of(self.solver).grid
         if fine is None or fine.lengths != self.grid.lengths:
             raise ValueError(f"Refined: expected a stepper with a grid on the box {self.grid.lengths}, got {self.solver!r}")
 
-    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> SpectralStep:
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> StayingStep:
         step: Any = self.solver.at(params, self._up(like), observe)
         return _RefinedStep(step, self._up, self._down)
 
@@ -65,15 +69,12 @@ class Refined(_OnAnotherGrid):
 
 
 @dataclass(frozen=True)
-class _RefinedStep:
+class _RefinedStep(StayingStep):
     """leave . inner . enter of the solver, with the change of grids around them."""
 
     step: Any
     up: Callable[[Tensor], Tensor]
     down: Callable[[Tensor], Tensor]
-
-    def __call__(self, u: Tensor, k: int = 0) -> Tensor:
-        return self.leave(self.inner(self.enter(u), k))
 
     def enter(self, u: Tensor) -> Any:
         return self.step.enter(self.up(u))
@@ -98,10 +99,10 @@ class RefinedFaces(_OnAnotherGrid):
     """
 
     def __post_init__(self) -> None:
-        fine = getattr(self.solver, "grid", None)
-        if fine is None or not hasattr(self.solver, "sides") or fine.lengths != self.grid.lengths or fine.ndim != 2:
+        info = info_of(self.solver)
+        if info.grid is None or info.sides is None or info.grid.lengths != self.grid.lengths or info.grid.ndim != 2:
             raise ValueError(f"RefinedFaces: expected a staggered scheme in the plane on the box {self.grid.lengths}, got {self.solver!r}")
-        if not all_steady(self.solver.sides):
+        if not all_steady(info.sides):
             raise ValueError("RefinedFaces: sides that change with time are not handed between grids; expected steady ones")
 
     def free(self, params: Params, like: Tensor) -> Tensor:
@@ -109,7 +110,7 @@ class RefinedFaces(_OnAnotherGrid):
         mask: Tensor = replace(self.solver, grid=self.grid).free(params, like)
         return mask
 
-    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> SpectralStep:
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> StayingStep:
         self.grid.check(like)
         sides, fine, start = self.solver.sides, self.solver.grid, params.get("t0", 0.0)
         coarse_faces, fine_faces = (Faces(g, sides, known_values(g, sides, start, params, like.double())) for g in (self.grid, fine))
@@ -118,7 +119,7 @@ class RefinedFaces(_OnAnotherGrid):
 
 
 @dataclass(frozen=True)
-class _Inside:
+class _Inside(StayingStep):
     """A step whose inner state is its state."""
 
     step: Step

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.runtime.memory import recomputed
-from eddygrad.solver.step import SpectralStep, Step
+from eddygrad.solver.step import StayingStep, SteadyStep, Step
 
 Cut = Callable[[int], bool]
 Keep = int | Literal["all", "sqrt"]
@@ -85,15 +85,15 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: 
              keep: how many states the backward pass starts from, as in `unroll`; "sqrt" needs memory for about 2 sqrt(n) steps instead of n.
     Returns: (B, C, *grid), equal to n calls of `step` up to round-off.
     """
-    inside = n > 0 and hasattr(step, "inner")  # a SpectralStep; asking the protocol itself costs more than a small step
+    staying = step if n > 0 and isinstance(step, StayingStep) else None
     if not grad:
-        return _without_gradient(step, u, n, k, inside)
-    state = step.enter(u) if inside else u  # type: ignore[attr-defined]
-    if inside and hasattr(step, "steps"):
+        return _repeat_plainly(step, u, n, k) if staying is None else _repeat_inside(staying, u, n, k)
+    state = u if staying is None else staying.enter(u)
+    if isinstance(staying, SteadyStep):
         for span in _pieces(n, _TOGETHER) if keep == "all" else _spans(n, keep):
-            state = step.steps(state, len(span), again=keep != "all")
-        return step.leave(state)  # type: ignore[attr-defined]
-    one = step.inner if inside else step  # type: ignore[attr-defined]
+            state = staying.steps(state, len(span), again=keep != "all")
+        return staying.leave(state)
+    one = step if staying is None else staying.inner
     for span in _spans(n, keep):
 
         def run(state: Tensor, span: range = span) -> Tensor:
@@ -102,7 +102,7 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: 
             return state
 
         state = run(state) if keep == "all" else recomputed(run, state)
-    return step.leave(state) if inside else state  # type: ignore[attr-defined]
+    return state if staying is None else staying.leave(state)
 
 
 def _spans(n: int, keep: Keep) -> list[range]:
@@ -123,26 +123,24 @@ def _pieces(n: int, length: int) -> list[range]:
     return [range(a, min(a + length, n)) for a in range(0, n, length)]
 
 
-def _without_gradient(step: Step, u: Tensor, n: int, k: int, inside: bool) -> Tensor:
-    if inside:
-        # Inference mode spares version counters; `leave` runs outside it, so that what returns is an ordinary tensor.
-        with torch.inference_mode():
-            state = _inside(step, u, n, k)  # type: ignore[arg-type]
-        with torch.no_grad():
-            return step.leave(state)  # type: ignore[attr-defined]
+@torch.no_grad()
+def _repeat_plainly(step: Step, u: Tensor, n: int, k: int) -> Tensor:
+    for i in range(k, k + n):
+        u = step(u, i)
+    return u
+
+
+def _repeat_inside(step: StayingStep, u: Tensor, n: int, k: int) -> Tensor:
+    # Inference mode spares version counters; `leave` runs outside it, so that an ordinary tensor returns.
+    with torch.inference_mode():
+        state = _advance(step, step.enter(u), n, k)
     with torch.no_grad():
-        for i in range(k, k + n):
-            u = step(u, i)
-        return u
+        return step.leave(state)
 
 
-def _inside(step: SpectralStep, u: Tensor, n: int, k: int) -> Any:
-    return _onward(step, step.enter(u), n, k)
-
-
-def _onward(step: SpectralStep, state: Any, n: int, k: int) -> Any:
-    """The inner state n steps later."""
-    if hasattr(step, "steps"):
+def _advance(step: StayingStep, state: Any, n: int, k: int) -> Any:
+    """Return the inner representation n steps later."""
+    if isinstance(step, SteadyStep):
         return step.steps(state, n)
     for i in range(k, k + n):
         state = step.inner(state, i)
@@ -175,8 +173,8 @@ def frames_of(
     step: Step, u: Tensor, frames: int, stride: int = 1, warmup: int = 0, include_start: bool = False, inside: bool = False
 ) -> Iterator[Tensor]:
     """The frames of `trajectory` one by one, for runs that do not fit in memory."""
-    if inside and hasattr(step, "inner"):
-        yield from _frames_inside(step, u, frames, stride, warmup, include_start)  # type: ignore[arg-type]
+    if inside and isinstance(step, StayingStep):
+        yield from _frames_inside(step, u, frames, stride, warmup, include_start)
         return
     k = warmup
     u = repeat(step, u, warmup)
@@ -189,13 +187,13 @@ def frames_of(
         yield u
 
 
-def _frames_inside(step: SpectralStep, u: Tensor, frames: int, stride: int, warmup: int, include_start: bool) -> Iterator[Tensor]:
+def _frames_inside(step: StayingStep, u: Tensor, frames: int, stride: int, warmup: int, include_start: bool) -> Iterator[Tensor]:
     """Frames read from a state that stays inside."""
     with torch.no_grad():
         state, k = step.enter(u), 0
     for count in [warmup if include_start else warmup + stride, *[stride] * (frames - 1)][:frames]:
         with torch.no_grad():
-            state = _onward(step, state, count, k)
+            state = _advance(step, state, count, k)
             frame = step.leave(state)
         k += count
         yield frame

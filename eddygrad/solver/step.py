@@ -1,79 +1,188 @@
-"""The one currency between all parts: a step, and the stepper that binds it to physical parameters."""
+"""The protocols that join all parts: `Step`, u -> u one time step later, and `Stepper`, which binds a step to physical parameters."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from eddygrad.runtime.code_digest import code_digest
+from eddygrad.solver.equations.equation import Equation
+from eddygrad.solver.grid import Grid
+
+if TYPE_CHECKING:
+    from eddygrad.solver.staggered.bodies import Body
+    from eddygrad.solver.staggered.boundary_conditions import Sides
 
 Params = Mapping[str, Tensor | float]
-Observer = Callable[[str, Tensor], None]
+
+
+class Observer(Protocol):
+    """Receives a number of a step by name, e.g. its iterations or forces: one value, or one per sample."""
+
+    def __call__(self, name: str, value: Tensor, /) -> None: ...
 
 
 class Step(Protocol):
     """`u -> u` one `dt` later: (B, C, *grid) -> (B, C, *grid), or (S, B, C, *grid) with stacked seeds.
 
-    Time is params["t0"] + k dt; only forced, moving or random things look at `k`.
+    `k` is the index of the step; the time is params["t0"] + k dt. Only forced, moving or random steps read it.
     """
 
     def __call__(self, u: Tensor, k: int = 0) -> Tensor: ...
 
 
-@runtime_checkable
-class SpectralStep(Protocol):
-    """A step that can stay inside its own representation: step = leave . inner . enter."""
+class StayingStep:
+    """A step that can stay in its own representation between frames, e.g. in Fourier space: step = leave . inner . enter.
 
-    def __call__(self, u: Tensor, k: int = 0) -> Tensor: ...
-    def enter(self, u: Tensor) -> Any: ...
-    def inner(self, state: Any, k: int = 0) -> Any: ...
-    def leave(self, state: Any) -> Tensor: ...
+    A base class instead of a protocol: a roll-out tests it at every frame, and a protocol's `isinstance` costs more than a small step.
+    """
+
+    def __call__(self, u: Tensor, k: int = 0) -> Tensor:
+        return self.leave(self.inner(self.enter(u), k))
+
+    def enter(self, u: Tensor) -> Any:
+        """Convert a state (B, C, *grid) into the inner representation."""
+        raise NotImplementedError
+
+    def inner(self, state: Any, k: int = 0) -> Any:
+        """Return the inner representation one step later."""
+        raise NotImplementedError
+
+    def leave(self, state: Any) -> Tensor:
+        """Convert the inner representation back into a state (B, C, *grid)."""
+        raise NotImplementedError
 
 
-@runtime_checkable
-class SteadyStep(SpectralStep, Protocol):
-    """A step that is the same at every k, and makes many at once better than one by one."""
+class SteadyStep(StayingStep):
+    """A staying step that is the same at every k and takes several steps faster at once than one by one."""
 
-    def steps(self, state: Any, count: int, again: bool = False) -> Any: ...
+    def steps(self, state: Any, count: int, again: bool = False) -> Any:
+        """Return the inner representation `count` steps later.
+
+        Args:
+            state: inner representation.
+            count: number of steps.
+            again: repeat the steps in the backward pass instead of storing their intermediate fields.
+        """
+        raise NotImplementedError
 
 
 @runtime_checkable
 class Stepper(Protocol):
-    """Anything that can be bound to parameters and then steps. `dt` is the time between returned states.
+    """Makes steps from physical parameters: a scheme, a corrected solver, a network, a wrapped function.
 
-    `at` binds `params` (numbers, or tensors per sample (B, 1, *1)) and `like`, an example (B, C, *grid) without a seed axis that gives dtype,
-    device and the number of axes; the step then takes (B, C, *grid) or, with stacked seeds, (S, B, C, *grid).
+    `dt` is the time between returned states [s]. `differentiable` says whether autograd can go through a step.
     """
 
     @property
     def dt(self) -> float: ...
     @property
     def differentiable(self) -> bool: ...
-    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step: ...
+    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
+        """Bind to physical parameters.
+
+        Args:
+            params:  numbers, or tensors with one value per sample (B, 1, *1).
+            like:    an example state (B, C, *grid) without a seed axis; it gives dtype, device and number of axes.
+            observe: receives what the step reports, by name.
+        Returns: the step for states (B, C, *grid) or, with stacked seeds, (S, B, C, *grid).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StepperInfo:
+    """Facts about a stepper. The defaults are those of a stepper about which nothing is known.
+
+    Args:
+        grid:           grid of the states.
+        equation:       equation that is solved.
+        substep:        inner time step [s]; None if it varies or is unknown. A parallel correction is scaled by it.
+        steady:         False if boundary conditions or bodies change with time.
+        stays_inside:   True if a roll-out must read its frames by `StayingStep.leave`, because the inner state holds more than a frame.
+        seeds:          seeds of a stacked network; None for a single network or a solver.
+        sides:          boundary conditions (low, high) per axis; None for a solver that has none, e.g. a spectral one.
+        bodies:         bodies in the flow.
+        observed:       name -> "sum", "max" or "mean": what a step reports to the observer once per step, and how a data set reduces it over the
+                        steps of a frame.
+        observed_units: name -> unit of these numbers; "1" where a name is missing.
+    """
+
+    grid: Grid | None = None
+    equation: Equation | None = None
+    substep: float | None = None
+    steady: bool = True
+    stays_inside: bool = False
+    seeds: tuple[int, ...] | None = None
+    sides: Sides | None = None
+    bodies: tuple[Body, ...] = ()
+    observed: Mapping[str, str] = field(default_factory=dict)
+    observed_units: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable
-class Domain(Protocol):
-    """Something that knows which values of a state a boundary or a body fixes: a staggered scheme, a stepper around one, a user's own object."""
+class Informed(Protocol):
+    """A stepper that describes itself. All steppers of the package do; a user's own stepper may."""
+
+    def info(self) -> StepperInfo: ...
+
+
+def info_of(stepper: object) -> StepperInfo:
+    """Return `stepper.info()`, or for an object without that method the facts that it has as attributes of the same names.
+
+    Of a stepper without `info` that holds another one as `solver`, `scheme` or `domain`, grid and steadiness are those of the inner one.
+    Raises: ValueError if `info()` returns something else.
+    """
+    if isinstance(stepper, Informed):
+        info = stepper.info()
+        if not isinstance(info, StepperInfo):
+            raise ValueError(f"{type(stepper).__name__}.info: expected a StepperInfo, got {type(info).__name__}; rename the method if it is another")
+        return info
+    attributes = {name: getattr(stepper, name, None) for name in _ATTRIBUTE_TYPES}
+    own = {name: value for name, value in attributes.items() if isinstance(value, _ATTRIBUTE_TYPES[name])}
+    held = (getattr(stepper, name, None) for name in ("solver", "scheme", "domain"))
+    inner = next((part for part in held if part is not None), None)
+    if inner is not None:
+        below = info_of(inner)
+        own = {"grid": below.grid, "steady": below.steady, **own}
+    return StepperInfo(**own)
+
+
+_ATTRIBUTE_TYPES: dict[str, Any] = {
+    "grid": Grid,
+    "equation": Equation,
+    "substep": (int, float),
+    "steady": bool,
+    "stays_inside": bool,
+    "seeds": tuple,
+    "sides": tuple,
+    "bodies": tuple,
+    "observed": Mapping,
+    "observed_units": Mapping,
+}
+
+
+@runtime_checkable
+class FreeMask(Protocol):
+    """Knows which values of a state a boundary or a body fixes: a staggered scheme, a stepper around one, a user's own object."""
 
     def free(self, params: Params, like: Tensor) -> Tensor | None:
-        """(1, C, *grid) in the dtype and on the device of `like`: 1 where a value is free, 0 where it is fixed; None if all are free."""
+        """Return a mask (1, C, *grid), dtype and device of `like`: 1 where a value is free, 0 where it is fixed; None if all are free."""
         ...
 
 
 def free_values(domain: object, params: Params, like: Tensor) -> Tensor | None:
-    """The mask of a domain's free values, (1, C, *grid); None where nothing is fixed, or `domain` knows of nothing fixed.
+    """Return the mask of free values, (1, C, *grid); None if no value is fixed or `domain` is no `FreeMask`.
 
-    Raises: ValueError for a mask of other channels or another grid than those of `like`.
+    Args:
+        domain: a stepper, or a user's object with `free`.
+        params: physical parameters.
+        like:   an example state (B, C, *grid).
+    Raises: ValueError if the mask has other channels or another grid than `like`.
     """
-    mask = domain.free(params, like) if isinstance(domain, Domain) else None
+    mask = domain.free(params, like) if isinstance(domain, FreeMask) else None
     if mask is None or bool(mask.all()):
         return None
     if mask.shape != (1, *like.shape[1:]):
@@ -81,69 +190,14 @@ def free_values(domain: object, params: Params, like: Tensor) -> Tensor | None:
     return mask
 
 
-@dataclass(frozen=True)
-class Wrapped:
-    """A user's own function as a stepper; made by `wrap`."""
+def repeated_for_seeds(value: Tensor | float, seeds: int | None, ndim: int) -> Tensor | float:
+    """Return a parameter for the merged batch (S B, ...) of stacked seeds.
 
-    fn: Callable[..., Any]
-    dt: float
-    differentiable: bool
-    array: Literal["torch", "numpy"]
-    wants: tuple[str, ...] = ()
-    accepts: tuple[str, ...] = ()
-    wants_k: bool = False
-    code: str = ""
-
-    @property
-    def name(self) -> str:
-        return getattr(self.fn, "__name__", type(self.fn).__name__)
-
-    def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
-        missing = [name for name in self.wants if name not in params]
-        if missing:
-            raise ValueError(f"params: {self.name} needs {missing}, got {sorted(params)}; name the function's arguments after the parameters")
-        given = [name for name in (*self.wants, *self.accepts) if name in params]
-
-        def step(u: Tensor, k: int = 0) -> Tensor:
-            seeds = u.shape[0] if u.ndim == like.ndim + 1 else None
-            extra: dict[str, Any] = {name: _merge_seeds(params[name], seeds, like.ndim) for name in given}
-            if self.wants_k:
-                extra["k"] = k
-            flat = u if seeds is None else u.flatten(0, 1)
-            out = self._call(flat, extra)
-            return out if seeds is None else out.unflatten(0, (seeds, -1))
-
-        return step
-
-    def _call(self, u: Tensor, extra: dict[str, Any]) -> Tensor:
-        """Everything is copied in and out: `fn` may write into what it is given and may return memory that it uses again."""
-        with nullcontext() if self.differentiable else torch.no_grad():
-            u = u if self.differentiable else u.detach()
-            extra = {name: _like_state(v, u) if isinstance(v, Tensor) else v for name, v in extra.items()}
-            if self.array == "torch":
-                out = self.fn(u.clone(), **extra)
-            else:
-                arrays = {name: v.detach().cpu().numpy() if isinstance(v, Tensor) else v for name, v in extra.items()}
-                out = torch.from_numpy(np.array(self.fn(u.cpu().numpy().copy(), **arrays)))
-            out = self._check(out, u).to(u.device, u.dtype, copy=True)
-            return out if self.differentiable else out.detach()
-
-    def _check(self, out: Any, u: Tensor) -> Tensor:
-        shape = tuple(getattr(out, "shape", ()))
-        if shape != tuple(u.shape):
-            raise ValueError(f"{self.name}: a step returns the shape that it was given, {tuple(u.shape)}, got {shape}")
-        if not isinstance(out, Tensor):
-            raise ValueError(f"{self.name}: a step of torch tensors returns a tensor, got {type(out).__name__}; pass array='numpy' for numpy arrays")
-        if out.is_complex() and not u.is_complex():
-            raise ValueError(f"{self.name}: a step of a real state returns real numbers, got {out.dtype}; return the real part")
-        return out
-
-    def __repr__(self) -> str:
-        return f"wrap({self.name}, dt={self.dt}, differentiable={self.differentiable}, array={self.array!r}, code={self.code})"
-
-
-def _merge_seeds(value: Tensor | float, seeds: int | None, ndim: int) -> Tensor | float:
-    """A parameter for the merged batch (S B, ...): per seed and sample (ndim + 1 axes) is flattened, per sample is repeated."""
+    Args:
+        value: a number, one per sample (B, 1, *1), or one per seed and sample (S, B, 1, *1).
+        seeds: number S of seeds; None returns `value`.
+        ndim:  number of axes of a state (B, C, *grid).
+    """
     if seeds is None or not isinstance(value, Tensor) or value.ndim < ndim:
         return value
     if value.ndim == ndim + 1:
@@ -152,69 +206,17 @@ def _merge_seeds(value: Tensor | float, seeds: int | None, ndim: int) -> Tensor 
 
 
 def merge_seeds(params: Params, seeds: int, like: Tensor) -> dict[str, Tensor | float]:
-    """Parameters for the merged batch (S B, ...) of stacked seeds: those per sample, (B, ...), for every seed again.
-
-    Args: like: a state (B, C, *grid) of one seed. Parameters per seed, (S, 1, ...), serve each of its samples.
-    """
-
-    def each(value: Tensor | float) -> Tensor | float:
-        if isinstance(value, Tensor) and value.ndim == like.ndim + 1 and value.shape[1] == 1:
-            value = value.expand(-1, len(like), *value.shape[2:])
-        return _merge_seeds(value, seeds, like.ndim)
-
-    return {name: each(value) for name, value in params.items()}
-
-
-def _like_state(value: Tensor, u: Tensor) -> Tensor:
-    """A copy of a parameter on the state's device, real numbers in its dtype: data sets keep float64, which would promote a float32 state."""
-    return value.to(u.device, u.dtype if value.is_floating_point() else value.dtype, copy=True)
-
-
-def wrap(
-    fn: Callable[..., Any],
-    dt: float,
-    differentiable: bool = False,
-    array: Literal["torch", "numpy"] = "torch",
-    code: str | None = None,
-) -> Wrapped:
-    """Take any callable as a stepper, so that it can be corrected, trained with, stored and compared like our own.
-
-        u+ = fn(u, **{name: params[name] for each further argument of fn that params has})
+    """Return parameters for the merged batch (S B, ...) of stacked seeds; those per sample are repeated for every seed.
 
     Args:
-        fn:             maps a state (B, C, *grid) to the state `dt` later. Its further arguments are filled by name from `params`; a default serves
-                        where `params` lacks the name; one called `k` gets the index of the step. Tensors among the parameters come in the
-                        state's dtype and on its device. State and result are copied, so it may write in place and return its own memory.
-        dt:             time between returned states [s].
-        differentiable: True if autograd may go through `fn`; False runs it without gradients, and training through it (WIG) is an error.
-        array:          "numpy" hands numpy arrays over and takes them back.
-        code:           version of `fn` that data and checkpoints made with it carry; default, a digest of its code and of what it holds now (see
-                        `code_digest`). Give one where the digest cannot know: compiled programs, files that are read, objects that change.
-    Raises: ValueError if `dt` is not positive, if numpy is asked to be differentiable, or (at a call) if the shape changes or numbers become complex.
+        params: numbers, (B, 1, *1), (S, B, 1, *1), or (S, 1, 1, *1), which serves every sample of its seed.
+        seeds:  number S of seeds.
+        like:   a state (B, C, *grid) of one seed.
     """
-    if not callable(fn):
-        raise ValueError(f"wrap: expected a callable that maps a state to the next, got {type(fn).__name__}")
-    if not dt > 0:
-        raise ValueError(f"wrap: dt must be positive, got {dt}")
-    if array not in ("torch", "numpy"):
-        raise ValueError(f"wrap: array must be 'torch' or 'numpy', got {array!r}")
-    if differentiable and array == "numpy":
-        raise ValueError(
-            "wrap: numpy functions carry no gradient; pass differentiable=False (ONE and NOG train without it) or write the step in torch"
-        )
-    wants, accepts, wants_k = _further_arguments(fn)
-    return Wrapped(
-        fn, float(dt), differentiable, array, wants=wants, accepts=accepts, wants_k=wants_k, code=code_digest(fn) if code is None else code
-    )
 
+    def merged(value: Tensor | float) -> Tensor | float:
+        if isinstance(value, Tensor) and value.ndim == like.ndim + 1 and value.shape[1] == 1:
+            value = value.expand(-1, len(like), *value.shape[2:])
+        return repeated_for_seeds(value, seeds, like.ndim)
 
-def _further_arguments(fn: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """Names behind the state: those without a default, those with one, and whether `k` is among them."""
-    try:
-        signature = inspect.signature(fn)
-    except (TypeError, ValueError):
-        return (), (), False
-    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    further = [p for p in list(signature.parameters.values())[1:] if p.kind in by_name]
-    required, optional = (tuple(p.name for p in further if p.name != "k" and (p.default is p.empty) == bare) for bare in (True, False))
-    return required, optional, any(p.name == "k" for p in further)
+    return {name: merged(value) for name, value in params.items()}

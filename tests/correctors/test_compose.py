@@ -11,7 +11,7 @@ from eddygrad.correctors.features import Features, domain_size
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
-from eddygrad.solver.step import wrap
+from eddygrad.solver.wrap import wrap
 
 GRID = Grid((16,), 16.0)
 LENGTH = torch.tensor([14.0, 15.0, 17.0], dtype=torch.float64).reshape(-1, 1, 1)

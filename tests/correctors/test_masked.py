@@ -20,7 +20,8 @@ from eddygrad.solver.schemes.splitting import Splitting
 from eddygrad.solver.staggered.bodies import Cylinder, rectangle
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall
 from eddygrad.solver.staggered.faces import Faces, known_values
-from eddygrad.solver.step import Domain, free_values, wrap
+from eddygrad.solver.step import FreeMask, free_values
+from eddygrad.solver.wrap import wrap
 from eddygrad.training.objectives.unrolled import Unrolled
 
 GRID = Grid((24, 16), (3.0, 2.0))
@@ -162,7 +163,7 @@ def test_a_domain_lends_no_weights_is_named_and_must_know_the_state():
     solver, u = flow(), states()
     other = correct(solver, Known())  # a stepper around a solver is a domain too
     stepper = predict(Known(), 0.02, domain=other)
-    assert isinstance(other, Domain) and list(stepper.state_dict()) == ["network.a"] and "domain=Corrected" in repr(stepper)
+    assert isinstance(other, FreeMask) and list(stepper.state_dict()) == ["network.a"] and "domain=Corrected" in repr(stepper)
     assert torch.equal(stepper.at(VALUES, u)(u), predict(Known(), 0.02, domain=solver).at(VALUES, u)(u))
     assert "domain" not in repr(other)
     with pytest.raises(ValueError, match="which values are free"):

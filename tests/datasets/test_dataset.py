@@ -7,7 +7,7 @@ import xarray as xr
 import eddygrad.datasets as ds
 from eddygrad.datasets import Dataset, Normalisation
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.step import wrap
+from eddygrad.solver.wrap import wrap
 
 
 def random_data(samples=10, frames=9, channels=2, shape=(6, 4), dtype=torch.float64):

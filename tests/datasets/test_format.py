@@ -12,7 +12,7 @@ import xarray as xr
 import eddygrad.datasets as ds
 from eddygrad.datasets.format import read_states
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.step import wrap
+from eddygrad.solver.wrap import wrap
 
 
 def rotate(u):

@@ -27,9 +27,9 @@ from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
 from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
-from eddygrad.solver.step import wrap
 from eddygrad.solver.transforms import derivative
 from eddygrad.solver.vector_calculus import leray, vorticity
+from eddygrad.solver.wrap import wrap
 
 ROUND_OFF = 1e-13
 PLANE = Grid((16, 16))

@@ -14,7 +14,7 @@ from torch import nn
 import eddygrad.datasets as ds
 from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.step import wrap
+from eddygrad.solver.wrap import wrap
 
 
 def halve(u, rate):

@@ -15,7 +15,7 @@ from eddygrad.evaluation import metrics
 from eddygrad.evaluation.evaluate import Persistence, evaluate, seconds_per_frame
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import trajectory
-from eddygrad.solver.step import wrap
+from eddygrad.solver.wrap import wrap
 
 FRAMES = 15
 REFERENCE = wrap(lambda u, rate: rate * u.roll(1, -1), dt=0.5, differentiable=True)

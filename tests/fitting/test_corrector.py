@@ -28,7 +28,7 @@ from eddygrad.solver.linear_solvers import Krylov
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import Inflow, Outflow, Periodic
-from eddygrad.solver.step import wrap
+from eddygrad.solver.wrap import wrap
 from eddygrad.training.refinement import Refinement
 
 OPTIONS = {"unroll": "nog:2", "steps": 4, "batch": 2, "validate_every": 4, "validation_horizon": 3, "progress": False}

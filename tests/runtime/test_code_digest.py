@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from eddygrad.runtime.code_digest import code_digest
-from eddygrad.solver.step import wrap
+from eddygrad.solver.wrap import wrap
 
 SOURCE = '''
 import logging

@@ -8,9 +8,10 @@ from eddygrad.solver.finer_grid import Refined
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
 from eddygrad.solver.rollout import frames_of, repeat, trajectory
-from eddygrad.solver.step import wrap
+from eddygrad.solver.step import StayingStep
 from eddygrad.solver.transforms import limited
 from eddygrad.solver.vector_calculus import velocity
+from eddygrad.solver.wrap import wrap
 
 COARSE = Grid((32, 32))
 PARAMS = {"viscosity": 1 / 600}
@@ -51,7 +52,7 @@ def test_staying_inside_gives_the_frames_of_leaving(u, options, frames):
 def test_the_index_of_a_step_counts_on_inside():
     seen = []
 
-    class Counting:
+    class Counting(StayingStep):
         def enter(self, u):
             return u
 

@@ -9,7 +9,8 @@ from cases.solver_cases import LENGTH, scheme, smooth
 from torch import Tensor
 
 from eddygrad.solver.rollout import always, repeat, trajectory, unroll
-from eddygrad.solver.step import Stepper, wrap
+from eddygrad.solver.step import Stepper
+from eddygrad.solver.wrap import wrap
 
 
 def decay(u: Tensor, viscosity: Tensor, k: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -14,7 +14,20 @@ Values = Mapping[str, Tensor | float]
 Table = Sequence[Sequence[Tensor | None]]
 
 
-class SpectralEquation(Protocol):
+@runtime_checkable
+class Equation(Protocol):
+    """What every equation has: its name, its parameters with their units, the channels of its state and its number of space dimensions."""
+
+    name: ClassVar[str]
+    parameters: ClassVar[Mapping[str, str]]
+
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+
+
+class SpectralEquation(Equation, Protocol):
     """du/dt = L u + N(u) + f on a periodic box, its nonlinear term a table of products of fields.
 
         field_f   = F^-1 sum_c S_fc(k) u_hat_c                synthesis: linear in the state, e.g. the velocity of a vorticity
@@ -26,16 +39,9 @@ class SpectralEquation(Protocol):
     `dealias` is the fraction of modes that frees the highest product of aliases, None if the equation is meant to keep them.
     """
 
-    name: ClassVar[str]
-    parameters: ClassVar[Mapping[str, str]]
     inside: ClassVar[tuple[str, ...]]
     needs: ClassVar[tuple[str, ...]]
     dealias: ClassVar[float | None]
-
-    @property
-    def channels(self) -> tuple[str, ...]: ...
-    @property
-    def ndim(self) -> int: ...
 
     def symbol(self, k: Wavenumbers, params: Values) -> Sequence[Tensor]:
         """L(k) per channel [1/s]; one entry serves every channel. Complex where a mean flow carries the state."""
@@ -96,16 +102,9 @@ class Local(NamedTuple):
     cubic: Tensor | float
 
 
-class VelocityEquation(Protocol):
-    """What the equation of an incompressible velocity offers to finite differences; the attributes are those of `SpectralEquation`."""
-
-    name: ClassVar[str]
-    parameters: ClassVar[Mapping[str, str]]
-
-    @property
-    def channels(self) -> tuple[str, ...]: ...
-    @property
-    def ndim(self) -> int: ...
+@runtime_checkable
+class VelocityEquation(Equation, Protocol):
+    """The equation of an incompressible velocity, as the finite-volume schemes need it."""
 
     def local(self, params: Values) -> Local:
         """The coefficients for all parameters by name."""

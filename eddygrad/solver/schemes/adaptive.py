@@ -14,12 +14,12 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from eddygrad.solver.schemes.spectral.spectral_scheme import SpectralScheme, per_sample
 from eddygrad.solver.schemes.spectral.spectral_step import SpectralStep
-from eddygrad.solver.schemes.wrapper import Around
-from eddygrad.solver.step import Observer, Params
+from eddygrad.solver.schemes.wrapper import SchemeWrapper
+from eddygrad.solver.step import Observer, Params, StayingStep, StepperInfo
 
 
 @dataclass(frozen=True)
-class AdaptiveSubsteps(Around[SpectralScheme]):
+class AdaptiveSubsteps(SchemeWrapper[SpectralScheme]):
     """A spectral scheme whose substeps follow the Courant number; for making data.
 
         substeps = ceil(dt max_x sum_i |u_i| / dx_i / courant)              Courant, Friedrichs and Lewy 1928
@@ -39,20 +39,20 @@ class AdaptiveSubsteps(Around[SpectralScheme]):
         if not self.courant > 0 or self.most < self.scheme.substeps:
             raise ValueError(f"AdaptiveSubsteps: courant must be positive and most at least {self.scheme.substeps}, got {self.courant}, {self.most}")
 
+    def info(self) -> StepperInfo:
+        return replace(super().info(), substep=None)  # it varies
+
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> AdaptiveStep:
         return AdaptiveStep(self, params, like, observe)
 
 
-class AdaptiveStep:
+class AdaptiveStep(StayingStep):
     """The bound step: one bound step of the scheme per number of substeps."""
 
     def __init__(self, plan: AdaptiveSubsteps, params: Params, like: Tensor, observe: Observer | None) -> None:
         self.plan, self.params, self.like, self.observe = plan, params, like, observe
         self._steps: dict[int, SpectralStep] = {}
         self._first = self._step(plan.scheme.substeps)
-
-    def __call__(self, u: Tensor, k: int = 0) -> Tensor:
-        return self.leave(self.inner(self.enter(u), k))
 
     def enter(self, u: Tensor) -> Tensor:
         return self._first.enter(u)

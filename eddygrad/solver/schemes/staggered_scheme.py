@@ -36,7 +36,7 @@ from eddygrad.solver.staggered.boundary_conditions import (
 )
 from eddygrad.solver.staggered.faces import Faces
 from eddygrad.solver.staggered.momentum import Momentum
-from eddygrad.solver.step import Observer, Params, Step, merge_seeds
+from eddygrad.solver.step import Observer, Params, Step, StepperInfo, merge_seeds
 
 _WARNED: WeakSet[StaggeredScheme] = WeakSet()  # a training binds a scheme anew at every update, and is warned once
 _PROGRAMS = 64  # grids, batches, schemes that one process may compile
@@ -80,7 +80,7 @@ class StaggeredScheme(abc.ABC):
             raise ValueError(f"{name}: dt must be positive and substeps a whole number of at least 1, got dt={self.dt}, substeps={self.substeps}")
         if self.grid.ndim != self.equation.ndim:
             raise ValueError(f"{name}: {self.equation.name} lives in {self.equation.ndim}-D, got a grid of shape {self.grid.shape}")
-        if not hasattr(self.equation, "local"):
+        if not isinstance(self.equation, VelocityEquation):
             raise ValueError(f"{name}: {self.equation.name} has no velocity; use its velocity form")
         if self.advection not in WIDTH:
             raise ValueError(f"{name}: advection must be one of {', '.join(WIDTH)}, got {self.advection!r}")
@@ -121,6 +121,9 @@ class StaggeredScheme(abc.ABC):
     def diffusion_limit(self) -> float:
         """The greatest nu h sum_d 4 / h_d^2 that a substep is stable for."""
         return math.inf
+
+    def info(self) -> StepperInfo:
+        return StepperInfo(self.grid, self.equation, self.substep, self.steady, sides=self.sides, bodies=self.bodies)
 
     @abc.abstractmethod
     def step(self, momentum: Momentum, observe: Observer | None) -> Step:

@@ -1,22 +1,31 @@
-"""What a stepper around a scheme has from it."""
+"""Base of steppers that wrap a scheme."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import ClassVar, Generic, TypeVar
 
+from eddygrad.solver.equations.equation import Equation
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.schemes.spectral.spectral_scheme import SpectralScheme
 from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
+from eddygrad.solver.step import StepperInfo
 
 S = TypeVar("S", SpectralScheme, StaggeredScheme)
 
 
 @dataclass(frozen=True)
-class Around(Generic[S]):
-    """Time step, grid and equation are the scheme's."""
+class SchemeWrapper(Generic[S]):
+    """A stepper around a scheme, with the scheme's time step, grid and equation.
+
+    A subclass that reports numbers to the observer names them in `observed` and gives their units in `observed_units`, see `StepperInfo`.
+    """
 
     scheme: S
+    observed: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    observed_units: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @property
     def dt(self) -> float:
@@ -27,9 +36,12 @@ class Around(Generic[S]):
         return self.scheme.grid
 
     @property
-    def equation(self) -> Any:
+    def equation(self) -> Equation:
         return self.scheme.equation
 
     @property
     def differentiable(self) -> bool:
         return True
+
+    def info(self) -> StepperInfo:
+        return replace(self.scheme.info(), observed=self.observed, observed_units=self.observed_units)

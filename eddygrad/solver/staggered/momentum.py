@@ -33,7 +33,7 @@ class Loads(NamedTuple):
     torque: Tensor | None = None
 
 
-class Constrained(NamedTuple):
+class ProjectedVelocity(NamedTuple):
     """u = u* - grad phi - E^T f, phi (B, *grid) [m^2/s], and what each body takes from u*, see `Obstacles.held`."""
 
     u: list[Tensor]
@@ -171,13 +171,13 @@ class Momentum:
         inner = x.narrow(dim, 0, x.shape[dim] - 1)
         return torch.cat([inner, last.expand_as(x.narrow(dim, 0, 1))], dim)
 
-    def constrained(self, u: Components, faces: Faces, t: Tensor | float) -> Constrained:
+    def constrained(self, u: Components, faces: Faces, t: Tensor | float) -> ProjectedVelocity:
         """u without divergence and with the bodies' velocities at time t."""
         free, phi = projected(u, faces, self.pressure)
         if self.obstacles is None:
-            return Constrained(free, phi, None)
+            return ProjectedVelocity(free, phi, None)
         held, more, impulse = self.obstacles.held(free, t)
-        return Constrained(held, phi + more, impulse)
+        return ProjectedVelocity(held, phi + more, impulse)
 
     def loads(self, u: Tensor, k_dt: float = 0.0) -> Loads:
         """Pressure and forces that belong to a state, by the accelerations that they leave possible; no time step enters.

@@ -13,7 +13,7 @@ from eddygrad.correctors.compose import Corrected, correct, predict
 from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.datasets.recipes.recipe import Recipe
 from eddygrad.evaluation.evaluate import Persistence
-from eddygrad.solver.step import Domain, Stepper
+from eddygrad.solver.step import FreeMask, Stepper
 from eddygrad.studies.unrolling.config import Configuration
 from eddygrad.studies.unrolling.networks import build
 from eddygrad.studies.unrolling.settings import Setting, setting
@@ -76,10 +76,10 @@ class Bench:
         return predict(network, s.coarse.dt, features=s.features, domain=self.domain)
 
     @property
-    def domain(self) -> Domain | None:
+    def domain(self) -> FreeMask | None:
         """What knows which values sides and bodies fix: the coarse solver, if it has any; errors of every stepper are over the others."""
         coarse = self.setting.coarse
-        return coarse if isinstance(coarse, Domain) else None
+        return coarse if isinstance(coarse, FreeMask) else None
 
 
 def baseline_names(c: Configuration) -> list[str]:

@@ -95,7 +95,7 @@ class Unrolled(nn.Module):
 
         loss = 1/(m - w) sum_{k = w+1}^{m} mean |u_k - u_k^ref|^2,   u_{k+1} = step(u_k), cut where the policy says
         List et al. 2024, eq. (3)
-    Where the stepper knows that sides or bodies fix values (`Domain`), the mean is over the free ones, sum m |u_k - u_k^ref|^2 / sum m.
+    Where the stepper knows that sides or bodies fix values (`FreeMask`), the mean is over the free ones, sum m |u_k - u_k^ref|^2 / sum m.
     Further losses of the same frames, k = w + 1 .. m, stand beside it under their names (`physics`), to be balanced by a weighting:
 
         loss_name = mean term(u, u^ref),   term: ([S,] B, T, C, *grid), (B or S, B, T, C, *grid) -> ([S,] ...), such as a value of every frame

@@ -22,8 +22,8 @@ from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
 from eddygrad.solver.rollout import trajectory
 from eddygrad.solver.staggered.faces import Faces, known_values
-from eddygrad.solver.step import wrap
 from eddygrad.solver.stream_function import face_velocities, periodic_stream_function, remapped, resampled, stream_function
+from eddygrad.solver.wrap import wrap
 
 BOX = Grid((48, 24), (2.0, 1.0))
 

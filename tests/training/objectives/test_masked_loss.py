@@ -20,7 +20,7 @@ from eddygrad.solver.schemes.piso import PISO
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow
-from eddygrad.solver.step import wrap
+from eddygrad.solver.wrap import wrap
 from eddygrad.training.objectives.unrolled import Unrolled
 
 BOX = Grid((64, 32), (200.0, 100.0))  # the wake's, seldom square and not periodic

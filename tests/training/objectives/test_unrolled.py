@@ -10,7 +10,7 @@ from eddygrad.correctors.compose import correct
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.fitting.corrector import saved_megabytes
 from eddygrad.solver.rollout import Window
-from eddygrad.solver.step import wrap
+from eddygrad.solver.wrap import wrap
 from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
 
 # Sums of some thousand float64 products in another order.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.schemes.tableau import Stage, relative
+from eddygrad.solver.step import StayingStep
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class _Buffers:
     shape: torch.Size
 
 
-class DenseStep:
+class DenseStep(StayingStep):
     """A bound step of matrix products. With gradients it is a plain function; in `repeat` without them it reuses its buffers."""
 
     def __init__(self, stages: list[DenseStage], pointwise: Callable[..., Tensor], substeps: int) -> None:

@@ -15,7 +15,7 @@ from eddygrad.solver.schemes.tableau import Stage, relative
 
 
 @dataclass
-class Record:
+class StageRecord:
     """What a step leaves behind for its adjoint: the fields of every stage; stage values and terms only where coefficients have a gradient."""
 
     whole: bool
@@ -50,17 +50,17 @@ class Program(abc.ABC):
         """The same program with other factors."""
 
     @abc.abstractmethod
-    def advance(self, h: Tensor, term: NonlinearTerm, record: Record | None = None) -> Tensor:
+    def advance(self, h: Tensor, term: NonlinearTerm, record: StageRecord | None = None) -> Tensor:
         """The state a substep later."""
 
     @abc.abstractmethod
-    def pull(self, record: Record, grad: Tensor, term: NonlinearTerm) -> Pulled:
+    def pull(self, record: StageRecord, grad: Tensor, term: NonlinearTerm) -> Pulled:
         """The adjoint of `advance` at what was recorded."""
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Program:
         return self.rebuilt([change(t) for t in self.tensors])
 
-    def evaluate(self, h: Tensor, term: NonlinearTerm, record: Record | None) -> Tensor:
+    def evaluate(self, h: Tensor, term: NonlinearTerm, record: StageRecord | None) -> Tensor:
         fields = term.fields(h)
         out = term.of(fields)
         if record is not None:
@@ -106,7 +106,7 @@ class RungeKutta(Program):
         rows = [(None if l is None else next(rest), tuple(None if w is None else next(rest) for w in ws)) for l, ws in zip(self.linear, self.weights)]
         return replace(self, linear=tuple(l for l, _ in rows), weights=tuple(ws for _, ws in rows))
 
-    def advance(self, h: Tensor, term: NonlinearTerm, record: Record | None = None) -> Tensor:
+    def advance(self, h: Tensor, term: NonlinearTerm, record: StageRecord | None = None) -> Tensor:
         values, terms = [h], []
         for linear, base, weights in self._stages:
             terms.append(self.evaluate(values[-1], term, record))
@@ -130,7 +130,7 @@ class RungeKutta(Program):
     def _conjugates(self) -> RungeKutta:
         return self.rebuilt([conjugate(t) for t in self.tensors])
 
-    def pull(self, record: Record, grad: Tensor, term: NonlinearTerm) -> Pulled:
+    def pull(self, record: StageRecord, grad: Tensor, term: NonlinearTerm) -> Pulled:
         count, adjoint = len(self.linear), self._conjugates
         # Gradients by the values u (0) and u_1 .. u_s, and by the terms N(u_0) .. N(u_{s-1}).
         values: list[Tensor | None] = [None] * count + [grad]
@@ -180,7 +180,7 @@ class LowStorage(Program):
         count = len(self.p)
         return replace(self, p=tuple(tensors[:count]), q=tuple(tensors[count:]))
 
-    def advance(self, h: Tensor, term: NonlinearTerm, record: Record | None = None) -> Tensor:
+    def advance(self, h: Tensor, term: NonlinearTerm, record: StageRecord | None = None) -> Tensor:
         g: Tensor | None = None
         for beta, p, q in zip(self.beta, self.p, self.q):
             n = self.evaluate(h, term, record)
@@ -192,7 +192,7 @@ class LowStorage(Program):
     def _conjugates(self) -> LowStorage:
         return self.rebuilt([conjugate(t) for t in self.tensors])
 
-    def pull(self, record: Record, grad: Tensor, term: NonlinearTerm) -> Pulled:
+    def pull(self, record: StageRecord, grad: Tensor, term: NonlinearTerm) -> Pulled:
         adjoint, count = self._conjugates, len(self.p)
         pulled = Pulled(grad, [], {}, None)
         by_p: list[Tensor | None] = [None] * count

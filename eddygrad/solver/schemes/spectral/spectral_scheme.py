@@ -22,7 +22,7 @@ from eddygrad.solver.schemes.spectral.nonlinear_term import LinearMap, Nonlinear
 from eddygrad.solver.schemes.spectral.runge_kutta import Program
 from eddygrad.solver.schemes.spectral.spectral_step import Bound, SpectralStep
 from eddygrad.solver.schemes.spectral.truncated_spectrum import Band
-from eddygrad.solver.step import Observer, Params, Step
+from eddygrad.solver.step import Observer, Params, Step, StepperInfo
 from eddygrad.solver.transforms import dealias_mask
 
 Values = Mapping[str, Tensor | float]
@@ -75,6 +75,9 @@ class SpectralScheme(abc.ABC):
     def band(self) -> Band:
         """The modes that the state holds."""
         return Band(self.grid, self.equation.dealias if self.dealias == "auto" else self.dealias)
+
+    def info(self) -> StepperInfo:
+        return StepperInfo(grid=self.grid, equation=self.equation, substep=self.substep)
 
     @abc.abstractmethod
     def program(self, symbol: Tensor, dtype: torch.dtype) -> Program:

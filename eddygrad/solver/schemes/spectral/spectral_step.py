@@ -15,8 +15,9 @@ from torch import Tensor
 from eddygrad.runtime.memory import ordinary_tensors, recomputed
 from eddygrad.runtime.threads import one_thread_if_small
 from eddygrad.solver.schemes.spectral.nonlinear_term import LinearMap, NonlinearTerm
-from eddygrad.solver.schemes.spectral.runge_kutta import Program, Pulled, Record
+from eddygrad.solver.schemes.spectral.runge_kutta import Program, Pulled, StageRecord
 from eddygrad.solver.schemes.spectral.truncated_spectrum import Band
+from eddygrad.solver.step import SteadyStep
 
 # One field of so many samples at a time: what a stage touches then stays in the cache (docs/performance.md).
 _CHUNK_BYTES = 1 << 20
@@ -70,7 +71,7 @@ class Part(NamedTuple):
     bound: Bound
 
 
-class SpectralStep:
+class SpectralStep(SteadyStep):
     """A bound step on half spectra; holds no state. `plain` leaves gradients to autograd: slower, twice differentiable, also by the tables."""
 
     def __init__(self, bound: Bound, band: Band, substeps: int, plain: bool = False) -> None:
@@ -82,9 +83,6 @@ class SpectralStep:
             self._mask = None if mask is None or band.grid.ndim == 1 else mask.to(like.dtype)
         self._repeated: dict[int, Bound] = {}
         self._kept: tuple[torch.Size | None, list[Part]] = None, []
-
-    def __call__(self, u: Tensor, k: int = 0) -> Tensor:
-        return self.leave(self.inner(self.enter(u), k))
 
     def enter(self, u: Tensor) -> Tensor:
         """(..., C, *grid) -> (..., C, *band): on the band, and what the equation's constraint leaves of it."""
@@ -164,7 +162,7 @@ class SpectralStep:
             return [Part(a, b, shared or bound.part(a, b)) for a, b in spans]
 
 
-def _advanced(parts: list[Part], h: Tensor, count: int, records: list[list[Record]] | None = None) -> Tensor:
+def _advanced(parts: list[Part], h: Tensor, count: int, records: list[list[StageRecord]] | None = None) -> Tensor:
     """A batch `count` substeps later, every part in one go: its state then stays in the cache. `records`: one for every substep of every part."""
     out = []
     for i, (start, stop, bound) in enumerate(parts):
@@ -187,7 +185,7 @@ class _Advance(torch.autograd.Function):
         if again:
             ctx.save_for_backward(h)
             return _advanced(parts, h, count)
-        records = [[Record(ctx.whole) for _ in range(count)] for _ in parts]
+        records = [[StageRecord(ctx.whole) for _ in range(count)] for _ in parts]
         out = _advanced(parts, h, count, records)
         ctx.save_for_backward(*[t for part in records for r in part for t in (*r.fields, *r.values, *r.terms)])
         return out
@@ -215,10 +213,10 @@ def _pulled_back(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     return None, None, None, states[0] if len(states) == 1 else torch.cat(states), *totals
 
 
-def _records(ctx: Any, i: int, saved: tuple[Tensor, ...]) -> list[Record]:
+def _records(ctx: Any, i: int, saved: tuple[Tensor, ...]) -> list[StageRecord]:
     """What the substeps of part i left behind, or leave behind when they are made again."""
     if ctx.again:
-        records = [Record(ctx.whole) for _ in range(ctx.count)]
+        records = [StageRecord(ctx.whole) for _ in range(ctx.count)]
         (h,) = saved
         _advanced([ctx.parts[i]], h[ctx.parts[i].start : ctx.parts[i].stop], ctx.count, [records])
         return records
@@ -226,7 +224,7 @@ def _records(ctx: Any, i: int, saved: tuple[Tensor, ...]) -> list[Record]:
     stages = each // 3 if ctx.whole else each
     starts = range(i * ctx.count * each, (i + 1) * ctx.count * each, each)
     own = [list(saved[a : a + each]) for a in starts]
-    return [Record(ctx.whole, t[:stages], t[stages : 2 * stages], t[2 * stages :]) for t in own]
+    return [StageRecord(ctx.whole, t[:stages], t[stages : 2 * stages], t[2 * stages :]) for t in own]
 
 
 def _in_order(pulled: Pulled, bound: Bound) -> list[Tensor | None]:
