@@ -12,7 +12,7 @@ import tyro
 from eddygrad.cli.base import Command, Outcome, Say, set_up_process
 
 if TYPE_CHECKING:
-    from eddygrad.datasets.recipes.recipe import Recipe as Data
+    from eddygrad.datasets.recipes.recipe import DatasetRecipe
 
 Recipe = Literal[
     "kuramoto-sivashinsky",
@@ -80,14 +80,14 @@ class Generate(Command):
         found = {"path": str(self.out), "samples": data.samples, "frames": data.frames, "dt": data.dt, "stepper": data.attrs["stepper"]}
         return Outcome({**found, "diagnostics": units})
 
-    def _recipe(self) -> Data:
+    def _recipe(self) -> DatasetRecipe:
         from eddygrad.datasets.recipes import active_turbulence, classic_flows, kolmogorov, kolmogorov_piso, wake
         from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
 
         whole = {"frames": "frames", "reynolds": "reynolds", "warmup": "warmup"}
         parts = {**whole, "samples": "starts", "seed": "seed"}
         tests = {"horizon": "frames", "starts": "starts", "warmup": "warmup", "seed": "seed"}
-        makers: dict[str, tuple[Callable[..., Data], dict[str, str]]] = {
+        makers: dict[str, tuple[Callable[..., DatasetRecipe], dict[str, str]]] = {
             "kuramoto-sivashinsky/training": (ks.training, {"frames": "frames", "domains": "domains", "warmup": "warmup"}),
             "kuramoto-sivashinsky/testing": (ks.testing, {"horizon": "frames", "starts_per_domain": "starts", "warmup": "warmup", "seed": "seed"}),
             "kolmogorov/training": (kolmogorov.training, parts),

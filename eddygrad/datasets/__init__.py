@@ -5,6 +5,6 @@ from eddygrad.datasets.frame_diagnostics import FlowDiagnostics
 from eddygrad.datasets.generate import generate
 from eddygrad.datasets.manifest import validate
 from eddygrad.datasets.normalisation import Normalisation
-from eddygrad.datasets.windows import Batches, window_count
+from eddygrad.datasets.windows import WindowBatches, window_count
 
-__all__ = ["Batches", "Dataset", "FlowDiagnostics", "Normalisation", "Split", "generate", "open", "validate", "window_count"]
+__all__ = ["Dataset", "FlowDiagnostics", "Normalisation", "Split", "WindowBatches", "generate", "open", "validate", "window_count"]

@@ -19,7 +19,7 @@ from eddygrad.datasets.frame_diagnostics import per_frame
 from eddygrad.datasets.frame_store import Cached, InMemory, OnDisk, Storage
 from eddygrad.datasets.manifest import source
 from eddygrad.datasets.normalisation import Normalisation, pool, sample_moments
-from eddygrad.datasets.windows import Batches, window_count
+from eddygrad.datasets.windows import WindowBatches, window_count
 from eddygrad.runtime.randomness import generator
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import Window
@@ -172,14 +172,14 @@ class Dataset:
         u = self.frames_at(samples.reshape(-1, 1, 1), begin.reshape(-1, 1) + torch.arange(horizon + 1)).flatten(0, 1)
         return Window(u, {name: value.repeat_interleave(len(begin), 0).to(u.device) for name, value in self.params.items()})
 
-    def batches(self, batch: int, seeds: int | Sequence[int] | None = None, stride: int = 1) -> Batches:
+    def batches(self, batch: int, seeds: int | Sequence[int] | None = None, stride: int = 1) -> WindowBatches:
         """Training windows: a pure function of (step, horizon).
 
         Args:    batch: windows B per seed. seeds: of a sequence each draws its own windows, u is (S, B, T, C, *grid); an integer (None: 0)
                  draws as that entry of a stack does, without the leading axis. stride: frames from one frame of a window to the next.
         Returns: `batch_at(step, horizon) -> Window` of horizon + 1 frames; ValueError there if the horizon does not fit.
         """
-        return Batches(self, batch, seeds, stride)
+        return WindowBatches(self, batch, seeds, stride)
 
     def select(self, samples: Tensor | Sequence[int]) -> Dataset:
         """These samples, in this order; the normalisation becomes theirs."""

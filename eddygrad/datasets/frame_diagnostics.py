@@ -140,7 +140,7 @@ def _weighted_wavenumbers(grid: Grid, dtype: torch.dtype, device: torch.device) 
 
 
 def observed_of(stepper: Stepper) -> Mapping[str, str]:
-    """What a stepper offers to be recorded: name -> "sum", "max" or "mean" over the steps of a frame; see `Record`.
+    """What a stepper offers to be recorded: name -> "sum", "max" or "mean" over the steps of a frame; see `FrameRecorder`.
 
     Raises: ValueError for another word.
     """
@@ -165,7 +165,7 @@ def units_of(stepper: Stepper, diagnose: Diagnose | None) -> dict[str, str]:
     return units
 
 
-class Record:
+class FrameRecorder:
     """The diagnostics of one batch, frame by frame; the observer of its steps.
 
     A stepper that offers `observed` tells each of those names once per step: a number, or one per sample. Kept is the sum, the maximum or the mean

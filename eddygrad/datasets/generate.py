@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from eddygrad.datasets.dataset import Dataset, default_channels, header, open, sample_params
 from eddygrad.datasets.format import MANIFEST, Header, Shard, canonical, read_contents, sha256_of_arrays, write_shard
-from eddygrad.datasets.frame_diagnostics import Diagnose, Record, check_diagnose, check_names, units_of
-from eddygrad.datasets.geometry import described
+from eddygrad.datasets.frame_diagnostics import Diagnose, FrameRecorder, check_diagnose, check_names, units_of
+from eddygrad.datasets.geometry import describe_geometry
 from eddygrad.datasets.kept_fields import Stored
 from eddygrad.datasets.manifest import Manifest, source
 from eddygrad.datasets.normalisation import pool, sample_moments
@@ -137,7 +137,7 @@ class _Job:
         """Trajectories of these samples in the stored type, on the CPU."""
         u = self.states(span).to(self.device, self.compute_dtype)
         params = {name: value[span.start : span.stop].to(self.device) for name, value in self.params.items()}
-        record = Record(self.stepper, self.diagnose, len(span), self.frames, self.stride)
+        record = FrameRecorder(self.stepper, self.diagnose, len(span), self.frames, self.stride)
         step = self.stepper.at(params, u, record) if record.listens else self.stepper.at(params, u)
         out = torch.empty(len(span), self.frames, *self.keep(u).shape[1:], dtype=self.store_dtype)
         last, done = u, 0
@@ -224,7 +224,7 @@ def _header(
     if job.stored is not None:
         base["stored"] = repr(job.stored)
     times = [(job.warmup + j * job.stride) * job.stepper.dt for j in range(job.frames)]
-    scene = described(job.stepper, job.stored_grid, job.stored is None or bool(getattr(job.stored, "faces", False)), job.params, times)
+    scene = describe_geometry(job.stepper, job.stored_grid, job.stored is None or bool(getattr(job.stored, "faces", False)), job.params, times)
     if scene is not None:
         base["scene"] = scene
     base |= {"pde": getattr(equation, "name", ""), "stepper": repr(job.stepper), "stride": job.stride, "warmup": job.warmup, "seed": seed}

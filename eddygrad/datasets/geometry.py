@@ -36,7 +36,7 @@ from eddygrad.solver.stream_function import stream_function
 _KINDS = {"periodic": Periodic, "free-slip": FreeSlip, "outflow": Outflow, "wall": Wall, "inflow": Inflow}
 
 
-def described(stepper: Stepper, grid: Grid, faces: bool, params: Params, times: Sequence[float] = (0.0,)) -> dict[str, Any] | None:
+def describe_geometry(stepper: Stepper, grid: Grid, faces: bool, params: Params, times: Sequence[float] = (0.0,)) -> dict[str, Any] | None:
     """Sides and bodies of a stepper as JSON values; None for one that has no sides, on a periodic spectral grid say.
 
         {"faces": whether velocities are kept on faces, "sides": [[low, high], ...],
@@ -114,11 +114,11 @@ def _drawn(outline: dict[str, Any], grid: Grid, sides: Sides) -> list[dict[str, 
 
 
 @dataclass(frozen=True)
-class Scene:
+class FlowGeometry:
     """Sides and bodies of a trajectory on the grid of its data.
 
     Args: faces: whether its velocity stands on the faces of the cells. bodies: {"centre": (x, y), "radius": r} or {"corners": ((x, y), ...)} [m].
-          moving: shapes about their centres with one pose (x, y, angle) a frame, see `described`.
+          moving: shapes about their centres with one pose (x, y, angle) a frame, see `describe_geometry`.
     """
 
     grid: Grid
@@ -129,18 +129,18 @@ class Scene:
     moving: tuple[Mapping[str, Any], ...] = ()
 
     @staticmethod
-    def of(data: Dataset, sample: int = 0) -> Scene | None:
+    def of(data: Dataset, sample: int = 0) -> FlowGeometry | None:
         """As its file says; None where it says nothing of sides."""
         params = {name: value[sample : sample + 1] for name, value in data.params.items()}
-        return Scene.told(data.attrs.get("scene"), data.grid, params)
+        return FlowGeometry.from_json(data.attrs.get("scene"), data.grid, params)
 
     @staticmethod
-    def told(found: Mapping[str, Any] | None, grid: Grid, params: Mapping[str, Tensor]) -> Scene | None:
-        """From what `described` made; None of None."""
+    def from_json(found: Mapping[str, Any] | None, grid: Grid, params: Mapping[str, Tensor]) -> FlowGeometry | None:
+        """From what `describe_geometry` made; None of None."""
         if found is None:
             return None
         sides = tuple((_side(low), _side(high)) for low, high in found["sides"])
-        return Scene(grid, sides, tuple(found["bodies"]), bool(found["faces"]), params, tuple(found.get("moving", ())))
+        return FlowGeometry(grid, sides, tuple(found["bodies"]), bool(found["faces"]), params, tuple(found.get("moving", ())))
 
     def bodies_at(self, k: int) -> list[Mapping[str, Any]]:
         """Outlines of all bodies in the k-th frame."""

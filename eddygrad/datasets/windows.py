@@ -33,7 +33,7 @@ def window_count(samples: int, frames: int, horizon: int, stride: int = 1) -> in
     return samples * (frames - horizon * stride)
 
 
-class Batches:
+class WindowBatches:
     """`batch_at(step, horizon) -> Window`; made by `Dataset.batches`.
 
         stream = the permutations of epochs 0, 1, ... laid end to end; batch `step` is its positions step B .. (step + 1) B - 1

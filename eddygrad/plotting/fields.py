@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.datasets.dataset import Dataset
-from eddygrad.datasets.geometry import Scene
+from eddygrad.datasets.geometry import FlowGeometry
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.vector_calculus import vorticity
 
@@ -25,11 +25,11 @@ class Fields:
     u: Tensor
     channels: tuple[str, ...]
     grid: Grid
-    scene: Scene | None
+    scene: FlowGeometry | None
 
     @staticmethod
     def of(data: Dataset, sample: int) -> Fields:
-        return Fields(data[sample], data.channels, data.grid, Scene.of(data, sample))
+        return Fields(data[sample], data.channels, data.grid, FlowGeometry.of(data, sample))
 
     @property
     def _flow(self) -> bool:

@@ -24,7 +24,7 @@ from matplotlib.path import Path as Curve
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from eddygrad.datasets.geometry import Scene
+from eddygrad.datasets.geometry import FlowGeometry
 from eddygrad.plotting.style import INK, styled
 from eddygrad.runtime.files import write_atomically
 from eddygrad.solver.grid import Grid
@@ -61,7 +61,7 @@ def planes(
 
     Args:    frames: (T, C, nx, ny). names: of the channels, with units if they have some. times: of the frames. lengths: of the box's sides.
              scales: value of the darkest colour per channel; default, what 99.5 % of the sizes stay below.
-             bodies: at each time, drawn in their shape, {"centre": (x, y), "radius": r} or {"corners": [(x, y), ...]}; see `Scene`.
+             bodies: at each time, drawn in their shape, {"centre": (x, y), "radius": r} or {"corners": [(x, y), ...]}; see `FlowGeometry`.
              stream: stream function at the corners of the cells, (T, nx + 1, ny + 1), for streamlines. smooth: no edges between cells.
     Returns: the figure; every channel has its own colour scale, symmetric about zero where the field has both signs.
     Raises:  ValueError if the frames are not (times, names, nx, ny).
@@ -88,7 +88,7 @@ def compared(run: Run, data: xr.Dataset) -> Figure:
         if not flow:
             return values[:, 0]
         u = torch.from_numpy(values[:, :2]).double()
-        scene = Scene.told(told, grid, {name: torch.tensor(value).reshape(1, 1, 1, 1) for name, value in params.items()})
+        scene = FlowGeometry.from_json(told, grid, {name: torch.tensor(value).reshape(1, 1, 1, 1) for name, value in params.items()})
         return (vorticity(u, grid)[:, 0] if scene is None else scene.vorticity(u)).numpy()
 
     rows, names, scales = [], [], []

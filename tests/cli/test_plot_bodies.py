@@ -16,7 +16,7 @@ import eddygrad as eg
 from eddygrad.cli.main import main
 from eddygrad.datasets import open as open_data
 from eddygrad.datasets.generate import generate
-from eddygrad.datasets.geometry import Scene, described
+from eddygrad.datasets.geometry import FlowGeometry, describe_geometry
 from eddygrad.datasets.recipes.classic_flows import Parabola
 from eddygrad.plotting.fields import Fields
 from eddygrad.plotting.planes import planes
@@ -30,8 +30,8 @@ from eddygrad.solver.stream_function import face_velocities, periodic_stream_fun
 from eddygrad.solver.vector_calculus import velocity
 
 
-def scene(grid: Grid, sides, **params) -> Scene:
-    return Scene(grid, sides_of(sides, 2), (), True, params)
+def scene(grid: Grid, sides, **params) -> FlowGeometry:
+    return FlowGeometry(grid, sides_of(sides, 2), (), True, params)
 
 
 def test_the_vorticity_of_a_shear_flow_is_constant_up_to_its_walls() -> None:
@@ -90,7 +90,7 @@ def channel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_sides_and_bodies_are_read_back_from_the_file(channel: Path) -> None:
     data = open_data(channel)
-    found = Scene.of(data)
+    found = FlowGeometry.of(data)
     assert found is not None and found.faces and found.periodic == (False, False)
     cylinder, box = found.bodies
     assert cylinder == {"centre": [1.0, 0.9], "radius": 0.3}
@@ -119,7 +119,7 @@ def test_bodies_that_move_are_drawn_where_they_are_in_each_frame(tmp_path: Path)
     solver = Projection(NavierStokesVelocity(viscosity=0.05), grid, 0.1, (PERIODIC, Wall()), substeps=2, bodies=bodies)
     params = {"speed": 0.3, "t0": 1.0}
     data = generate(solver, torch.zeros(3, 2, 32, 16), params, tmp_path / "moving.nc", frames=3, stride=5, warmup=5, progress=False)
-    found = Scene.of(data)
+    found = FlowGeometry.of(data)
     assert found is not None and len(found.bodies) == 1 and len(found.moving) == 2
     for k, t in enumerate((1.5, 2.0, 2.5)):
         standing, *moving = found.bodies_at(k)
@@ -139,14 +139,14 @@ def test_bodies_that_move_are_drawn_where_they_are_in_each_frame(tmp_path: Path)
 
 
 def test_flows_without_sides_tell_no_scene() -> None:
-    assert described(eg.presets.kolmogorov(points=16), Grid((16, 16), 4.0), True, {}) is None
+    assert describe_geometry(eg.presets.kolmogorov(points=16), Grid((16, 16), 4.0), True, {}) is None
 
 
 def test_a_body_across_a_periodic_side_is_drawn_on_both() -> None:
     grid = Grid((32, 16), (4.0, 2.0))
     for x, places in ((2.0, [2.0]), (3.9, [-0.1, 3.9]), (8.1, [0.1, 4.1])):
         stepper = Projection(NavierStokesVelocity(), grid, 0.1, (PERIODIC, Wall()), bodies=(Cylinder((x, 1.0), radius=0.3),))
-        scene = described(stepper, grid, True, {})
+        scene = describe_geometry(stepper, grid, True, {})
         assert scene is not None
         assert sorted(body["centre"][0] for body in scene["bodies"]) == pytest.approx(places)
 

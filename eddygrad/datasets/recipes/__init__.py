@@ -1,4 +1,4 @@
-"""One file per setting of a paper, and flows between walls."""
+"""Data sets to generate: one file for each published set-up, and classic flows between walls."""
 
 from eddygrad.datasets.recipes import active_turbulence, classic_flows, kolmogorov, kolmogorov_piso, kuramoto_sivashinsky, wake
 

@@ -1,4 +1,4 @@
-"""States and settings of a data set, by groups of trajectories that share their physical parameters."""
+"""Recipe of a data set: solver, initial states and settings, by groups of trajectories that share their physical parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ from eddygrad.solver.step import Stepper
 
 @dataclass(frozen=True)
 class Group:
-    """Trajectories with the same parameters; `kind` says what they are for, e.g. training, extrapolation, interpolation."""
+    """Trajectories with the same physical parameters.
+
+    Args:
+        name:    e.g. "Re=300".
+        kind:    purpose of the trajectories, e.g. "training", "interpolation" or "extrapolation".
+        params:  physical parameters by name.
+        samples: number of trajectories.
+    Raises: ValueError for fewer than one trajectory.
+    """
 
     name: str
     kind: str
@@ -31,16 +39,26 @@ class Group:
             raise ValueError(f"{self.name}: needs at least one start, got {self.samples}")
 
     def describe(self) -> dict[str, Any]:
-        """As it stands in files and reports."""
+        """Return this group as JSON values, for files and reports."""
         return {"name": self.name, "kind": self.kind, "params": dict(self.params), "samples": self.samples}
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A data set before it is computed; samples are ordered by group and stepped side by side.
+class DatasetRecipe:
+    """Recipe of a data set: everything that `generate` needs. Samples are ordered by group and stepped as one batch.
 
-    Args: state: (group, index in it, seed) -> first state (C, *grid), float64. frames: kept, `stride` steps apart. warmup: steps dropped;
-          frame 0 of the data is step `warmup`. stored: what is kept of a state; None keeps it whole. diagnose: numbers per frame beside it.
+    Args:
+        name:     of the recipe, kept in the file.
+        stepper:  the solver that makes the trajectories.
+        groups:   trajectories by physical parameters.
+        state:    (group, index in the group, seed) -> initial state (C, *grid), float64.
+        frames:   frames kept per trajectory, `stride` steps apart.
+        warmup:   steps dropped; frame 0 of the data is the state after `warmup` steps.
+        stride:   steps from one frame to the next.
+        seed:     of the initial states.
+        stored:   maps a state to the fields that are stored; None stores the whole state.
+        diagnose: maps a state to numbers that are recorded per frame; None records none.
+    Raises: ValueError without groups, or for frames or warmup out of range.
     """
 
     name: str
@@ -60,36 +78,42 @@ class Recipe:
 
     @property
     def samples(self) -> int:
+        """Number of trajectories of all groups."""
         return sum(group.samples for group in self.groups)
 
     @property
     def params(self) -> dict[str, Tensor]:
-        """Parameters per sample (samples, 1, *1), float64."""
-        each = [group.params for group in self.groups for _ in range(group.samples)]
+        """Physical parameters per sample: name -> (samples, 1, *1), float64."""
+        per_sample = [group.params for group in self.groups for _ in range(group.samples)]
         ndim = self.initial_of(0).ndim - 1
-        return {name: torch.tensor([p[name] for p in each], dtype=torch.float64).reshape(-1, *[1] * (ndim + 1)) for name in each[0]}
+        shape = (-1, *[1] * (ndim + 1))
+        return {name: torch.tensor([p[name] for p in per_sample], dtype=torch.float64).reshape(shape) for name in per_sample[0]}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name of each sample's group."""
+        """Name of the group of each sample."""
         return tuple(group.name for group in self.groups for _ in range(group.samples))
 
     @property
     def kinds(self) -> tuple[str, ...]:
+        """Kind of the group of each sample."""
         return tuple(group.kind for group in self.groups for _ in range(group.samples))
 
     @property
     def initial(self) -> Tensor:
-        """First states (samples, C, *grid), float64."""
+        """Initial states of all samples: (samples, C, *grid), float64."""
         return torch.stack([self.initial_of(i) for i in range(self.samples)])
 
     def initial_of(self, sample: int) -> Tensor:
-        """First state of one sample, (C, *grid)."""
+        """Return the initial state (C, *grid) of one sample.
+
+        Raises: IndexError if there are fewer samples.
+        """
         for group in self.groups:
             if sample < group.samples:
                 return self.state(group, sample, self.seed)
             sample -= group.samples
-        raise IndexError(f"{self.name}: has {self.samples} samples")
+        raise IndexError(f"{self.name}: expected a sample below {self.samples}, got a larger number")
 
     def generate(
         self,
@@ -100,9 +124,15 @@ class Recipe:
         device: torch.device | str = "cpu",
         compute_dtype: torch.dtype = torch.float64,
     ) -> Dataset:
-        """Compute in float64, store in float32: into a folder, a ".nc" file, or (None) memory.
+        """Generate the data set; see `generate`.
 
-        All samples step as one batch; `shard_samples` cuts them into batches and shards.
+        Args:
+            path:          a folder of shards, a name that ends in ".nc" for one file, or None to keep the data in memory.
+            progress:      whether to show a progress bar.
+            store_dtype:   dtype of the stored states.
+            shard_samples: samples per batch and shard; None steps all samples as one batch where they fit.
+            device:        where the states are computed.
+            compute_dtype: dtype in which the solver steps.
         """
         return generate(
             self.stepper,

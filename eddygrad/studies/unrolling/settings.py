@@ -10,7 +10,7 @@ from eddygrad.correctors.compose import Mode
 from eddygrad.correctors.features import Features, Geometry, Pressure, domain_size
 from eddygrad.datasets.recipes import kolmogorov, kolmogorov_piso, wake
 from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
-from eddygrad.datasets.recipes.recipe import Recipe
+from eddygrad.datasets.recipes.recipe import DatasetRecipe
 from eddygrad.solver.step import Stepper
 
 
@@ -31,8 +31,8 @@ class Setting:
     """
 
     name: str
-    training: Callable[[int], Recipe]
-    testing: Callable[[int, int, int], Recipe]
+    training: Callable[[int], DatasetRecipe]
+    testing: Callable[[int, int, int], DatasetRecipe]
     coarse: Stepper
     reference: Stepper | None
     baselines: Mapping[str, Stepper]
@@ -40,7 +40,7 @@ class Setting:
     features: Features
     ndim: int
     state_channels: int
-    validation: Callable[[], Recipe] | None = None
+    validation: Callable[[], DatasetRecipe] | None = None
     tuned: Mapping[str, Sequence[Stepper]] = field(default_factory=dict)
     metric: str = "rellinf"
     written: tuple[int, ...] | None = None

@@ -11,7 +11,7 @@ import torch
 
 from eddygrad.correctors.compose import Corrected, correct, predict
 from eddygrad.datasets.dataset import Dataset, Split
-from eddygrad.datasets.recipes.recipe import Recipe
+from eddygrad.datasets.recipes.recipe import DatasetRecipe
 from eddygrad.evaluation.evaluate import Persistence
 from eddygrad.solver.step import FreeMask, Stepper
 from eddygrad.studies.unrolling.config import Configuration
@@ -49,7 +49,7 @@ class Bench:
         recipe = self.setting.testing(c.starts, c.long_horizon, c.test_seed)
         return self._made(f"testing-{c.starts}-{c.long_horizon}-{c.test_seed}", recipe).to(c.device, getattr(torch, c.dtype))
 
-    def _made(self, name: str, recipe: Recipe) -> Dataset:
+    def _made(self, name: str, recipe: DatasetRecipe) -> Dataset:
         """On a plane one trajectory is a shard, so that little is lost when a process is killed."""
         path = None if self._folder is None else self._folder / f"{self.setting.name}-{name}"
         plane = self.setting.ndim > 1

@@ -226,7 +226,7 @@ def test_a_lid_drives_the_cavity_and_nothing_leaves_it() -> None:
     u = data.all()
     assert data.samples == 2 and not u[:, 0].any() and bool((u[:, 2, 0, :, -1].mean(-1) > 0).all())  # along with the lid
     assert not u[:, :, 0, -1].any() and not u[:, :, 1, :, -1].any()
-    with pytest.raises(ValueError, match="stable from Re 100"):
+    with pytest.raises(ValueError, match="expected Re >= 100"):
         classic_flows.cavity(reynolds=(50.0,))
 
 
@@ -237,7 +237,7 @@ def test_what_enters_over_the_step_leaves_the_channel() -> None:
     entering = classic_flows.Parabola(0.5, 1.0)((None, (torch.arange(8).double() + 0.5) / 8)).mean()
     torch.testing.assert_close(leaves, entering.expand(2), rtol=1e-12, atol=0)
     assert float(classic_flows.Parabola(0.5, 1.0)((None, torch.linspace(0.5, 1, 10_001).double())).mean()) == pytest.approx(1.0, rel=1e-3)
-    with pytest.raises(ValueError, match="must be even"):
+    with pytest.raises(ValueError, match="expected an even number of cells"):
         classic_flows.backward_step(cells=7)
 
 
@@ -246,7 +246,7 @@ def test_the_channel_is_the_benchmarks() -> None:
     solver = classic_flows.channel_solver()
     assert float(recipe.params["viscosity"]) == 1e-3 and solver.grid.lengths == (2.2, 0.41)
     assert float(classic_flows.Parabola(0.0, 0.41)((None, torch.tensor([0.205]).double()))) == pytest.approx(1.5)
-    with pytest.raises(ValueError, match="stable from Re"):
+    with pytest.raises(ValueError, match="expected Re >="):
         classic_flows.channel_cylinder(reynolds=(1.0,))
 
 
