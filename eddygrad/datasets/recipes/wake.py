@@ -7,8 +7,8 @@ is an inflow, the right side a convective outflow, and y is periodic, so the cyl
 with Runge-Kutta 3 and third-order upwind advection on both grids, with four substeps of .25 on the fine grid and one of 1 on the coarse grid.
 
 The default warm-up of 900 frames follows from the lift that
-`eddygrad generate wake/training --reynolds 73.2 585.9 4687.5 --warmup 0 --frames 1200` records. The table gives the first frame from which the largest
-lift within 60 frames stays within 5 % and 2 % of its final value, and coefficients of the last 300 frames (St = f D / U):
+`eddygrad generate wake/training --reynolds 73.2 585.9 4687.5 --warmup 0 --frames 1200` records. The table gives the first frame from which the
+largest lift within 60 frames stays within 5 % and 2 % of its final value, and the coefficients of the last 300 frames (St = f D / U):
 
     Re        5 %   2 %   largest C_L   St     mean C_D
     73.2      720   900   .253          .190   1.97
