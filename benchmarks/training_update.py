@@ -42,7 +42,7 @@ def corrected_solver(seeds: int, width: int = WIDTH, depth: int = DEPTH) -> Corr
     """ETD1 twice + h f(u, D/8), f the paper's residual network; a stack of `seeds` if there are several."""
     grid = Grid((POINTS,), 2 * math.pi * DOMAIN)
     coarse = ETDRK(KuramotoSivashinsky(), grid, dt=FRAME_DT, order=1, substeps=SUBSTEPS)
-    network = ResNet(width, depth, seeds=0 if seeds == 1 else range(seeds))
+    network = ResNet(width, depth, seeds=None if seeds == 1 else range(seeds))
     return correct(coarse, network, mode="parallel", features=domain_size())
 
 

@@ -1,4 +1,4 @@
-"""Networks by short names: `eg.nets.ResNet(26, 8)`, `eg.nets.EncoderDecoder("32k")`, `eg.nets.stack(MyNetwork, seeds=8)`."""
+"""Networks by short names: `eg.nets.ResNet(26, 8)`, `eg.nets.EncoderDecoder("32k")`, `eg.nets.stack(MyNetwork)`."""
 
 from __future__ import annotations
 

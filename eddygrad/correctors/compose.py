@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from eddygrad.correctors.features import Features
+from eddygrad.correctors.seeded_network import SeedNetwork
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.step import FreeMask, Observer, Params, Step, Stepper, StepperInfo, free_values, info_of
 
@@ -92,8 +93,7 @@ class Corrected(nn.Module):
     @property
     def seeds(self) -> tuple[int, ...] | None:
         """Seeds of a stacked network, None for a single one."""
-        network: Any = self.network
-        return tuple(network.seeds) if getattr(network, "stacked", False) else None
+        return self.network.seeds if isinstance(self.network, SeedNetwork) and self.network.stacked else None
 
     def info(self) -> StepperInfo:
         """Return the facts of the solver; of a prediction, which has none, grid, steadiness, boundary conditions and bodies of its `domain`."""

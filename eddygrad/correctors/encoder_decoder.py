@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from eddygrad.correctors.convolution import Convolution, ResidualBlock, StackedConv
-from eddygrad.correctors.seeded_network import SeededNetwork, Sizes
+from eddygrad.correctors.seeded_network import SeededNetwork, Seeds, Sizes, seed_options
 
 SIZES = {
     "32k": (8, 20, 30, 20, 8),
@@ -38,7 +38,8 @@ class EncoderDecoder(SeededNetwork):
         widths:    channels after each stage, or a size of the paper: "32k", "116k", "461k", "1.08M".
         cin, cout: input and output channels; ndim: 1, 2 or 3. Those left out are sized by `fit` from its data and features; until then, and
                    by hand, they are 4, 2 and 2: [u, v, p, .001 Re] in, the correction of [u, v] out.
-        seeds:     an int for one network, a sequence for a stack; entry s depends on its own seed only.
+        seed:      seed of a single network.
+        seeds:     seeds of a stack, e.g. (0, 1, 2) or range(8); None makes a single network. Entry s depends on its own seed only.
         kernels:   odd number of points per axis of conv_k, one for all or one for each stage and the last layer.
         padding:   "circular", or "zeros" for axes that are not periodic; for all axes or one for each.
     Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack of S > 1 given one batch answers (S, B, out, *grid).
@@ -51,12 +52,13 @@ class EncoderDecoder(SeededNetwork):
         cin: int | None = None,
         cout: int | None = None,
         ndim: int | None = None,
-        seeds: int | Sequence[int] = 0,
         *,
+        seed: int = 0,
+        seeds: Sequence[int] | None = None,
         kernels: int | Sequence[int] = 3,
         padding: str | Sequence[str] = "circular",
     ) -> None:
-        super().__init__((cin, cout, ndim), _USUAL, seeds, padding)
+        super().__init__((cin, cout, ndim), _USUAL, seed, seeds, padding)
         if isinstance(widths, str) and widths not in SIZES:
             raise ValueError(f"EncoderDecoder: a size is one of {', '.join(SIZES)}, got {widths!r}; other sizes are given by their widths")
         self.widths = SIZES[widths] if isinstance(widths, str) else tuple(widths)
@@ -73,8 +75,11 @@ class EncoderDecoder(SeededNetwork):
         self.layers = nn.ModuleList([*layers, StackedConv(len(self.seeds), self.widths[-1], self.cout, self.ndim, self.kernels[-1])])
         self.reset()
 
-    def _like(self, sizes: Sizes, seeds: int | Sequence[int]) -> Self:
-        return type(self)(self.widths, *sizes, seeds, kernels=self.kernels, padding=self.padding)
+    def _like(self, sizes: Sizes, seeds: Seeds) -> Self:
+        return type(self)(self.widths, *sizes, **seed_options(seeds), kernels=self.kernels, padding=self.padding)
+
+    def _sizes(self) -> dict[str, Any]:
+        return {"widths": list(self.widths)}
 
     @property
     def _shape(self) -> str:
@@ -89,4 +94,4 @@ class EncoderDecoder(SeededNetwork):
 
     def extra_repr(self) -> str:
         kernels = self.kernels[0] if len(set(self.kernels)) == 1 else self.kernels
-        return f"widths={self.widths}, kernels={kernels}, {self._told()}"
+        return f"widths={self.widths}, kernels={kernels}, {self._summary()}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from eddygrad.correctors.seeded_network import SeedNetwork, Seeds, seed_options
 from eddygrad.runtime.randomness import generator
 
 
-class Stacked(nn.Module):
+class Stacked(SeedNetwork):
     """S copies of a user's network with weights of their own; made by `stack`.
 
         y[s] = network_s(x[s]),   network_s = factory() with the generator at (seed_s, "network")
@@ -21,19 +22,16 @@ class Stacked(nn.Module):
 
     Args:
         factory: makes one network ([B, C_in, *grid] -> [B, C_out, *grid]) on the CPU, drawing from torch's generator only.
-        seeds:   an int for one network, a sequence for a stack.
+        seeds:   seeds of a stack; None makes a single network.
         ndim:    number of grid axes, 1, 2 or 3.
-    Input (B, C, *grid) or (S, B, C, *grid); a stack given one batch answers (S, B, out, *grid).
-    Raises: ValueError if the factory makes no trainable network, or one that counts batch statistics.
+        seed:    seed of a single network.
+    Input (B, C, *grid) or (S, B, C, *grid); a stack that gets one batch returns (S, B, out, *grid).
+    Raises: ValueError if the factory makes no trainable network, or one that keeps batch statistics.
     """
 
-    def __init__(self, factory: Callable[[], nn.Module], seeds: int | Sequence[int] = 0, ndim: int = 1) -> None:
-        super().__init__()
+    def __init__(self, factory: Callable[[], nn.Module], seeds: Sequence[int] | None = None, ndim: int = 1, *, seed: int = 0) -> None:
+        super().__init__(seed, seeds)
         self.factory, self.ndim = factory, ndim
-        self.stacked = not isinstance(seeds, int)
-        self.seeds: tuple[int, ...] = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-        if not self.seeds:
-            raise ValueError("stack: seeds must name at least one seed, got an empty sequence")
         entries = [_draw(factory, seed) for seed in self.seeds]
         self.network = entries[0]
         with torch.no_grad():
@@ -53,34 +51,34 @@ class Stacked(nn.Module):
         # Every slot is given, so nothing is left to tie; torch's own tying does not put a module back that is used twice.
         return functional_call(self.network, state, (x,), tie_weights=False)
 
-    def with_seeds(self, seeds: int | Sequence[int]) -> Stacked:
-        """Networks of the same factory, drawn from other seeds; dtype and device are kept."""
+    def with_seeds(self, seeds: Seeds) -> Self:
         like = next(self.parameters())
-        return Stacked(self.factory, seeds, self.ndim).to(like.device, like.dtype)
+        return type(self)(self.factory, ndim=self.ndim, **seed_options(seeds)).to(like.device, like.dtype)
 
-    @torch.no_grad()
-    def entry(self, index: int) -> Stacked:
-        """One network of the stack, by itself."""
-        single = self.with_seeds(self.seeds[index])
-        for name, value in single.state_dict().items():
-            value.copy_(self.state_dict()[name][index : index + 1])
-        return single
+    @property
+    def _name(self) -> str:
+        return "stack"
 
-    def parameter_count(self) -> int:
-        """Parameters of one network."""
-        return sum(p[0].numel() for p in self.parameters())
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "name": type(self.network).__name__}
 
     def __repr__(self) -> str:
         seeds = self.seeds if len(self.seeds) <= 4 else f"{len(self.seeds)} of them"
         return f"stack({self.network!r}, parameters={self.parameter_count()}, seeds={seeds})"
 
 
-def stack(factory: Callable[[], nn.Module], seeds: int | Sequence[int] = 0, ndim: int = 1) -> Stacked:
-    """A user's own network in a form whose seeds train side by side: `eg.fit(eg.correct(solver, eg.nets.stack(MyNetwork)), data, seeds=8)`.
+def stack(factory: Callable[[], nn.Module], seeds: Sequence[int] | None = None, ndim: int = 1, *, seed: int = 0) -> Stacked:
+    """Stack a user's own network over seeds, so that all seeds train in one program.
 
-    Args and errors: see `Stacked`.
+        eg.fit(eg.correct(solver, eg.nets.stack(MyNetwork)), data, seeds=8)
+    Args:
+        factory: makes one network, e.g. its class: ([B, C_in, *grid] -> [B, C_out, *grid]).
+        seeds:   seeds of a stack, e.g. (0, 1, 2) or range(8); None makes a single network, which `fit(.., seeds=8)` stacks.
+        ndim:    number of grid axes, 1, 2 or 3.
+        seed:    seed of a single network.
+    Raises: ValueError if the factory makes no trainable network, or one with batch statistics; see `Stacked`.
     """
-    return Stacked(factory, seeds, ndim)
+    return Stacked(factory, seeds, ndim, seed=seed)
 
 
 def _draw(factory: Callable[[], nn.Module], seed: int) -> nn.Module:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from eddygrad.correctors.convolution import Convolution, ResidualBlock, ResidualLine, StackedConv
-from eddygrad.correctors.seeded_network import SeededNetwork, Sizes
+from eddygrad.correctors.seeded_network import SeededNetwork, Seeds, Sizes, seed_options
 
 _SLOPE = 0.01
 _USUAL = (2, 1, 1)  # cin, cout, ndim of the paper's Kuramoto-Sivashinsky networks
@@ -38,11 +38,12 @@ class ResNet(SeededNetwork):
         cin: int | None = None,
         cout: int | None = None,
         ndim: int | None = None,
-        seeds: int | Sequence[int] = 0,
         *,
+        seed: int = 0,
+        seeds: Sequence[int] | None = None,
         padding: str | Sequence[str] = "circular",
     ) -> None:
-        super().__init__((cin, cout, ndim), _USUAL, seeds, padding)
+        super().__init__((cin, cout, ndim), _USUAL, seed, seeds, padding)
         if width < 1 or depth < 0:
             raise ValueError(f"ResNet: width >= 1 and depth >= 0 expected, got {width=}, {depth=}")
         self.width, self.depth = width, depth
@@ -50,8 +51,11 @@ class ResNet(SeededNetwork):
         self.layers = nn.ModuleList(StackedConv(len(self.seeds), i, o, self.ndim) for i, o in sizes)
         self.reset()
 
-    def _like(self, sizes: Sizes, seeds: int | Sequence[int]) -> Self:
-        return type(self)(self.width, self.depth, *sizes, seeds, padding=self.padding)
+    def _like(self, sizes: Sizes, seeds: Seeds) -> Self:
+        return type(self)(self.width, self.depth, *sizes, **seed_options(seeds), padding=self.padding)
+
+    def _sizes(self) -> dict[str, Any]:
+        return {"width": self.width, "depth": self.depth}
 
     @property
     def _shape(self) -> str:
@@ -70,4 +74,4 @@ class ResNet(SeededNetwork):
         return Convolution.apply(x, rows, w_last, b_last)
 
     def extra_repr(self) -> str:
-        return f"width={self.width}, depth={self.depth}, {self._told()}"
+        return f"width={self.width}, depth={self.depth}, {self._summary()}"

@@ -347,7 +347,7 @@ def _with_seeds(stepper: Corrected, seeds: tuple[int, ...]) -> Corrected:
     """The stepper with networks drawn from these seeds. Raises ValueError if that would throw weights away that are no fresh draw."""
     network: Any = stepper.network
     if not hasattr(network, "with_seeds"):
-        raise ValueError(f"fit: {type(network).__name__} cannot be stacked over seeds; use eg.nets.stack(factory, seeds), or seeds=None")
+        raise ValueError(f"fit: {type(network).__name__} cannot be stacked over seeds; use eg.nets.stack(factory), or seeds=None")
     own = getattr(network, "seeds", None)
     if own is not None:
         fresh, state = network.with_seeds(own).state_dict(), network.state_dict()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from eddygrad.correctors.compose import Corrected
+from eddygrad.correctors.seeded_network import SeedNetwork
 from eddygrad.evaluation.evaluate import Evaluation, Persistence
 from eddygrad.runtime.files import write_atomically
 from eddygrad.solver.step import Stepper
@@ -112,8 +113,7 @@ def steppers(baselines: Sequence[str] | Mapping[str, Stepper], stepper: Correcte
 
 def describe_network(network: Any) -> dict[str, Any]:
     """The `network` part of a run's JSON."""
-    count = network.parameter_count() if hasattr(network, "parameter_count") else sum(p.numel() for p in network.parameters())
-    inner = getattr(network, "network", network)
-    sizes = {key: getattr(network, key) for key in ("width", "depth") if isinstance(getattr(network, key, None), int)}
-    widths = {"widths": list(network.widths)} if hasattr(network, "widths") else {}
-    return {"name": type(inner).__name__, **sizes, **widths, "parameters": count}
+    if isinstance(network, SeedNetwork):
+        return network.describe()
+    sizes = {key: value for key in ("width", "depth", "widths") if isinstance(value := vars(network).get(key), int | tuple | list)}
+    return {"name": type(network).__name__, **sizes, "parameters": sum(p.numel() for p in network.parameters())}

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.adaptive_sampling import Resampled
 from eddygrad.pinn.collocation import Batches, Collocation, Points, Term, misfit
 from eddygrad.pinn.conditions import Condition, described, loss_of, points_of
@@ -209,7 +210,7 @@ class Problem:
         around = {self.inputs.index(name): length for name, length in (self.periodic or {}).items()}
         sizes = (len(self.inputs), self.width, self.depth, len(self.outputs))
         further: Any = {"mean": mean, "std": std, "periodic": around, "fourier": self.fourier, "gain": self.gain}
-        inner = CoordinateNetwork(*sizes, self.activation, seeds, **further).to(dtype)
+        inner = CoordinateNetwork(*sizes, self.activation, **seed_options(seeds), **further).to(dtype)
         if not self.hard:
             return inner
         low, high = self.domain.bounds

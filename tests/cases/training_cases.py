@@ -12,6 +12,7 @@ from torch import Tensor
 from eddygrad.correctors.compose import Corrected, correct
 from eddygrad.correctors.features import domain_size
 from eddygrad.correctors.resnet import ResNet
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
@@ -50,7 +51,7 @@ def window(horizon: int, start: Tensor | None = None, length: Tensor | None = No
 def corrected(
     seeds: int | Sequence[int] = 0, mode: Any = "parallel", dtype: torch.dtype = torch.float64, width: int = 4, **options: Any
 ) -> Corrected:
-    network = ResNet(width, 1, seeds=seeds).to(dtype)
+    network = ResNet(width, 1, **seed_options(seeds)).to(dtype)
     return correct(solver(), network, mode, features=domain_size(), **options)
 
 

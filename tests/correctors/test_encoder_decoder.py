@@ -107,7 +107,7 @@ def test_an_entry_depends_on_its_seed_only_and_is_the_single_network():
     one, other = (EncoderDecoder((4, 3), seeds=seeds).double() for seeds in ((5, 9, 2), (2, 5)))
     for a, b in zip(one.parameters(), other.parameters()):
         assert torch.equal(a[0], b[1]) and torch.equal(a[2], b[0]) and not torch.equal(a[0], a[1])
-    single, x = EncoderDecoder((4, 3), seeds=9).double(), noise(2, 4, 8, 6)
+    single, x = EncoderDecoder((4, 3), seed=9).double(), noise(2, 4, 8, 6)
     for a, b, c in zip(one.parameters(), single.parameters(), one.entry(1).parameters()):
         assert torch.equal(a[1:2], b) and torch.equal(b, c)
     torch.testing.assert_close(one(x)[1], single(x), rtol=1e-13, atol=1e-13)
@@ -117,7 +117,7 @@ def test_an_entry_depends_on_its_seed_only_and_is_the_single_network():
 
 def test_precision_and_neighbours_do_not_change_the_start():
     before = torch.random.get_rng_state()
-    single, double = EncoderDecoder((4, 3), seeds=(1, 2)), EncoderDecoder((4, 3), seeds=2).double()
+    single, double = EncoderDecoder((4, 3), seeds=(1, 2)), EncoderDecoder((4, 3), seed=2).double()
     for a, b in zip(single.parameters(), double.parameters()):
         assert torch.equal(a[1:2].double(), b)
     assert torch.equal(before, torch.random.get_rng_state())
@@ -135,10 +135,10 @@ def test_an_entry_keeps_what_was_learned_and_a_reset_forgets_it():
 
 
 def test_sizes_left_out_are_those_of_the_data_and_given_ones_stay():
-    free, bound = EncoderDecoder("32k", seeds=(3, 4), kernels=(5, 3, 3, 3, 3, 1)).double(), EncoderDecoder((3,), cin=5, seeds=3)
+    free, bound = EncoderDecoder("32k", seeds=(3, 4), kernels=(5, 3, 3, 3, 3, 1)).double(), EncoderDecoder((3,), cin=5, seed=3)
     assert free.sized(4, 2, 2) is free and (free.cin, free.cout, free.ndim) == (4, 2, 2)
     sized = free.sized(3, 1, 1)
-    explicit = EncoderDecoder(SIZES["32k"], 3, 1, 1, (3, 4), kernels=(5, 3, 3, 3, 3, 1)).double()
+    explicit = EncoderDecoder(SIZES["32k"], 3, 1, 1, seeds=(3, 4), kernels=(5, 3, 3, 3, 3, 1)).double()
     for a, b in zip(sized.parameters(), explicit.parameters(), strict=True):
         assert torch.equal(a, b) and a.dtype == b.dtype
     grown = bound.sized(7, 3, 1)

@@ -275,7 +275,7 @@ def test_entries_of_a_stack_beside_a_cylinder_are_single_networks():
 def small(**options):
     """A corrected flow around a cylinder, its reference frames, and weights that matter."""
     solver = flow(dt=0.05)
-    network = ResNet(4, 1, padding=("zeros", "circular"), cin=3, cout=2, seeds=3).double()
+    network = ResNet(4, 1, padding=("zeros", "circular"), cin=3, cout=2, seed=3).double()
     stepper = correct(solver, network, features=Features(fields=(Geometry(solver),)), scale=0.2, **options)
     u = trajectory(flow(dt=0.05).at(VALUES, states()), states(), 2)[:, -1]
     frames = trajectory(flow(dt=0.05, order=1, substeps=2).at({**VALUES, "viscosity": 0.01}, u), u, 3, include_start=False)

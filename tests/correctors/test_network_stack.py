@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from eddygrad.correctors.compose import predict
 from eddygrad.correctors.network_stack import stack
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.solver.rollout import Window
 from eddygrad.training import Training, Unrolled, fit
 
@@ -44,10 +45,10 @@ def test_a_stack_is_its_entries_side_by_side() -> None:
 
 
 def test_an_entry_depends_on_its_own_seed_only() -> None:
-    for one, other in zip(stack(Mine, (3, 7)).entry(1).parameters(), stack(Mine, 7).parameters()):
+    for one, other in zip(stack(Mine, (3, 7)).entry(1).parameters(), stack(Mine, seed=7).parameters()):
         assert torch.equal(one, other)
-    again = stack(Mine, 0).with_seeds((7,)).state_dict()
-    assert all(torch.equal(v, again[k]) for k, v in stack(Mine, 7).state_dict().items())
+    again = stack(Mine).with_seeds((7,)).state_dict()
+    assert all(torch.equal(v, again[k]) for k, v in stack(Mine, seed=7).state_dict().items())
 
 
 def test_an_entry_is_the_network_that_the_user_would_have_drawn_and_counts_its_parameters() -> None:
@@ -82,7 +83,7 @@ def test_training_a_stack_is_training_its_entries() -> None:
     u = states(2, 4, 4, 1, 12) * 0.5
 
     def train(seeds: int | tuple[int, ...], rows: list[int]) -> dict[str, Tensor]:
-        stepper = predict(stack(Mine, seeds).double(), dt=1.0)
+        stepper = predict(stack(Mine, **seed_options(seeds)).double(), dt=1.0)
         window = Window(u[rows], {}, 2) if len(rows) > 1 else Window(u[rows[0]], {}, 1)
         fit(stepper, Unrolled(stepper, "wig:3"), lambda step, horizon: window, Training(steps=60, lr=1e-3, horizon=3))
         return {k: v.detach().clone() for k, v in stepper.state_dict().items()}
@@ -103,5 +104,7 @@ def test_what_cannot_be_stacked_is_refused() -> None:
             stack(factory, (0, 1))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one seed"):
         stack(Mine, ())
+    with pytest.raises(ValueError, match=r"write seeds=range\(8\) for a stack, seed=8 for one network"):
+        stack(Mine, seeds=8)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"expected \(\[2 seeds,\] batch, channels, 1 grid axes\), got \(3, 4, 1, 8\)"):
         stack(Mine, (0, 1))(torch.zeros(3, 4, 1, 8))

@@ -57,7 +57,7 @@ class Plain(nn.Module):
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_values_and_gradients_are_those_of_torch_layers(ndim):
-    net = ResNet(4, 2, 2, 3, ndim, seeds=7).double()
+    net = ResNet(4, 2, 2, 3, ndim, seed=7).double()
     plain, x = Plain(net), noise(3, 2, *[7, 6, 5][:ndim])
     results = []
     for module in (net, plain):
@@ -112,10 +112,10 @@ def test_commutes_with_translation(ndim):
 
 @pytest.mark.parametrize("ndim", [1, 2])
 def test_an_entry_depends_on_its_seed_only_and_is_the_single_network(ndim):
-    one, other = ResNet(4, 1, 1, 1, ndim, (5, 9, 2)).double(), ResNet(4, 1, 1, 1, ndim, (2, 5)).double()
+    one, other = ResNet(4, 1, 1, 1, ndim, seeds=(5, 9, 2)).double(), ResNet(4, 1, 1, 1, ndim, seeds=(2, 5)).double()
     for a, b in zip(one.parameters(), other.parameters()):
         assert torch.equal(a[0], b[1]) and torch.equal(a[2], b[0]) and not torch.equal(a[0], a[1])
-    single = ResNet(4, 1, 1, 1, ndim, 9).double()
+    single = ResNet(4, 1, 1, 1, ndim, seed=9).double()
     for a, b, c in zip(one.parameters(), single.parameters(), one.entry(1).parameters()):
         assert torch.equal(a[1:2], b) and torch.equal(b, c)
     x = noise(2, 1, *[8, 6][:ndim])
@@ -133,7 +133,7 @@ def test_one_batch_for_all_or_one_for_each():
 
 
 def test_precision_and_neighbours_do_not_change_the_start():
-    single, double = ResNet(4, 2, seeds=(1, 2)), ResNet(4, 2, seeds=2).double()
+    single, double = ResNet(4, 2, seeds=(1, 2)), ResNet(4, 2, seed=2).double()
     for a, b in zip(single.parameters(), double.parameters()):
         assert torch.equal(a[1:2].double(), b)
     before = torch.random.get_rng_state()
@@ -172,7 +172,7 @@ def test_double_backward_is_refused(ndim):
 
 def test_interleaved_calls_do_not_share_scratch_memory():
     """Two forwards before two backwards, of equal shapes: nothing saved lives in the workspace."""
-    a, b, x = ResNet(3, 1, 1, 1, seeds=0).double(), ResNet(3, 1, 1, 1, seeds=1).double(), noise(2, 1, 8)
+    a, b, x = ResNet(3, 1, 1, 1, seed=0).double(), ResNet(3, 1, 1, 1, seed=1).double(), noise(2, 1, 8)
     alone = [torch.autograd.grad(net(x).square().sum(), list(net.parameters())) for net in (a, b)]
     ya, yb = a(x), b(x)
     together = [torch.autograd.grad(y.square().sum(), list(net.parameters())) for y, net in ((ya, a), (yb, b))]

@@ -18,6 +18,7 @@ from eddygrad.correctors.encoder_decoder import EncoderDecoder
 from eddygrad.correctors.features import Features, domain_size
 from eddygrad.correctors.network_stack import stack
 from eddygrad.correctors.resnet import ResNet
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.datasets.forces import WithForces
 from eddygrad.fitting.compatibility import check_fits
@@ -40,7 +41,7 @@ def data(scale: float = 1.0) -> Dataset:
 
 
 def network(seeds: int | tuple[int, ...]) -> ResNet:
-    return ResNet(3, 1, cin=1, seeds=seeds).double()
+    return ResNet(3, 1, cin=1, **seed_options(seeds)).double()
 
 
 def test_a_folder_is_bound_to_the_content_of_its_data(tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_another_precision_is_one_line_with_the_fix() -> None:
     fit(predict(network(0), 1.0), data(), **OPTIONS)
 
 
-@pytest.mark.parametrize("make", [network, lambda seeds: stack(lambda: torch.nn.Conv1d(1, 1, 3, padding=1), seeds).double()])
+@pytest.mark.parametrize("make", [network, lambda seeds: stack(lambda: torch.nn.Conv1d(1, 1, 3, padding=1), **seed_options(seeds)).double()])
 def test_seeds_do_not_throw_learned_weights_away(make: Callable[[object], torch.nn.Module]) -> None:
     for seeds in (3, (3, 7)):
         stepper = predict(make(seeds), 1.0)

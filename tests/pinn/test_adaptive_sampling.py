@@ -11,6 +11,7 @@ import pytest
 import torch
 from test_residual import LINE, grid
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.adaptive_sampling import Resampled
 from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
@@ -21,7 +22,7 @@ from eddygrad.training.training_config import Training
 
 def problem(seeds: Any = (0, 1)) -> Collocation:
     """The residual is that of u = 1 left of .2, and of next to nothing right of it."""
-    network = CoordinateNetwork(1, 6, 1, 1, "tanh", seeds).double()
+    network = CoordinateNetwork(1, 6, 1, 1, "tanh", **seed_options(seeds)).double()
     return Collocation(network, LINE, {"pde": Term("in", lambda d, p: torch.where(d.x < 0.2, d.u - 5, 1e-3 * d.u), ("u",))})
 
 

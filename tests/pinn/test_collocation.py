@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names, partials
@@ -26,7 +27,7 @@ def grid(count: int, length: float = 1.0) -> Tensor:
 
 def oscillator(seeds: Any = 0, **options: Any) -> Collocation:
     """u'' + k u = 0 with values of sin(2 x) known: k = 4."""
-    network = CoordinateNetwork(1, 12, 2, 1, "sine", seeds, mean=1.5, std=0.9).double()
+    network = CoordinateNetwork(1, 12, 2, 1, "sine", **seed_options(seeds), mean=1.5, std=0.9).double()
     terms = {
         "data": Term("all", lambda d, p: d.u - d["known_u"], ("u",)),
         "pde": Term("all", lambda d, p: d.u_xx + p["k"] * d.u, ("u_xx", "u"), **options),

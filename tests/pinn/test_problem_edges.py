@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import eddygrad as eg
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.collocation import Collocation, Points, Term
 from eddygrad.pinn.domains import Domain
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
@@ -37,7 +38,7 @@ def test_a_column_of_values_beside_rows_of_partials_is_an_error(seeds: Any) -> N
     """Five values for five points of five seeds would have been one for each seed."""
     x, target = grid(5), torch.arange(5.0, dtype=torch.float64).unsqueeze(1)
     terms = {"flux": Term("all", lambda d, p: d.u - target, ("u",))}
-    problem = Collocation(CoordinateNetwork(1, 4, 1, 1, "tanh", seeds).double(), LINE, terms)
+    problem = Collocation(CoordinateNetwork(1, 4, 1, 1, "tanh", **seed_options(seeds)).double(), LINE, terms)
     if seeds == (1, 2, 3, 4, 5):
         with pytest.raises(ValueError, match=r"a condition at 5 points gives \(5,\), or components in front, got \(5, 5\)"):
             laplace(conditions={"flux": eg.pinn.Condition(torch.rand(5, 2), lambda d, p: d.u - target)})

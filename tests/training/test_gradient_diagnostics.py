@@ -10,6 +10,7 @@ import pytest
 import torch
 from test_residual import grid, known, oscillator
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names
@@ -127,7 +128,7 @@ def test_probes_go_over_all_sides_of_a_sum_of_means() -> None:
 
 def test_probes_of_a_seed_in_a_stack_are_those_of_the_seed_alone() -> None:
     """With components, whose signs are their own, and without."""
-    network = lambda seeds: CoordinateNetwork(1, 7, 1, 2, "sine", seeds).double()  # noqa: E731
+    network = lambda seeds: CoordinateNetwork(1, 7, 1, 2, "sine", **seed_options(seeds)).double()  # noqa: E731
     names, at = Names(("x",), ("u", "v")), {"all": Points(grid(9, 3.0))}
     terms = {"both": Term("all", lambda d, p: torch.stack([d.u, d.v_x]), ("u", "v_x")), "one": Term("all", lambda d, p: d.u_x, ("u_x",))}
     stacked = Collocation(network((3, 8)), names, terms).probes((5, at))

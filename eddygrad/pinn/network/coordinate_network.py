@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from eddygrad.correctors.seeded_network import SeedNetwork, Seeds, seed_options
 from eddygrad.pinn.network.activations import ACTIVATIONS, COSINE, Activation
 from eddygrad.pinn.network.compiled_activations import Fused
 from eddygrad.pinn.network.taylor import Kept, Truncation, members, scale
@@ -20,7 +21,7 @@ _CACHED_BYTES, _CACHED_BYTES_COMPILED = 1 << 22, 1 << 24  # of all coefficients 
 _LANES = 16  # numbers that a processor handles at once: whole ones of them where points are many
 
 
-class CoordinateNetwork(nn.Module):
+class CoordinateNetwork(SeedNetwork):
     """Dense layers from standardised coordinates, for one seed or many at once.
 
         h_0 = (x - mean) / std,   [h_0 <- (sin, cos)(2 pi B h_0)],   h_l = f(h_{l-1} W_l + b_l),   y = h_L W + b
@@ -28,7 +29,7 @@ class CoordinateNetwork(nn.Module):
     Weights are drawn by Xavier's normal rule, std = gain sqrt(2 / (fan_in + fan_out)), biases are zero; every layer has its own draw.
 
     Args:   inputs, width, depth, outputs: numbers of coordinates, neurons, hidden layers and fields: [3, 100 x 7, 2] is (3, 100, 7, 2).
-            activation: "tanh", "sine", "silu" or "gelu". seeds: an int for one network, a sequence for a stack.
+            activation: "tanh", "sine", "silu" or "gelu". seed: seed of a single network. seeds: seeds of a stack; None makes a single network.
             mean, std: of the points, per coordinate or one number for all. fourier: number of features and the scale of the normal draw of B.
             periodic: coordinate by number -> its length. gain: of the draw; 5/3 with tanh for steep fields such as Poisson's at k = 6
             (Maddu et al. 2021), 1 for others: the derivatives with which a network begins grow with the power of it that depth and order make.
@@ -49,25 +50,22 @@ class CoordinateNetwork(nn.Module):
         depth: int,
         outputs: int,
         activation: str = "tanh",
-        seeds: int | Sequence[int] = 0,
         *,
+        seed: int = 0,
+        seeds: Sequence[int] | None = None,
         mean: float | Sequence[float] = 0.0,
         std: float | Sequence[float] = 1.0,
         fourier: tuple[int, float] | None = None,
         periodic: Mapping[int, float] | None = None,
         gain: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(seed, seeds)
         if min(inputs, width, depth, outputs) < 1 or activation not in ACTIVATIONS:
             raise ValueError(
                 f"CoordinateNetwork: sizes of at least 1 and an activation of {', '.join(ACTIVATIONS)} expected, "
                 f"got {inputs}, {width}, {depth}, {outputs}, {activation!r}"
             )
         self.inputs, self.width, self.depth, self.outputs, self.activation = inputs, width, depth, outputs, activation
-        self.stacked = not isinstance(seeds, int)
-        self.seeds: tuple[int, ...] = (seeds,) if isinstance(seeds, int) else tuple(seeds)
-        if not self.seeds:
-            raise ValueError("CoordinateNetwork: seeds must name at least one seed, got an empty sequence")
         if not gain > 0:
             raise ValueError(f"CoordinateNetwork: expected a gain above 0, got {gain}")
         self.compiled, self.gain = False, gain
@@ -100,29 +98,16 @@ class CoordinateNetwork(nn.Module):
                 weight[index] = spread * torch.randn(fan_in, fan_out, generator=source, dtype=torch.float64).to(weight)
                 bias[index] = 0
 
-    def _like(self, seeds: int | Sequence[int]) -> Self:
+    def with_seeds(self, seeds: Seeds) -> Self:
         made = type(self)(
-            self.inputs, self.width, self.depth, self.outputs, self.activation, seeds,
+            self.inputs, self.width, self.depth, self.outputs, self.activation, **seed_options(seeds),
             mean=self.mean.tolist(), std=self.std.tolist(), fourier=self.fourier, periodic=self.periodic, gain=self.gain,
         )  # fmt: skip
         made.compiled = self.compiled
         return made.to(self.mean.device, self.mean.dtype)
 
-    def with_seeds(self, seeds: int | Sequence[int]) -> Self:
-        """A new network of this shape, drawn from other seeds; dtype and device are kept."""
-        return self._like(seeds)
-
-    @torch.no_grad()
-    def entry(self, index: int) -> Self:
-        """One network of the stack, by itself."""
-        single = self._like(self.seeds[index])
-        for mine, whole in zip((*single.parameters(), *single.buffers()), (*self.parameters(), *self.buffers())):
-            mine.copy_(whole if mine.ndim == 1 else whole[index : index + 1])
-        return single
-
-    def parameter_count(self) -> int:
-        """Parameters of one network."""
-        return sum(p[0].numel() for p in self.parameters())
+    def _sizes(self) -> dict[str, Any]:
+        return {"width": self.width, "depth": self.depth}
 
     def forward(self, x: Tensor) -> Tensor:
         none = (0,) * self.inputs

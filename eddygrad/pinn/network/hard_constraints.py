@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from eddygrad.correctors.seeded_network import SeedNetwork, Seeds
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.network.taylor import Index, Kept, Truncation, members, scale
 
 Field = Callable[[Tensor], Tensor]  # points (.., N, inputs) -> (.., N) or (.., N, outputs)
 
 
-class Constrained(nn.Module):
+class Constrained(SeedNetwork):
     """y = g(x) + d(x) N(x): g has the values on the boundary, d vanishes there        Lagaris, Likas, Fotiadis 1998
 
     Partials by the product rule on Taylor polynomials; those of g and d come from nested autograd in float64, once for points that stay.
@@ -26,7 +27,7 @@ class Constrained(nn.Module):
     """
 
     def __init__(self, network: CoordinateNetwork, distance: Field, values: Field | None = None) -> None:
-        super().__init__()
+        super().__init__(network.seeds[0], network.seeds if network.stacked else None)
         self.network, self.distance, self.values = network, distance, values
         self._known: list[tuple[weakref.ref[Tensor], int, Truncation, Tensor, Tensor]] = []  # of the sets of points seen last
 
@@ -38,20 +39,11 @@ class Constrained(nn.Module):
     def outputs(self) -> int:
         return self.network.outputs
 
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        return self.network.seeds
-
-    @property
-    def stacked(self) -> bool:
-        return self.network.stacked
-
-    def parameter_count(self) -> int:
-        return self.network.parameter_count()
-
-    def with_seeds(self, seeds: int | Sequence[int]) -> Self:
-        """A new one of this shape, drawn from other seeds."""
+    def with_seeds(self, seeds: Seeds) -> Self:
         return type(self)(self.network.with_seeds(seeds), self.distance, self.values)
+
+    def describe(self) -> dict[str, Any]:
+        return {"name": type(self.network).__name__, "parameters": self.parameter_count()}
 
     def forward(self, x: Tensor) -> Tensor:
         none = (0,) * self.inputs

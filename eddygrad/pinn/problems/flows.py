@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.published.ghia_cavity import midlines
 from eddygrad.pinn.collocation import Batches, Collocation, Points, Term, misfit
 from eddygrad.pinn.domains import Box, mean_and_std
@@ -151,7 +152,7 @@ def _known(x: Tensor, exact: object, dtype: torch.dtype) -> Points:
 
 def _network(inputs: int, width: int, depth: int, outputs: int, seeds: Seeds, inside: Tensor, dtype: torch.dtype) -> CoordinateNetwork:
     mean, std = mean_and_std(inside)
-    return CoordinateNetwork(inputs, width, depth, outputs, "tanh", seeds, mean=mean, std=std).to(dtype)
+    return CoordinateNetwork(inputs, width, depth, outputs, "tanh", **seed_options(seeds), mean=mean, std=std).to(dtype)
 
 
 def _case(

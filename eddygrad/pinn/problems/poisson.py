@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
 from eddygrad.pinn.domains import Box, mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
@@ -77,7 +78,7 @@ def poisson(
 
     everywhere = torch.cat([drawn.reshape(-1, 2), rim])
     mean, std = mean_and_std(everywhere)
-    network = CoordinateNetwork(2, width, depth, 1, "tanh", seeds, mean=mean, std=std, gain=5 / 3).to(dtype)
+    network = CoordinateNetwork(2, width, depth, 1, "tanh", **seed_options(seeds), mean=mean, std=std, gain=5 / 3).to(dtype)
     terms = {
         "pde": Term("interior", lambda d, p: d.u_lap - d["known_f"], ("u_lap",)),
         "boundary": Term("boundary", lambda d, p: d.u - d["known_u"], ("u",)),

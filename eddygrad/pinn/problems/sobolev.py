@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
 from eddygrad.pinn.domains import mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
@@ -71,7 +72,7 @@ def sobolev(
     terms = {"value": Term("nodes", lambda d, p: d.u - d["known_value"], ("u",))}
     terms |= {name: Term("nodes", partial(_scaled if unknown else _plain, name), (name,)) for name in DERIVED}
     mean, std = mean_and_std(nodes[chosen])
-    network = CoordinateNetwork(2, width, depth, 1, "sine", seeds, mean=mean, std=std).to(dtype)
+    network = CoordinateNetwork(2, width, depth, 1, "sine", **seed_options(seeds), mean=mean, std=std).to(dtype)
     problem = Collocation(network, names, terms, dict.fromkeys(DERIVED, 0.0) if unknown else None)
     drawn = Points(nodes[chosen].to(dtype), {name: value[chosen].to(dtype) for name, value in truth.items()})
     inverse = {name: 1 / float(value.square().mean()) for name, value in truth.items()}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names, partials
@@ -29,7 +30,7 @@ def layer(
         raise ValueError(f"layer: expected 0 < epsilon <= 1, got {epsilon}")
     x = torch.linspace(0, 1, 402, dtype=torch.float64)[1:-1].unsqueeze(1)
     ends = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
-    network = CoordinateNetwork(1, width, depth, 1, "tanh", seeds, mean=0.5, std=1 / math.sqrt(12), gain=5 / 3).to(dtype)
+    network = CoordinateNetwork(1, width, depth, 1, "tanh", **seed_options(seeds), mean=0.5, std=1 / math.sqrt(12), gain=5 / 3).to(dtype)
     terms = {
         "pde": Term("interior", lambda d, p: -epsilon * d.u_xx + d.u_x - 1, ("u_x", "u_xx")),
         "boundary": Term("ends", lambda d, p: d.u, ("u",)),
@@ -64,7 +65,7 @@ def two_sensors(
     each = (seeds,) if isinstance(seeds, int) else tuple(seeds)
     x = torch.linspace(0, 1, 400, dtype=torch.float64).unsqueeze(1)
     w = 2 * math.pi
-    network = CoordinateNetwork(1, width, depth, 1, "tanh", seeds, mean=0.5, std=1 / math.sqrt(12), gain=5 / 3).to(dtype)
+    network = CoordinateNetwork(1, width, depth, 1, "tanh", **seed_options(seeds), mean=0.5, std=1 / math.sqrt(12), gain=5 / 3).to(dtype)
 
     def measured(count: int, spread: float, who: str) -> Points:
         rows = []

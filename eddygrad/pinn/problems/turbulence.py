@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.recipes import active_turbulence as recipe
 from eddygrad.pinn.collocation import Batches, Collocation, Points, Term, misfit
 from eddygrad.pinn.domains import mean_and_std
@@ -107,7 +108,7 @@ def turbulence(
         "interior": Points(flow.x[inside].to(dtype)),
     }
     mean, std = mean_and_std(flow.x[inside | rim])
-    network = CoordinateNetwork(3, width, depth, 2, "sine", seeds, mean=mean, std=std).to(dtype)
+    network = CoordinateNetwork(3, width, depth, 2, "sine", **seed_options(seeds), mean=mean, std=std).to(dtype)
     x, truth = flow.x[inside].to(dtype), flow.fields[inside]
 
     @torch.no_grad()
@@ -172,7 +173,7 @@ def turbulence_inverse(
     }
     nodes = Points(x[chosen].to(dtype), {"u": fields[chosen, 0].to(dtype), "v": fields[chosen, 1].to(dtype)})
     mean, std = mean_and_std(x)
-    network = CoordinateNetwork(3, width, depth, 3, "sine", seeds, mean=mean, std=std).to(dtype)
+    network = CoordinateNetwork(3, width, depth, 3, "sine", **seed_options(seeds), mean=mean, std=std).to(dtype)
     problem = Collocation(network, names, terms, dict.fromkeys(COEFFICIENTS, 0.0))
     at, truth = x[kept].to(dtype), fields[kept]
 

@@ -32,8 +32,8 @@ def check_network(name: str) -> None:
 def build(c: Named, cin: int, cout: int, ndim: int, seeds: Sequence[int], padding: str | tuple[str, ...] = "circular") -> SeededNetwork:
     """The networks of these seeds, stacked. Args: padding: see `Setting`."""
     if c.network == "resnet":
-        return ResNet(c.width, c.depth, cin, cout, ndim, tuple(seeds), padding=padding)
-    return EncoderDecoder(c.network.partition(":")[2], cin, cout, ndim, tuple(seeds), padding=padding)
+        return ResNet(c.width, c.depth, cin, cout, ndim, seeds=tuple(seeds), padding=padding)
+    return EncoderDecoder(c.network.partition(":")[2], cin, cout, ndim, seeds=tuple(seeds), padding=padding)
 
 
 def network_slug(c: Named) -> str:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.network.activations import ACTIVATIONS
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.network.taylor import Index, Truncation
@@ -146,7 +147,7 @@ def test_seeds_are_stacked_and_each_is_the_network_of_its_own() -> None:
     own = torch.stack([points(6, 2, seed) for seed in range(3)])
     mixed = stack.partials(own, wanted)
     for s, seed in enumerate(stack.seeds):
-        single, entry = CoordinateNetwork(2, 8, 2, 1, "tanh", seeds=seed).double(), stack.entry(s)
+        single, entry = CoordinateNetwork(2, 8, 2, 1, "tanh", seed=seed).double(), stack.entry(s)
         for index in wanted:
             torch.testing.assert_close(whole[index][s], entry.partials(x, wanted)[index], rtol=0, atol=1e-14)
             torch.testing.assert_close(mixed[index][s], entry.partials(own[s], wanted)[index], rtol=0, atol=1e-14)
@@ -188,7 +189,7 @@ def test_wrong_input_is_named() -> None:
 @pytest.mark.parametrize("seeds", [0, (1, 2)])
 def test_points_in_several_lots_are_those_of_one(seeds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last lot smaller than the others; sums of gradients in another order."""
-    network, wanted = CoordinateNetwork(2, 6, 3, 2, "tanh", seeds).double(), [(0, 0), (2, 0), (1, 1)]
+    network, wanted = CoordinateNetwork(2, 6, 3, 2, "tanh", **seed_options(seeds)).double(), [(0, 0), (2, 0), (1, 1)]
     x, found = points(70, 2), []
     for number in (1 << 30, 4 * 6 * 8 * 5 * 8):
         monkeypatch.setattr("eddygrad.pinn.network.coordinate_network._CACHED_BYTES", number)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.network.hard_constraints import Constrained, box_distance, box_extension
 
@@ -17,7 +18,7 @@ def exact(x: Tensor) -> Tensor:
 
 
 def made(outputs: int = 1, seeds: object = 0) -> Constrained:
-    network = CoordinateNetwork(2, 7, 2, outputs, "tanh", seeds, std=(0.5, 0.7)).double()  # type: ignore[arg-type]
+    network = CoordinateNetwork(2, 7, 2, outputs, "tanh", **seed_options(seeds), std=(0.5, 0.7)).double()  # type: ignore[arg-type]
     return Constrained(network, box_distance(LOW, HIGH), box_extension(exact, LOW, HIGH))
 
 

@@ -9,6 +9,7 @@ import torch
 from eddygrad.correctors.compose import correct, predict
 from eddygrad.correctors.features import Features, Geometry
 from eddygrad.correctors.resnet import ResNet
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.evaluation import metrics
 from eddygrad.evaluation.evaluate import Persistence, evaluate
@@ -45,7 +46,7 @@ def begin(batch=2, channels=2):
 
 def network(seeds=0, domain=None, **options):
     features = Features(fields=() if domain is None else (Geometry(domain),))
-    net = ResNet(3, 1, cin=2 + (domain is not None), cout=2, ndim=2, seeds=seeds, padding="zeros").double()
+    net = ResNet(3, 1, cin=2 + (domain is not None), cout=2, ndim=2, **seed_options(seeds), padding="zeros").double()
     return net, {"features": features, **options}
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from eddygrad import presets
 from eddygrad.correctors.compose import Corrected, correct
 from eddygrad.correctors.resnet import ResNet
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.fitting.corrector import Recipe, fit
 from eddygrad.solver.grid import Grid
@@ -40,7 +41,7 @@ def frames(samples: int = 2, count: int = 4) -> Tensor:
 
 
 def corrected(seeds: int | tuple[int, ...] = 0) -> Corrected:
-    return correct(SOLVER, ResNet(3, 1, 2, 2, 2, seeds).double(), scale=0.1)
+    return correct(SOLVER, ResNet(3, 1, 2, 2, 2, **seed_options(seeds)).double(), scale=0.1)
 
 
 def flat(parts: Any) -> Tensor:

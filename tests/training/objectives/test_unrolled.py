@@ -8,6 +8,7 @@ from torch import nn
 
 from eddygrad.correctors.compose import correct
 from eddygrad.correctors.resnet import ResNet
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.fitting.corrector import saved_megabytes
 from eddygrad.solver.rollout import Window
 from eddygrad.solver.wrap import wrap
@@ -98,7 +99,7 @@ def upwind(u, length):
 @pytest.mark.parametrize("seeds", [0, (3, 4)])
 def test_nog_through_a_numpy_function_is_nog_through_its_torch_twin(seeds):
     w = window(3)
-    network = ResNet(4, 1, 1, 1, 1, seeds).double()
+    network = ResNet(4, 1, 1, 1, 1, **seed_options(seeds)).double()
     results = []
     for options in ({"differentiable": True}, {"array": "numpy"}):
         stepper = correct(wrap(upwind, dt=0.02, **options), network, "parallel")
