@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from eddygrad.datasets.generate import generate
     from eddygrad.datasets.kept_fields import Downsampled
     from eddygrad.datasets.manifest import validate
-    from eddygrad.evaluation.evaluate import Evaluation, Persistence, evaluate
-    from eddygrad.fitting.corrector import Recipe, Trained
-    from eddygrad.fitting.test_result import Tested
-    from eddygrad.pinn.solve import fit
+    from eddygrad.evaluation.baselines import Persistence
+    from eddygrad.evaluation.evaluate import Evaluation, evaluate
+    from eddygrad.fitting.recipe import TrainingRecipe
+    from eddygrad.fitting.test_result import TestResult
+    from eddygrad.fitting.trained import Trained
     from eddygrad.plotting.space_time import space_time
     from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity, ActiveTurbulenceVorticity
     from eddygrad.solver.equations.burgers import Burgers
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from eddygrad.solver.step import Step, Stepper
     from eddygrad.solver.wrap import wrap
     from eddygrad.studies.unrolling.study import Study, compare
+    from eddygrad.train_or_solve import fit
     from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
     from eddygrad.training.refinement import Refinement
     from eddygrad.training.weighting.by_gradients import InverseDirichlet
@@ -65,8 +67,7 @@ _HOME = {
     **dict.fromkeys(("Corrected", "correct", "predict", "transition"), "correctors.compose"),
     **dict.fromkeys(("Features", "Geometry", "domain_size"), "correctors.features"),
     **dict.fromkeys(("Dataset", "Split", "open"), "datasets.dataset"),
-    **dict.fromkeys(("Evaluation", "Persistence", "evaluate"), "evaluation.evaluate"),
-    **dict.fromkeys(("Recipe", "Trained"), "fitting.corrector"),
+    **dict.fromkeys(("Evaluation", "evaluate"), "evaluation.evaluate"),
     **dict.fromkeys(("ActiveTurbulenceVelocity", "ActiveTurbulenceVorticity"), "solver.equations.active_turbulence"),
     **dict.fromkeys(("NavierStokesVelocity", "NavierStokesVorticity"), "solver.equations.navier_stokes"),
     **dict.fromkeys(("Window", "always", "every", "first", "never", "repeat", "trajectory", "unroll"), "solver.rollout"),
@@ -90,9 +91,12 @@ _HOME = {
     "Refinement": "training.refinement",
     "SmagorinskyVelocity": "solver.equations.smagorinsky",
     "Splitting": "solver.schemes.splitting",
-    "Tested": "fitting.test_result",
+    "Persistence": "evaluation.baselines",
+    "TestResult": "fitting.test_result",
+    "Trained": "fitting.trained",
+    "TrainingRecipe": "fitting.recipe",
     "WithForces": "datasets.forces",
-    "fit": "pinn.solve",
+    "fit": "train_or_solve",
     "generate": "datasets.generate",
     "gradient_growth": "solver.sensitivity",
     "space_time": "plotting.space_time",
@@ -146,7 +150,6 @@ __all__ = [
     "Persistence",
     "Polygon",
     "Projection",
-    "Recipe",
     "Refinement",
     "SmagorinskyVelocity",
     "Split",
@@ -154,8 +157,9 @@ __all__ = [
     "Step",
     "Stepper",
     "Study",
-    "Tested",
+    "TestResult",
     "Trained",
+    "TrainingRecipe",
     "Unrolled",
     "Unrolling",
     "Wall",

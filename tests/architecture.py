@@ -30,7 +30,6 @@ UPWARD = {
     "fitting/test_result.py": {"studies"},  # table and report of one run, when asked for
     "pinn/__init__.py": {"studies"},  # eg.pinn.compare, lazily
     "pinn/solution_plots.py": {"studies"},
-    "pinn/solve.py": {"fitting"},
     "plotting/html.py": {"studies"},
     "plotting/planes.py": {"studies"},
     "plotting/space_time.py": {"studies"},

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import eddygrad as eg
-from eddygrad.fitting.test_result import baseline
+from eddygrad.evaluation.baselines import baseline
 from eddygrad.studies.unrolling.config import preset
 
 

@@ -41,13 +41,13 @@ def generate_plane(folder: Path) -> None:
 def train(folder: Path) -> None:
     from eddygrad.correctors import ResNet, correct, domain_size
     from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
-    from eddygrad.fitting.corrector import fit
+    from eddygrad.fitting.corrector import fit_stepper
     from eddygrad.training import Plateau
 
     data = ks.training(frames=40, domains=(1.0, 1.1), warmup=10).generate(None, progress=False).split(val=0.2, test=0.2)
     stepper = correct(ks.coarse(), ResNet(4, 1), "parallel", features=domain_size())
     options: dict[str, Any] = {"schedule": Plateau(patience=0), "clip": 0.5, "outlier": 2.0, "validate_every": 17, "checkpoint_every": 11}
-    fit(stepper, data, unroll="wig:2", steps=100 * LONGER, batch=4, seeds=2, folder=folder, progress=False, **options)
+    fit_stepper(stepper, data, unroll="wig:2", steps=100 * LONGER, batch=4, seeds=2, folder=folder, progress=False, **options)
 
 
 def compare(folder: Path) -> None:

@@ -48,7 +48,7 @@ class Evaluate(Command):
     """cpu, cuda, ...; by default that of the training, cpu without a folder."""
 
     def run(self, say: Say) -> Outcome:
-        from eddygrad.fitting.test_result import is_baseline
+        from eddygrad.evaluation.baselines import is_baseline
         from eddygrad.studies.unrolling.settings import setting
 
         for name in self.baselines:
@@ -72,8 +72,9 @@ class Evaluate(Command):
         return self._score(setting(options.recipe), stepper, record, self.folder, options.dtype, options.device, say)
 
     def _score(self, setting: Any, stepper: Any, record: dict[str, Any] | None, folder: Path, dtype: str, device: str, say: Say) -> Outcome:
+        from eddygrad.evaluation.baselines import baseline
         from eddygrad.evaluation.evaluate import evaluate
-        from eddygrad.fitting.test_result import Tested, baseline
+        from eddygrad.fitting.test_result import TestResult
         from eddygrad.studies.unrolling.results import tables
 
         data, horizon = self._data(setting, dtype, device), self.horizon
@@ -91,7 +92,7 @@ class Evaluate(Command):
                 say(f"{row['name']:14} rellinf {row['error']:.3g}   {1e6 * row['seconds_per_frame']:.3g} us/frame")
             return Outcome({"horizon": horizon, "runs": rows})
         assert record is not None
-        Tested(evaluate(stepper, data, horizon, long_horizon=self.long_horizon), scores, record).write(folder)
+        TestResult(evaluate(stepper, data, horizon, long_horizon=self.long_horizon), scores, record).write(folder)
         found = tables.load(folder)
         say(tables.table(found, baselines=True))
         say(f"{folder}/runs: scores; next: eddygrad report {folder}")

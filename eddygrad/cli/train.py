@@ -13,7 +13,7 @@ import tyro
 from eddygrad.cli.base import Command, Outcome, Say, set_up_process
 
 if TYPE_CHECKING:
-    from eddygrad.fitting.corrector import Recipe
+    from eddygrad.fitting.recipe import TrainingRecipe
     from eddygrad.studies.unrolling.config import Configuration
     from eddygrad.studies.unrolling.study import Bench
 
@@ -83,7 +83,7 @@ class Train(Command):
 
     def run(self, say: Say) -> Outcome:
         from eddygrad.cli.pictures import curves, save
-        from eddygrad.fitting.corrector import fit, prepare
+        from eddygrad.fitting.corrector import fit_stepper, prepare
         from eddygrad.runtime.files import write_atomically
 
         self._check()
@@ -97,7 +97,7 @@ class Train(Command):
         options = (json.dumps(values, indent=1) + "\n").encode()
         if not (folder / "checkpoint.pt").exists():  # else `fit` says first whether this is the run that lies there
             write_atomically(folder / OPTIONS, options)
-        trained = fit(stepper, bench.data, recipe, folder=folder, threads=None, progress=not self.json)
+        trained = fit_stepper(stepper, bench.data, recipe, folder=folder, threads=None, progress=not self.json)
         write_atomically(folder / OPTIONS, options)
         write_atomically(folder / RECORD, (json.dumps({**trained.describe(), **trained.as_json()}) + "\n").encode())
         final = trained.fit.curve[-1]["validation"] if trained.fit.curve else []
@@ -137,14 +137,14 @@ class Train(Command):
         if horizon + 1 > self.frames:
             raise ValueError(f"train: --unroll {self.unroll} needs {horizon + 1} frames, got --frames {self.frames}; take more or unroll less")
 
-    def trained_by(self) -> Recipe:
+    def trained_by(self) -> TrainingRecipe:
         """How the network is trained."""
         recipe = self.configuration().recipe_of(self.unroll, self.lr, self.schedule)
         return replace(recipe, validation_horizon=self.validation_horizon)
 
     def configuration(self) -> Configuration:
         """The comparison of which this is one run."""
-        from eddygrad.fitting.corrector import validation_interval
+        from eddygrad.fitting.recipe import validation_interval
         from eddygrad.studies.unrolling.config import Configuration
 
         shared = {k: getattr(self, k) for k in _SHARED}

@@ -117,6 +117,40 @@ class Corrected(nn.Module):
             domain=self.domain,
         )
 
+    def sized(self, channels: int, ndim: int) -> Corrected:
+        """Return this stepper with a network whose omitted sizes are those of the data; the stepper itself where none was omitted.
+
+        Args:
+            channels: channels of a state.
+            ndim:     number of grid axes.
+        """
+        if not isinstance(self.network, SeedNetwork):
+            return self
+        written = channels if self.channels is None else len(self.channels)
+        network = self.network.sized(channels + self.features.extra_channels, written, ndim)
+        return self if network is self.network else self.with_network(network)
+
+    def with_seeds(self, seeds: Sequence[int]) -> Corrected:
+        """Return this stepper with a stack of networks, each drawn from its seed.
+
+        Raises: ValueError for a network that cannot be drawn from seeds, or whose weights are no fresh draw: they would be lost.
+        """
+        network = self.network
+        if not isinstance(network, SeedNetwork):
+            raise ValueError(f"fit: {type(network).__name__} cannot be stacked over seeds; use eg.nets.stack(factory), or seeds=None")
+        fresh, state = network.with_seeds(network.seeds).state_dict(), network.state_dict()
+        if not all(torch.equal(fresh[name].reshape(value.shape), value) for name, value in state.items()):
+            raise ValueError(
+                f"fit: seeds={list(seeds)} draws new networks, but this one has learned: its weights are not those of its seeds "
+                f"{list(network.seeds)}; pass seeds=None to go on from these weights"
+            )
+        return self.with_network(network.with_seeds(tuple(seeds)))
+
+    def first_seed(self) -> Corrected:
+        """Return this stepper with the first network of its stack; the stepper itself where it has a single network."""
+        network = self.network
+        return self.with_network(network.entry(0)) if isinstance(network, SeedNetwork) and network.stacked else self
+
     def free(self, params: Params, like: Tensor) -> Tensor | None:
         """Which values of a state are free (`FreeMask`), (1, C, *grid); None where nothing is fixed."""
         return free_values(self.solver if self.domain is None else self.domain, params, like)

@@ -1,52 +1,63 @@
-"""Score any stepper on test trajectories: errors, spectrum, stability, and what a frame costs."""
+"""Score any stepper on test trajectories: errors, spectrum, stability, and the time per frame.
+
+Metrics of an `Evaluation`, each (S, samples). Over the first `horizon` frames (12 in the paper on a line, 250 on a plane):
+
+    rellinf                     mean of e(t), see `metrics.error_over_time`                              List et al. 2024
+    mse                         mean squared error of all channels, its frames clipped as e(t) is
+    nrmse_final, vrmse_final    errors of the last of these frames; on a line also h1_final and the error in the lower, middle and upper third of
+                                the modes, band_low_final, band_middle_final, band_high_final
+
+Over the long window:
+
+    correlation_time            time at which the correlation falls below .2 for 8 frames; correlation_time_08: first time below .8
+    rms_ratio                   root mean square of the prediction over that of the reference
+    spectrum_shape              half the sum over modes of the difference of the shares of energy (0: same shape, 1: no common mode)
+    spectrum_error              on a line
+    divergence_time             on a line, where the reference stepper is given
+
+A value that is not finite counts as 30, in spectrum_shape as 1. Values that boundary conditions or bodies fix do not count: means are over the free
+values, and spectra are of fields that are zero elsewhere. A spectrum is the Fourier spectrum on every box; between boundaries that are not periodic
+the difference of their values appears in it as a jump.
+"""
 
 from __future__ import annotations
 
 import math
-import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.evaluation import metrics
+from eddygrad.evaluation.cost import seconds_per_frame
 from eddygrad.solver.diagnostics import energy_spectrum
 from eddygrad.solver.rollout import trajectory
-from eddygrad.solver.step import FreeMask, Params, Step, Stepper, free_values
+from eddygrad.solver.step import FreeMask, Params, Stepper, free_values, info_of
 
-LONG_HORIZON = 750  # frames after the first, the longest that evaluate looks at unless told otherwise; the paper's longest test
-_BLOWN_UP = 1e3  # times the largest |u| of the reference: from here a trajectory counts as diverged
+LONG_HORIZON = 750  # frames after the first: the default limit of the long window, the paper's longest test
+_BLOWN_UP = 1e3  # a trajectory counts as diverged from this multiple of the reference's largest |u|
 _BANDS = ("band_low_final", "band_middle_final", "band_high_final")
-
-
-@dataclass(frozen=True)
-class Persistence:
-    """The baseline that nothing happens: u+ = u."""
-
-    dt: float
-    differentiable: bool = True
-
-    def at(self, params: Params, like: Tensor, observe: Any = None) -> Step:
-        return lambda u, k=0: u
 
 
 @dataclass
 class Evaluation:
-    """What a stepper achieved; the leading axis is the seed, one entry for a stepper without a stack.
+    """Scores of a stepper. The leading axis S is the seed, one entry for a stepper without a stack.
 
     Args:
-        metrics:         name -> (S, samples); see `evaluate`.
+        metrics:         name -> (S, samples); the module's docstring lists them.
         error_over_time: (S, H + 1), mean over samples of the paper's e(t).
         spectrum:        "k" (K,), the mode number m (shell of modes in more dimensions), "reference" (K,), "model" (S, K), NaN where no frame was
-                         finite, and "dropped_frames" (S,), those that were not.
+                         finite, and "dropped_frames" (S,), the number of frames that were not.
         prediction, reference: (S, samples, T, C, *grid) and (samples, T, C, *grid), the frames of the long window, for pictures.
         diverged:        per seed, trajectories of the long window that became non-finite or larger than 1000 times the reference.
-        lengths:         of the domain, per sample; on a line. box: sides of the grid. channels: their names.
-        scene:           sides and bodies as the data tell them, see `datasets.scene`.
+        seconds_per_frame, batch: wall time of one frame of all samples at once, and their number.
+        sets:            named test sets in the order of samples: name, kind, params, samples.
+        dt:              time between frames [s].
+        lengths:         length of the domain per sample, on a line [m]. box: lengths of the grid's axes [m].
+        scene:           boundary conditions and bodies as the data set stores them, see `datasets.geometry`. channels: names of the state's channels.
     """
 
     metrics: dict[str, Tensor]
@@ -65,9 +76,9 @@ class Evaluation:
     channels: Sequence[str] = ()
 
     def charging(self, diverged: Sequence[bool]) -> Evaluation:
-        """Seeds whose training diverged, scored with their last finite weights until here, count as diverged throughout.
+        """Count seeds whose training diverged as diverged throughout; until here they were scored with their last finite weights.
 
-        30 in every error, as in the paper's metric, 0 in every time.
+        Every error of such a seed becomes 30, as in the paper's metric, and every time 0. Args: diverged: per seed.
         """
         for seed, lost in enumerate(diverged):
             if lost:
@@ -78,7 +89,7 @@ class Evaluation:
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """The `test` part of a run's JSON: `rellinf` in full, the other metrics to six digits, null for NaN."""
+        """Return the `test` part of a run's JSON: `rellinf` in full, the other metrics to six digits, null for NaN."""
         return {
             "sets": list(self.sets),
             "horizon": self.error_over_time.shape[-1] - 1,
@@ -94,10 +105,21 @@ class Evaluation:
 
 
 def _short(value: Any) -> Any:
-    """Six digits, None for NaN and Inf: files of many seeds and samples stay small and are JSON for every reader."""
+    """Round to six digits, with None for NaN and Inf: files of many seeds and samples stay small and are valid JSON."""
     if isinstance(value, list):
         return [_short(v) for v in value]
     return value if isinstance(value, int) else float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+class _Rollout(NamedTuple):
+    """Frames of the long window, and both fields with zeros in place of values that are not free."""
+
+    whole: Tensor  # (S, samples, T, C, *grid)
+    truth: Tensor  # (samples, T, C, *grid)
+    counted: Tensor
+    true: Tensor
+    free: Tensor | None
+    params: Params
 
 
 @torch.no_grad()
@@ -109,66 +131,83 @@ def evaluate(
     long_horizon: int | None = None,
     domain: FreeMask | None = None,
 ) -> Evaluation:
-    """Roll `stepper` out from the first frame of every trajectory of `data` and compare.
-
-    Over the first `horizon` frames (12 in the paper on a line, 250 on a plane): `rellinf`, e(t) and `mse`, the mean squared error of all channels,
-    its frames clipped as e(t). In the last of them: `nrmse_final`, `vrmse_final`; on a line also `h1_final` and the error in the lower, middle and
-    upper third of the modes, `band_low_final` and so on.
-
-    Over the long window: `correlation_time` (below .2 for 8 frames) and `correlation_time_08` (first frame below .8); `rms_ratio`, prediction over
-    reference; `spectrum_shape`, half the sum over modes of the difference of the shares of energy (0: same shape, 1: nothing in common); on a line
-    `spectrum_error`; `divergence_time` where the reference stepper is given (1-D). What is not finite counts as 30, in `spectrum_shape` as 1.
-
-    Values that sides or bodies fix count nowhere: means are over the free ones, and spectra are of fields that are zero elsewhere. A spectrum is the
-    Fourier one on any box; what differs between sides that are not periodic stands in it as a jump.
+    """Roll `stepper` out from the first frame of every trajectory and compare with the data. The module's docstring lists the metrics.
 
     Args:
-        long_horizon: frames after the first in the long window; None: all there are, at most 750. What comes later is not read.
-        domain:       knows which values are free, the same for every stepper that is compared; None asks the stepper, and if it does not say, all.
+        stepper:      any stepper; every seed of a stack is scored.
+        data:         test trajectories.
+        horizon:      frames after the first for errors.
+        reference:    the stepper that made the data, for `divergence_time`.
+        long_horizon: frames after the first in the long window; None: all frames, at most 750. Later frames are not read.
+        domain:       says which values are free, the same for every compared stepper; None asks the stepper, and if it does not say, all are.
     Raises: ValueError if the data are shorter than horizon or long_horizon, or long_horizon is shorter than the horizon.
     """
     long = _long_horizon(horizon, long_horizon, data.frames)
-    window, ndim = data.windows(long, 0), data.grid.ndim
-    truth, params = window.u, window.params
-    like = truth[:, 0]
-    step = stepper.at(params, like)
-    seeds = getattr(stepper, "seeds", None)
-    start = like if seeds is None else like.expand(len(seeds), *like.shape)
-    inside = getattr(stepper, "stays_inside", False)
-    whole = trajectory(step, start, long + 1, include_start=True, time_axis=1 if seeds is None else 2, inside=inside)
-    whole = whole.unsqueeze(0) if seeds is None else whole
-    free = free_values(stepper if domain is None else domain, params, like)
-    counted, true = (whole, truth) if free is None else (whole * free, truth * free)
-    error = metrics.error_over_time(counted[:, :, : horizon + 1], true[:, : horizon + 1], ndim, free)
-    squared = metrics.mse(counted[:, :, : horizon + 1], true[:, : horizon + 1], ndim, free)
-    scores = {
-        "rellinf": error.mean(-1),
-        "mse": squared,
-        **_final(counted[:, :, horizon], true[:, horizon], data, free),
-        **_duration(counted, true, data, free),
-    }
-    energy = torch.stack([energy_spectrum(u.double(), data.grid).energy for u in counted])
-    true_energy = energy_spectrum(true.double(), data.grid).energy
+    run = _roll_out(stepper, data, long, stepper if domain is None else domain)
+    error, scores = _errors(run, data, horizon)
+    energy = torch.stack([energy_spectrum(u.double(), data.grid).energy for u in run.counted])
+    true_energy = energy_spectrum(run.true.double(), data.grid).energy
     scores |= _attractor(energy, true_energy)
+    like = run.truth[:, 0]
     if reference is not None:
-        scores["divergence_time"] = _divergence_time(whole, reference, params, like) * data.dt
-    lost = ~(torch.isfinite(whole).flatten(2).all(-1) & (whole.abs().flatten(2).amax(-1) < _BLOWN_UP * truth.abs().amax()))
+        scores["divergence_time"] = _divergence_time(run.whole, reference, run.params, like) * data.dt
     return Evaluation(
         metrics=scores,
         error_over_time=error.mean(1),
         spectrum=_spectrum(energy, true_energy),
-        prediction=whole,
-        reference=truth,
-        diverged=lost.sum(1).tolist(),
-        seconds_per_frame=seconds_per_frame(stepper, params, like),
+        prediction=run.whole,
+        reference=run.truth,
+        diverged=_diverged(run),
+        seconds_per_frame=seconds_per_frame(stepper, run.params, like),
         batch=len(like),
-        sets=_sets(data),
-        dt=data.dt,
-        lengths=_lengths(data),
-        box=data.grid.lengths,
-        scene=data.attrs.get("scene"),
-        channels=data.channels,
+        **_about(data),
     )
+
+
+def _roll_out(stepper: Stepper, data: Dataset, long: int, domain: object) -> _Rollout:
+    window, info = data.windows(long, 0), info_of(stepper)
+    truth, params = window.u, window.params
+    like = truth[:, 0]
+    step = stepper.at(params, like)
+    seeds = info.seeds
+    start = like if seeds is None else like.expand(len(seeds), *like.shape)
+    whole = trajectory(step, start, long + 1, include_start=True, time_axis=1 if seeds is None else 2, inside=info.stays_inside)
+    whole = whole.unsqueeze(0) if seeds is None else whole
+    free = free_values(domain, params, like)
+    counted, true = (whole, truth) if free is None else (whole * free, truth * free)
+    return _Rollout(whole, truth, counted, true, free, params)
+
+
+def _errors(run: _Rollout, data: Dataset, horizon: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return e(t) of the first frames (S, samples, horizon + 1), and all errors and times."""
+    ndim, predicted, true = data.grid.ndim, run.counted[:, :, : horizon + 1], run.true[:, : horizon + 1]
+    error = metrics.error_over_time(predicted, true, ndim, run.free)
+    squared = metrics.mse(predicted, true, ndim, run.free)
+    return error, {
+        "rellinf": error.mean(-1),
+        "mse": squared,
+        **_final(run.counted[:, :, horizon], run.true[:, horizon], data, run.free),
+        **_duration(run.counted, run.true, data, run.free),
+    }
+
+
+def _diverged(run: _Rollout) -> list[int]:
+    """Count per seed the trajectories that became non-finite or far larger than the reference."""
+    whole = run.whole
+    lost = ~(torch.isfinite(whole).flatten(2).all(-1) & (whole.abs().flatten(2).amax(-1) < _BLOWN_UP * run.truth.abs().amax()))
+    counts: list[int] = lost.sum(1).tolist()
+    return counts
+
+
+def _about(data: Dataset) -> dict[str, Any]:
+    return {
+        "sets": _sets(data),
+        "dt": data.dt,
+        "lengths": _lengths(data),
+        "box": data.grid.lengths,
+        "scene": data.attrs.get("scene"),
+        "channels": data.channels,
+    }
 
 
 def _long_horizon(horizon: int, long_horizon: int | None, frames: int) -> int:
@@ -186,7 +225,7 @@ def _clipped(error: Tensor) -> Tensor:
 
 
 def _final(u: Tensor, truth: Tensor, data: Dataset, free: Tensor | None) -> dict[str, Tensor]:
-    """Errors of one frame: (S, samples) each. u: (S, samples, C, *grid). truth: (samples, C, *grid)."""
+    """Return errors of one frame, (S, samples) each, from u (S, samples, C, *grid) and truth (samples, C, *grid)."""
     ndim, u, truth = data.grid.ndim, u.unsqueeze(2), truth.unsqueeze(1)
     errors = {"nrmse_final": metrics.nrmse(u, truth, ndim, free), "vrmse_final": metrics.vrmse(u, truth, ndim, free)}
     if ndim == 1:
@@ -196,7 +235,7 @@ def _final(u: Tensor, truth: Tensor, data: Dataset, free: Tensor | None) -> dict
 
 
 def _duration(whole: Tensor, truth: Tensor, data: Dataset, free: Tensor | None) -> dict[str, Tensor]:
-    """How long the prediction follows the reference, and on a line how its spectrum differs: (S, samples) each."""
+    """Return the times for which the prediction follows the reference [s] and, on a line, the error of its spectrum: (S, samples) each."""
     rho = metrics.correlation(whole, truth, data.grid.ndim, free)
     scores = {
         "correlation_time": metrics.correlation_time(rho) * data.dt,
@@ -206,7 +245,7 @@ def _duration(whole: Tensor, truth: Tensor, data: Dataset, free: Tensor | None) 
 
 
 def _attractor(energy: Tensor, true_energy: Tensor) -> dict[str, Tensor]:
-    """Root mean square and shares of energy, over all frames: (S, samples) each. Energies: (..., samples, T, K)."""
+    """Compare root mean square and shares of energy over all frames, (S, samples) each; energies are (..., samples, T, K)."""
     model, truth = energy.mean(-2), true_energy.mean(-2)
     total, true_total = model.sum(-1, keepdim=True), truth.sum(-1, keepdim=True)
     shape = 0.5 * (model / total - truth / true_total).abs().sum(-1)
@@ -214,14 +253,14 @@ def _attractor(energy: Tensor, true_energy: Tensor) -> dict[str, Tensor]:
 
 
 def _sets(data: Dataset) -> list[dict[str, Any]]:
-    """The named test sets, in order of samples; a selection of a data set is one set."""
+    """Return the named test sets in the order of samples; a selection of a data set is one set."""
     sets = data.attrs.get("sets", [])
     whole = [{"name": "test", "kind": "test", "params": {}, "samples": data.samples}]
     return list(sets) if sum(s["samples"] for s in sets) == data.samples else whole
 
 
 def _lengths(data: Dataset) -> list[float]:
-    """A parameter of that name replaces the grid's own."""
+    """Return the length per sample on a line: the parameter "length" where the data have one, else the grid's."""
     if data.grid.ndim > 1:
         return []
     given = data.params.get("length")
@@ -235,7 +274,7 @@ def _divergence_time(whole: Tensor, reference: Stepper, params: Params, like: Te
 
 
 def _spectrum(energy: Tensor, true_energy: Tensor) -> dict[str, Tensor]:
-    """Mean spectrum over samples and frames that are finite, on mode numbers: domains of several lengths share one axis."""
+    """Average spectra over samples and finite frames, on mode numbers, so that domains of several lengths share one axis."""
     finite = torch.isfinite(energy).all(-1)
     kept = torch.where(finite.unsqueeze(-1), energy, 0.0).flatten(1, -2).sum(1) / finite.flatten(1).sum(1).unsqueeze(-1)
     return {
@@ -244,33 +283,3 @@ def _spectrum(energy: Tensor, true_energy: Tensor) -> dict[str, Tensor]:
         "model": kept,
         "dropped_frames": (~finite).flatten(1).sum(1),
     }
-
-
-@torch.no_grad()
-def seconds_per_frame(stepper: Stepper, params: Params, like: Tensor, repeats: int = 7, frames: int = 10) -> float:
-    """Median time of one frame of one network or solver for this batch [s].
-
-    A stack is timed by its first entry, a step that stays inside without entering.
-    """
-    network = getattr(stepper, "network", None)
-    if getattr(stepper, "seeds", None) is not None and hasattr(network, "entry"):
-        stepper = stepper.with_network(network.entry(0))  # type: ignore[attr-defined, union-attr]
-    step: Any = stepper.at(params, like)
-    inside = getattr(stepper, "stays_inside", False)
-    times = []
-    for _ in range(repeats):
-        u = state = step.enter(like) if inside else like
-        _wait(like.device)
-        begin = time.perf_counter()
-        for k in range(frames):
-            state = step.inner(state, k) if inside else step(state, k)
-            u = step.leave(state) if inside else state
-        _wait(u.device)
-        times.append((time.perf_counter() - begin) / frames)
-    return statistics.median(times)
-
-
-def _wait(device: torch.device) -> None:
-    """Until an accelerator has done what it was asked."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)

@@ -1,34 +1,31 @@
-"""A trained stepper's scores beside those of baselines, as a table and as a report: a study of one run."""
+"""Scores of a trained stepper and of baselines on one test set, as a table, a report, or a study folder of one run."""
 
 from __future__ import annotations
 
 import json
-import re
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from eddygrad.correctors.compose import Corrected
 from eddygrad.correctors.seeded_network import SeedNetwork
-from eddygrad.evaluation.evaluate import Evaluation, Persistence
+from eddygrad.evaluation.evaluate import Evaluation
 from eddygrad.runtime.files import write_atomically
-from eddygrad.solver.step import Stepper
 
 
 @dataclass
-class Tested:
-    """Scores on one test set.
+class TestResult:
+    """The result of `run.test()`.
 
     Args:
-        model:     of the trained stepper, every seed.
+        model:     scores of the trained stepper, every seed.
         baselines: name -> scores.
         record:    the run's JSON without its scores: name, task, unroll, network, seeds, training, curve.
     """
 
+    __test__ = False  # not a test case of pytest
     model: Evaluation
     baselines: Mapping[str, Evaluation] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -39,15 +36,13 @@ class Tested:
         return self.model.metrics["rellinf"].mean(1)
 
     def table(self) -> str:
-        """Errors and costs as text."""
-        from eddygrad.studies.unrolling.results import tables
+        """Return errors and costs as text."""
+        from eddygrad.studies.unrolling.results import load, tables
 
-        with tempfile.TemporaryDirectory() as folder:
-            self.write(folder)
-            return tables.table(tables.load(folder))
+        return tables.table(load.from_records(Path(self._name), self._study(), self._runs()))
 
     def report(self, path: str | Path = "report.html") -> Path:
-        """Write the report. Beside it, `report/` for `report.html`, stays a folder with its numbers, from which `eddygrad report` draws it anew.
+        """Write the report and, in a folder of the same name without `.html`, its numbers; `eddygrad report FOLDER` draws it again from them.
 
         Returns: the path of the report, absolute.
         """
@@ -59,60 +54,36 @@ class Tested:
         return page.write(folder, path, command=f"eddygrad report {folder}")
 
     def write(self, folder: str | Path) -> None:
-        """A study folder of one run and its baselines."""
-        from eddygrad.studies.shared.run_files import BASELINE, slug, write_pictures, write_run
+        """Write a study folder of this run and its baselines."""
+        from eddygrad.studies.shared.run_files import write_pictures, write_record
 
-        folder, name = Path(folder), self.record["name"]
-        runs, alone = folder / "runs", self.baselines.get("coarse")
-        study = {
-            "name": name,
-            "endpoint": {"metric": "rellinf", "horizon": self.model.error_over_time.shape[-1] - 1},
-            "recipe": self.record.get("recipe"),
-        }
-        write_atomically(folder / "study.json", (json.dumps(study, indent=1) + "\n").encode())
-        for title, score in self.baselines.items():
-            write_run(runs / f"baseline-{slug(title)}.json", {"name": title, **BASELINE}, "", score)
-        if self.model.reference.ndim in (4, 5):
-            write_pictures(runs / f"{name}.nc", self.model, None if alone is None else alone.prediction[0])
-        write_run(runs / f"{name}.json", dict(self.record), "", self.model)
+        folder = Path(folder)
+        write_atomically(folder / "study.json", (json.dumps(self._study(), indent=1) + "\n").encode())
+        alone = self.baselines.get("coarse")
+        if self.model.reference.ndim in (4, 5):  # a line or a plane
+            write_pictures(folder / "runs" / f"{self._name}.nc", self.model, None if alone is None else alone.prediction[0])
+        for name, record in self._runs().items():
+            write_record(folder / "runs" / f"{name}.json", record)
 
+    @property
+    def _name(self) -> str:
+        return str(self.record["name"])
 
-def is_baseline(name: str) -> bool:
-    """Whether `baseline` knows this name."""
-    return re.fullmatch(r"persistence|coarse(:dt/([2-9]|[1-9]\d+))?", name) is not None
+    def _study(self) -> dict[str, Any]:
+        """Return the content of study.json."""
+        endpoint = {"metric": "rellinf", "horizon": self.model.error_over_time.shape[-1] - 1}
+        return {"name": self._name, "endpoint": endpoint, "recipe": self.record.get("recipe")}
 
+    def _runs(self) -> dict[str, dict[str, Any]]:
+        """Return file name -> content of each run's JSON, baselines first."""
+        from eddygrad.studies.shared.run_files import BASELINE, run_record, slug
 
-def baseline(name: str, solver: Any, dt: float) -> Stepper:
-    """`persistence`; `coarse`, the solver without its network; `coarse:dt/N`, that solver with N times the substeps.
-
-    Raises: ValueError for another name, or a solver that cannot be refined.
-    """
-    if not is_baseline(name):
-        raise ValueError(f"test: baselines are 'persistence', 'coarse' and 'coarse:dt/N', got {name!r}; pass others as a dict name -> stepper")
-    if name == "persistence":
-        return Persistence(dt)
-    if solver is None:
-        raise ValueError(f"test: {name!r} is the solver alone, but this network replaces the solver; pass baselines={{'solver': your_stepper}}")
-    factor = name.partition(":dt/")[2]
-    if not factor:
-        return solver
-    if not (is_dataclass(solver) and hasattr(solver, "substeps")):
-        raise ValueError(
-            f"test: {name!r} needs a solver with substeps, got {solver!r}; pass baselines={{{name!r}: eg.wrap(finer_step, dt={solver.dt})}}"
-        )
-    refined: Any = replace(solver, substeps=solver.substeps * int(factor))  # type: ignore[type-var]
-    return refined
-
-
-def steppers(baselines: Sequence[str] | Mapping[str, Stepper], stepper: Corrected) -> dict[str, Stepper]:
-    """Baselines by name, or as they are given."""
-    if isinstance(baselines, Mapping):
-        return dict(baselines)
-    return {name: baseline(name, stepper.solver, stepper.dt) for name in ((baselines,) if isinstance(baselines, str) else baselines)}
+        runs = {f"baseline-{slug(title)}": run_record({"name": title, **BASELINE}, "", score) for title, score in self.baselines.items()}
+        return {**runs, self._name: run_record(dict(self.record), "", self.model)}
 
 
 def describe_network(network: Any) -> dict[str, Any]:
-    """The `network` part of a run's JSON."""
+    """Return the `network` part of a run's JSON: name, sizes, parameters of one seed."""
     if isinstance(network, SeedNetwork):
         return network.describe()
     sizes = {key: value for key in ("width", "depth", "widths") if isinstance(value := vars(network).get(key), int | tuple | list)}

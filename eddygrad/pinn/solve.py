@@ -169,17 +169,3 @@ def _weighting(asked: Any, held: tuple[str, ...]) -> Any:
     if isinstance(asked, type) or not callable(asked):
         raise ValueError(f"pinn: expected the name of a weighting or one that was made, InverseDirichlet('pde') say, got {asked!r}")
     return as_weighting(asked)
-
-
-def fit(what: Any, *args: Any, **options: Any) -> Any:
-    """Train a composed stepper on data, or a network of coordinates on the equations of a `pinn.Problem`.
-
-    Options and results: `studies.experiment.fit`, which returns a `Trained`; `studies.pinn.solving.solve`, which returns a `Solution`.
-    """
-    if isinstance(what, Problem):
-        if args:
-            raise ValueError("fit: a problem has its data in itself; pass options by name: eg.fit(problem, steps=10_000)")
-        return solve(what, **options)
-    from eddygrad.fitting.corrector import fit as fit_stepper
-
-    return fit_stepper(what, *args, **options)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eddygrad.cli.train import Train, load
-from eddygrad.fitting.corrector import Recipe
+from eddygrad.fitting.recipe import TrainingRecipe
 
 TINY: dict[str, Any] = {"width": 2, "depth": 0, "seeds": 2, "frames": 20, "steps": 4, "batch": 2, "validate_every": 2, "checkpoint_every": 2}
 
@@ -21,7 +21,10 @@ def train(out: Path, **options: Any) -> dict[str, Any]:
 def test_outlier_and_validation_horizon_reach_the_recipe_and_the_folder(tmp_path: Path) -> None:
     command = Train(**TINY, outlier=3.0, validation_horizon=5)
     assert (command.trained_by().outlier, command.trained_by().validation_horizon) == (3.0, 5)
-    assert (Train(**TINY).trained_by().outlier, Train(**TINY).trained_by().validation_horizon) == (Recipe().outlier, Recipe().validation_horizon)
+    assert (Train(**TINY).trained_by().outlier, Train(**TINY).trained_by().validation_horizon) == (
+        TrainingRecipe().outlier,
+        TrainingRecipe().validation_horizon,
+    )
     near = train(tmp_path / "near", outlier=3.0, validation_horizon=2)["validation"]
     far = train(tmp_path / "far", outlier=3.0, validation_horizon=9)["validation"]
     assert near != far
@@ -34,7 +37,7 @@ def test_the_options_are_there_from_the_start_and_stay_those_of_the_run(tmp_path
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("eddygrad.fitting.corrector.fit", killed)
+        patch.setattr("eddygrad.fitting.corrector.fit_stepper", killed)
         with pytest.raises(KeyboardInterrupt):
             train(tmp_path)
     assert json.loads((tmp_path / "train.json").read_text())["steps"] == 4

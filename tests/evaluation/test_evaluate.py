@@ -12,7 +12,9 @@ from eddygrad.correctors.features import Features
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.evaluation import metrics
-from eddygrad.evaluation.evaluate import Persistence, evaluate, seconds_per_frame
+from eddygrad.evaluation.baselines import Persistence
+from eddygrad.evaluation.cost import seconds_per_frame
+from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import trajectory
 from eddygrad.solver.wrap import wrap
@@ -153,7 +155,7 @@ def test_a_frame_costs_what_the_clock_says_whatever_interrupts_once(monkeypatch)
         now[0] += 100.0 if calls[0] == 33 else 1 / 64
         return u
 
-    monkeypatch.setattr("eddygrad.evaluation.evaluate.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("eddygrad.evaluation.cost.time.perf_counter", lambda: now[0])
     assert seconds_per_frame(wrap(step, dt=0.5), {}, torch.zeros(2, 1, 12)) == 1 / 64 and calls[0] == 70
 
 

@@ -22,7 +22,8 @@ from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.datasets.forces import WithForces
 from eddygrad.fitting.compatibility import check_fits
-from eddygrad.fitting.corrector import Recipe, fit
+from eddygrad.fitting.corrector import fit_stepper
+from eddygrad.fitting.recipe import TrainingRecipe
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.linear_solvers import Krylov
@@ -45,13 +46,13 @@ def network(seeds: int | tuple[int, ...]) -> ResNet:
 
 
 def test_a_folder_is_bound_to_the_content_of_its_data(tmp_path: Path) -> None:
-    fit(predict(network(0), 1.0), data(), folder=tmp_path, **OPTIONS)
+    fit_stepper(predict(network(0), 1.0), data(), folder=tmp_path, **OPTIONS)
     with pytest.raises(ValueError, match="another configuration"):
-        fit(predict(network(0), 1.0), data(2.0), folder=tmp_path, **OPTIONS)
+        fit_stepper(predict(network(0), 1.0), data(2.0), folder=tmp_path, **OPTIONS)
 
 
 def test_a_single_network_sees_the_windows_of_its_own_seed() -> None:
-    stack, single = (fit(predict(network(seeds), 1.0), data(), **OPTIONS).stepper.network for seeds in ((3, 7), 7))
+    stack, single = (fit_stepper(predict(network(seeds), 1.0), data(), **OPTIONS).stepper.network for seeds in ((3, 7), 7))
     for whole, one in zip(stack.parameters(), single.parameters()):
         assert (whole[1] - one[0]).abs().max() < 1e-13  # a product over two seeds adds in another order
     assert (whole[0] - one[0]).abs().max() > 1e-3
@@ -68,21 +69,21 @@ def test_training_takes_its_threads_and_gives_them_back(monkeypatch: pytest.Monk
         torch.set_num_threads(2)
         for options, threads in (({}, 1), ({"threads": 3}, 3), ({"threads": None}, 2)):
             seen.clear()
-            trained = fit(correct(wrap(at, dt=1.0), network(0)), data(), **OPTIONS, **options)  # type: ignore[arg-type]
+            trained = fit_stepper(correct(wrap(at, dt=1.0), network(0)), data(), **OPTIONS, **options)  # type: ignore[arg-type]
             assert set(seen) == {threads} and torch.get_num_threads() == 2
             assert trained.as_json()["training"]["threads"] == threads
-        assert "threads must be at least 1, got 0" in refusal(lambda: fit(predict(network(0), 1.0), data(), threads=0, **OPTIONS))
+        assert "threads must be at least 1, got 0" in refusal(lambda: fit_stepper(predict(network(0), 1.0), data(), threads=0, **OPTIONS))
         with pytest.raises(FloatingPointError):  # also given back after an error
-            fit(correct(wrap(lambda u: u * float("nan"), dt=1.0), network((0, 1))), data(), **OPTIONS)
+            fit_stepper(correct(wrap(lambda u: u * float("nan"), dt=1.0), network((0, 1))), data(), **OPTIONS)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(own)
 
 
 def test_a_short_training_is_validated_five_times_and_a_long_one_every_thousand() -> None:
-    assert [Recipe(steps=steps).validation_interval for steps in (1, 4, 10, 500, 5000, 20_000)] == [1, 1, 2, 100, 1000, 1000]
-    assert Recipe(steps=10, validate_every=7).validation_interval == 7
-    curve = fit(predict(network(0), 1.0), data(), unroll="one", steps=10, batch=2, progress=False).fit.curve
+    assert [TrainingRecipe(steps=steps).validation_interval for steps in (1, 4, 10, 500, 5000, 20_000)] == [1, 1, 2, 100, 1000, 1000]
+    assert TrainingRecipe(steps=10, validate_every=7).validation_interval == 7
+    curve = fit_stepper(predict(network(0), 1.0), data(), unroll="one", steps=10, batch=2, progress=False).fit.curve
     assert [record["step"] for record in curve] == [2, 4, 6, 8, 10]
 
 
@@ -92,7 +93,7 @@ def test_a_numpy_solver_that_blows_up_is_counted_without_warnings() -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run = fit(correct(wrap(blow, dt=1.0, array="numpy"), network(0)), data(), unroll="one", steps=1, batch=2, progress=False)
+        run = fit_stepper(correct(wrap(blow, dt=1.0, array="numpy"), network(0)), data(), unroll="one", steps=1, batch=2, progress=False)
         test = run.test(horizon=11, baselines=["coarse"])
         assert test.baselines["coarse"].diverged == [1]
     with pytest.warns(RuntimeWarning, match="overflow"):
@@ -126,7 +127,7 @@ def test_data_of_another_step_or_grid_are_refused_before_training(other: dict[st
         with pytest.raises(ValueError, match=complaint):
             check_fits(stepper, line(**other))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=complaint):
-        fit(correct(solver, ResNet(2, 0), "parallel"), line(**other), **OPTIONS)  # type: ignore[arg-type]
+        fit_stepper(correct(solver, ResNet(2, 0), "parallel"), line(**other), **OPTIONS)  # type: ignore[arg-type]
 
 
 def test_a_solver_that_changes_with_time_is_refused() -> None:
@@ -165,12 +166,12 @@ def test_a_refined_training_goes_on_in_its_folder(tmp_path: Path) -> None:
     stepper = correct(Projection(NavierStokesVelocity(1e-3), grid, 0.1, pressure=Krylov("cg", iterations=90)), EncoderDecoder("32k", cin=2))
     plan: dict[str, Any] = {"refinement": Refinement(iterations=2, step=3, window=2, threshold=0.1), "folder": tmp_path}
     options: dict[str, Any] = {**OPTIONS, "unroll": "nog:1", "validate_every": 1}
-    first = fit(stepper, split, **plan, **options)
+    first = fit_stepper(stepper, split, **plan, **options)
     curve = first.as_json()["curve"]["iterations"]
     assert curve[0] == 2 and curve[-1] > 2 and first.as_json()["training"]["refinement"].startswith("Refinement(iterations=2")
-    assert fit(stepper, split, **plan, **options).as_json()["curve"]["iterations"] == curve
+    assert fit_stepper(stepper, split, **plan, **options).as_json()["curve"]["iterations"] == curve
     with pytest.raises(ValueError, match="split the data with val > 0"):
-        fit(stepper, split.train.split(val=0.0, test=0.0), refinement=Refinement(), **OPTIONS)
+        fit_stepper(stepper, split.train.split(val=0.0, test=0.0), refinement=Refinement(), **OPTIONS)
 
 
 def test_a_length_of_the_data_replaces_the_solvers_and_single_precision_is_the_same_step() -> None:
@@ -182,23 +183,23 @@ def test_a_length_of_the_data_replaces_the_solvers_and_single_precision_is_the_s
 
 def test_another_precision_is_one_line_with_the_fix() -> None:
     single = predict(ResNet(3, 1, cin=1), 1.0)
-    told = refusal(lambda: fit(single, data(), **OPTIONS))
+    told = refusal(lambda: fit_stepper(single, data(), **OPTIONS))
     assert "expected data in torch.float32" in told and "got torch.float64; write data.to(dtype=torch.float32) or network.double()" in told
-    assert "write data.to(dtype=torch.float64)" in refusal(lambda: fit(predict(network(0), 1.0), data().to(dtype=torch.float32), **OPTIONS))
-    fit(single, data().to(dtype=torch.float32), **OPTIONS)
-    fit(predict(network(0), 1.0), data(), **OPTIONS)
+    assert "write data.to(dtype=torch.float64)" in refusal(lambda: fit_stepper(predict(network(0), 1.0), data().to(dtype=torch.float32), **OPTIONS))
+    fit_stepper(single, data().to(dtype=torch.float32), **OPTIONS)
+    fit_stepper(predict(network(0), 1.0), data(), **OPTIONS)
 
 
 @pytest.mark.parametrize("make", [network, lambda seeds: stack(lambda: torch.nn.Conv1d(1, 1, 3, padding=1), **seed_options(seeds)).double()])
 def test_seeds_do_not_throw_learned_weights_away(make: Callable[[object], torch.nn.Module]) -> None:
     for seeds in (3, (3, 7)):
         stepper = predict(make(seeds), 1.0)
-        assert fit(stepper, data(), seeds=2, **OPTIONS).stepper.seeds == (0, 1)
-        trained = fit(stepper, data(), **OPTIONS).stepper
-        told = refusal(lambda trained=trained: fit(trained, data(), seeds=2, **OPTIONS))
+        assert fit_stepper(stepper, data(), seeds=2, **OPTIONS).stepper.seeds == (0, 1)
+        trained = fit_stepper(stepper, data(), **OPTIONS).stepper
+        told = refusal(lambda trained=trained: fit_stepper(trained, data(), seeds=2, **OPTIONS))
         assert "pass seeds=None to go on from these weights" in told and "seeds=[0, 1] draws new networks" in told
         before = [p.detach().clone() for p in trained.parameters()]
-        onward = fit(trained, data(), **OPTIONS).stepper
+        onward = fit_stepper(trained, data(), **OPTIONS).stepper
         assert onward is trained and not torch.equal(next(onward.parameters()), before[0])
 
 
@@ -208,7 +209,7 @@ def test_a_network_takes_the_sizes_that_were_left_out_from_the_data() -> None:
     solver = wrap(lambda u: 0.5 * u, dt=1.0)
     for options, sizes in (({}, (4, 3, 2)), ({"channels": (2, 0)}, (4, 2, 2))):
         stepper = correct(solver, ResNet(3, 1).double(), features=Features({"nu": 1.0}), **options)  # type: ignore[arg-type]
-        trained = fit(stepper, plane, seeds=(5, 6), **OPTIONS).stepper
+        trained = fit_stepper(stepper, plane, seeds=(5, 6), **OPTIONS).stepper
         whole = ResNet(3, 1, *sizes, seeds=(5, 6)).double()
         assert repr(trained.network) == repr(whole) and (trained.network.cin, trained.network.cout, trained.network.ndim) == sizes
         assert [p.shape for p in trained.parameters()] == [p.shape for p in whole.parameters()]
@@ -224,7 +225,9 @@ def test_a_network_takes_the_sizes_that_were_left_out_from_the_data() -> None:
 
 def test_what_fit_sizes_is_what_an_explicit_network_becomes() -> None:
     def train(made: ResNet) -> Corrected:
-        return fit(correct(presets.kuramoto_sivashinsky(order=1), made, "parallel", features=domain_size()), known, seeds=2, **OPTIONS).stepper
+        return fit_stepper(
+            correct(presets.kuramoto_sivashinsky(order=1), made, "parallel", features=domain_size()), known, seeds=2, **OPTIONS
+        ).stepper
 
     known = Dataset.from_tensor(line().all(), {"length": 50.0}, Grid((48,), 6.0))
     implied, explicit = train(ResNet(3, 1)), train(ResNet(3, 1, 2, 1, 1))
@@ -232,8 +235,8 @@ def test_what_fit_sizes_is_what_an_explicit_network_becomes() -> None:
 
 
 def test_the_test_says_before_anything_runs_what_it_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = fit(predict(network(0), 1.0), data(), **OPTIONS)
+    run = fit_stepper(predict(network(0), 1.0), data(), **OPTIONS)
     assert run.test(horizon=11).model.error_over_time.shape[-1] == 12
-    monkeypatch.setattr("eddygrad.fitting.corrector.evaluate", lambda *args: pytest.fail("something was computed"))
+    monkeypatch.setattr("eddygrad.fitting.trained.evaluate", lambda *args: pytest.fail("something was computed"))
     assert "horizon 12 needs 13 frames, got 12 in a trajectory; pass horizon=11" in refusal(run.test)
     assert "got 'coarze'" in refusal(lambda: run.test(horizon=3, baselines=["persistence", "coarze"]))

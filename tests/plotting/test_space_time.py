@@ -10,7 +10,8 @@ import torch
 import xarray as xr
 
 from eddygrad.datasets.dataset import Dataset
-from eddygrad.evaluation.evaluate import Persistence, evaluate
+from eddygrad.evaluation.baselines import Persistence
+from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.plotting.space_time import space_time
 from eddygrad.solver.grid import Grid
 from eddygrad.studies.shared.run_files import write_pictures

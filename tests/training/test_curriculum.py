@@ -11,12 +11,13 @@ import pytest
 import torch
 
 import eddygrad as eg
-from eddygrad.fitting.corrector import Recipe, prepare
+from eddygrad.fitting.corrector import prepare
+from eddygrad.fitting.recipe import TrainingRecipe
 from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.loop import Loop
 from eddygrad.training.schedule import Cosine, Plateau
 
-RECIPE = Recipe(unroll="wig:4", steps=9, batch=2, budget=4, lr=1e-2, schedule="cosine", curriculum=(1, 2, 4), curriculum_rates=(1, 0.5, 0.1))
+RECIPE = TrainingRecipe(unroll="wig:4", steps=9, batch=2, budget=4, lr=1e-2, schedule="cosine", curriculum=(1, 2, 4), curriculum_rates=(1, 0.5, 0.1))
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +85,9 @@ def test_horizon_and_rate_by_update() -> None:
         (lambda: Curriculum((1, 2), (1.0, 0.0)), "expected 2 positive factors"),
         (lambda: Curriculum((1, 2), schedule=Plateau()), "the plateau schedule cannot be run anew"),
         (lambda: Curriculum((1, 2, 4)).starts(2), "3 stages need as many updates"),
-        (lambda: replace(RECIPE, curriculum=(1, 2)).course, "expected 4 last"),
-        (lambda: replace(RECIPE, curriculum=(8, 4)).course, "expected 4 last"),
-        (lambda: replace(RECIPE, unroll="push:4/2").course, "climbs to the horizon of one, nog or wig"),
+        (lambda: replace(RECIPE, curriculum=(1, 2)).rate_schedule, "4 last"),
+        (lambda: replace(RECIPE, curriculum=(8, 4)).rate_schedule, "4 last"),
+        (lambda: replace(RECIPE, unroll="push:4/2").rate_schedule, "expected horizons up to that of one, nog or wig"),
     ],
 )
 def test_what_is_no_curriculum_is_named(make: Any, message: str) -> None:

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from eddygrad.datasets.dataset import Split
 from eddygrad.fitting import corrector
+from eddygrad.fitting.recipe import TrainingRecipe
+from eddygrad.fitting.validation import Validation
 from eddygrad.training import Cosine, Exponential, Guard, Plateau, Training, Unrolled, fit
 from eddygrad.training.checkpoint import load_state, save_state
 from eddygrad.training.schedule import Constant, schedule
@@ -71,12 +73,12 @@ def test_schedules_in_closed_form():
 def test_learning_lowers_the_loss_and_the_error_on_other_trajectories():
     data = dataset(frames=40).split(val=0.25, test=0)
     validation, objective = (
-        corrector.Validation(data.val, 12),
+        Validation(data.val, 12),
         lambda stepper: Unrolled(stepper, "wig:2")(data.train.batches(64, (0, 1))(0, 2))["data"],
     )
     stepper = corrected((0, 1), width=6)
     loss, error = objective(stepper).detach(), validation(stepper)
-    trained = corrector.fit(stepper, data, unroll="wig:2", steps=100, batch=8, lr=1e-2, validate_every=50, progress=False)
+    trained = corrector.fit_stepper(stepper, data, unroll="wig:2", steps=100, batch=8, lr=1e-2, validate_every=50, progress=False)
     assert (objective(stepper) < 0.05 * loss).all() and (validation(stepper) < 0.05 * error).all()
     assert trained.fit.curve[-1]["validation"] == pytest.approx(validation(stepper).tolist(), rel=1e-12)
     idle = corrected(0)
@@ -89,12 +91,12 @@ def test_learning_lowers_the_loss_and_the_error_on_other_trajectories():
 def test_one_gets_the_budget_of_the_longest_horizon():
     data = Split(dataset(), dataset(), dataset())
     for unroll, windows in (("one", 12), ("nog:3", 4), ("wig:3", 4), ("push:3/1", 4)):
-        recipe = corrector.Recipe(unroll=unroll, batch=4, budget=3)
+        recipe = TrainingRecipe(unroll=unroll, batch=4, budget=3)
         _, batch_at, training = corrector.prepare(corrected((0, 1)), data, recipe)
         w = batch_at(0, training.horizon_at(0))
         assert recipe.windows_per_update == windows and w.u.shape[:3] == (2, windows, recipe.unrolling.horizon + 1)
         assert recipe.frames_per_update == 12
-    assert corrector.Recipe(unroll="one", batch=4).windows_per_update == 4
+    assert TrainingRecipe(unroll="one", batch=4).windows_per_update == 4
 
 
 def test_frames_per_update_are_told_where_they_differ(capsys):
@@ -170,7 +172,7 @@ def test_a_lost_log_does_not_become_a_file_of_zeros(tmp_path):
 def small(folder, stepper=None, data=None, **options):
     data = data or Split(dataset(), dataset(), dataset())
     options = {"unroll": "nog:2", "steps": 4, "batch": 2, "validation_horizon": 4, "checkpoint_every": 2, "progress": False} | options
-    return corrector.fit(stepper or corrected((0, 1)), data, folder=folder, **options)
+    return corrector.fit_stepper(stepper or corrected((0, 1)), data, folder=folder, **options)
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,22 @@ _PICTURE_FRAMES, _PLANES = 100, 6
 BASELINE = {"kind": "baseline", "task": None, "unroll": None, "network": None, "seeds": [None], "training": None, "curve": None}
 
 
-def write_run(path: Path, record: dict[str, Any], recipe: str, score: Evaluation, **circumstances: Any) -> None:
-    """RUN.json. `circumstances` of the measurement stand in its environment beside the date, e.g. side_by_side=2 for two runs at a time."""
+def run_record(record: dict[str, Any], recipe: str, score: Evaluation, **circumstances: Any) -> dict[str, Any]:
+    """Return the content of RUN.json.
+
+    Args:
+        record:        name, kind, task, unroll, network, seeds, training and curve of the run.
+        recipe:        name of the data recipe, unless the record has one.
+        score:         scores on the test data.
+        circumstances: further entries of its environment, e.g. side_by_side=2 for two runs at a time.
+    """
     measured = {**environment(), "finished": date.today().isoformat(), **circumstances}
-    full = {"schema": "eddygrad-run/1", "recipe": recipe, **record, "test": score.as_json(), "environment": measured}
-    write_record(path, full)
+    return {"schema": "eddygrad-run/1", "recipe": recipe, **record, "test": score.as_json(), "environment": measured}
+
+
+def write_run(path: Path, record: dict[str, Any], recipe: str, score: Evaluation, **circumstances: Any) -> None:
+    """Write RUN.json. Args: path: of the file. Others: see `run_record`."""
+    write_record(path, run_record(record, recipe, score, **circumstances))
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:

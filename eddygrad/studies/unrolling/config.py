@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from eddygrad.fitting.corrector import Recipe
+from eddygrad.fitting.recipe import TrainingRecipe, TrainingSettings
 from eddygrad.studies.shared.presets import names, read, repeated
 from eddygrad.studies.unrolling.networks import check_network, network_slug
 from eddygrad.studies.unrolling.settings import setting
@@ -21,7 +21,7 @@ PRESETS = Path(__file__).parent / "presets"
 
 
 @dataclass(frozen=True)
-class Configuration:
+class Configuration(TrainingSettings):
     """A comparison: every pair of `tasks` and `unroll` is a run, all seeds of a run are trained in one program. `study.json` keeps it.
 
     Raises: ValueError, one line, for a value out of range.
@@ -47,8 +47,6 @@ class Configuration:
     """Seeds trained in one run; by default all. Smaller runs fill more cores and finish sooner; the report puts them together."""
     steps: int = 20_000
     """Updates."""
-    batch: int = 16
-    """Windows per update and seed at the longest horizon M; an update sees batch * M frames whatever is unrolled, so ONE takes batch * M windows."""
     lr: tuple[float, ...] = (1e-3,)
     """Learning rates; from several, each run takes the one with the best median validation error of short runs."""
     tune_steps: int = 1500
@@ -57,14 +55,6 @@ class Configuration:
     """Seeds of such a short run, other than those of the study."""
     schedule: tuple[str, ...] = ("cosine",)
     """Courses of the learning rate: constant, exponential, cosine, plateau; chosen like lr."""
-    curriculum: tuple[int, ...] = ()
-    """Horizons of stages of equal length, each cut to that of the modality: 1 2 4 climbs to wig:4 and leaves one as it is."""
-    curriculum_rates: tuple[float, ...] = ()
-    """Factors of lr per stage; by default each is a tenth of the one before."""
-    clip: float | None = None
-    """Length at which a seed's gradient is clipped."""
-    outlier: float | None = None
-    """Multiple of its moving average at which a longer gradient is skipped; above 1."""
     frames: int = 1000
     """Training frames per trajectory."""
     val: float = 0.12
@@ -79,8 +69,6 @@ class Configuration:
     """Seed from which the test states are drawn."""
     validate_every: int = 1000
     """Updates between validations."""
-    checkpoint_every: int = 500
-    """Updates between checkpoints."""
     dtype: str = "float32"
     """Floating point type of the runs: float32 or float64."""
     device: str = "cpu"
@@ -115,9 +103,9 @@ class Configuration:
         lengths = (self.steps, self.tune_steps) if len(self.candidates) > 1 else (self.steps,)
         for unroll, candidate in product(self.unroll, self.candidates):
             recipe = self.recipe_of(unroll, *candidate)
-            _ = recipe.course, [stage.windows_per_update for stage in recipe.stages]
-            if isinstance(recipe.course, Curriculum):
-                _ = [recipe.course.starts(steps) for steps in lengths]
+            _ = recipe.rate_schedule, [stage.windows_per_update for stage in recipe.stages]
+            if isinstance(recipe.rate_schedule, Curriculum):
+                _ = [recipe.rate_schedule.starts(steps) for steps in lengths]
 
     @property
     def budget(self) -> int:
@@ -136,23 +124,14 @@ class Configuration:
         parts = [range(a, min(a + size, self.seeds)) for a in range(0, self.seeds, size)]
         return [Planned(self, task, unroll, seeds) for task in self.tasks for unroll in self.unroll for seeds in parts]
 
-    def recipe_of(self, unroll: str, lr: float, schedule: str) -> Recipe:
+    def recipe_of(self, unroll: str, lr: float, schedule: str) -> TrainingRecipe:
         longest = Unrolling.parse(unroll).horizon
-        return Recipe(
-            unroll=unroll,
-            steps=self.steps,
-            batch=self.batch,
-            budget=self.budget,
-            lr=lr,
-            schedule=schedule,
-            curriculum=tuple(min(h, longest) for h in self.curriculum),
-            curriculum_rates=self.curriculum_rates,
-            clip=self.clip,
-            outlier=self.outlier,
-            validate_every=self.validate_every,
-            validation_horizon=self.horizon,
-            checkpoint_every=self.checkpoint_every,
-        )
+        curriculum = tuple(min(h, longest) for h in self.curriculum)
+        return self.recipe_with(unroll=unroll, budget=self.budget, lr=lr, schedule=schedule, curriculum=curriculum, validation_horizon=self.horizon)
+
+
+# A study's own fields come first, then the settings of every training.
+_FIELDS = tuple({**Configuration.__annotations__, **Configuration.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -182,7 +161,8 @@ class Planned:
 
 def describe(c: Configuration) -> dict[str, Any]:
     """What is fixed beforehand: `study.json`."""
-    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(c).items()}
+    fields = asdict(c)
+    values = {k: list(fields[k]) if isinstance(fields[k], tuple) else fields[k] for k in _FIELDS}
     endpoint = {
         "metric": setting(c.recipe).metric,
         "horizon": c.horizon,
@@ -197,7 +177,7 @@ def command(config: Mapping[str, Any], folder: Path) -> str | None:
         return None
     name = str(config["name"])
     default = describe(Configuration(**preset(name)) if name in preset_names() else Configuration())
-    return repeated("compare", config, {field: default[field] for field in Configuration.__dataclass_fields__}, folder, name in preset_names())
+    return repeated("compare", config, {field: default[field] for field in _FIELDS}, folder, name in preset_names())
 
 
 def preset_names() -> list[str]:

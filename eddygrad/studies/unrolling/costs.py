@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import statistics
 import time
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eddygrad.evaluation.evaluate import seconds_per_frame
+from eddygrad.evaluation.cost import peak_resident, seconds_per_frame
 from eddygrad.fitting.corrector import prepare
 from eddygrad.runtime.progress import bar
 from eddygrad.solver.step import Stepper
@@ -77,24 +76,6 @@ def _priced(training: dict[str, Any], per_update: float, peak: float | None) -> 
     new = {**training, "seconds_per_update": per_update, "seconds": per_update * training["updates"], "seconds_as_run": as_run}
     new.pop("peak_resident_mb", None)
     return new if peak is None else {**new, "peak_resident_mb": peak}
-
-
-def peak_resident(work: Callable[[], Any]) -> float | None:
-    """Largest resident memory of this process while `work` runs, above what it holds before, free memory given back [MB]; None off Linux."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)  # else work would be served from memory that is free and yet resident
-        Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-        before = _status("VmRSS")
-        work()
-        return max(0.0, (_status("VmHWM") - before) / 1e6)
-    except (OSError, AttributeError, StopIteration):
-        return None
-
-
-def _status(key: str) -> float:
-    """An entry of /proc/self/status [bytes]."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{key}:"))
-    return 1024 * float(line.split()[1])
 
 
 def _runs(study: Study, bench: Bench) -> list[_Timed]:

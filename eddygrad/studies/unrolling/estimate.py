@@ -15,8 +15,10 @@ from typing import Any
 
 import torch
 
+from eddygrad.evaluation.cost import saved_megabytes
 from eddygrad.evaluation.evaluate import evaluate
-from eddygrad.fitting.corrector import Validation, prepare, saved_megabytes
+from eddygrad.fitting.corrector import prepare
+from eddygrad.fitting.validation import Validation
 from eddygrad.runtime.processes import leave_with_parent, set_up_process
 from eddygrad.solver.step import Stepper
 from eddygrad.studies.unrolling.config import Configuration, Planned

@@ -16,7 +16,8 @@ import torch
 
 from eddygrad.evaluation import metrics
 from eddygrad.evaluation.evaluate import evaluate
-from eddygrad.fitting.corrector import Validation, fit
+from eddygrad.fitting.corrector import fit_stepper
+from eddygrad.fitting.validation import Validation
 from eddygrad.runtime.files import write_atomically
 from eddygrad.runtime.processes import set_up_process
 from eddygrad.runtime.provenance import environment
@@ -133,7 +134,7 @@ def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool
             raise ValueError(f"compare: {_tuning_path(folder, run)}: expected the choice among {len(c.candidates)} candidates, got none")
         best: dict[str, Any] = min(tuning, key=lambda t: t["validation"]) if tuning else dict(zip(("lr", "schedule"), c.candidates[0]))
         recipe = c.recipe_of(run.unroll, best["lr"], best["schedule"])
-        trained = fit(bench.stepper(run.task, run.seeds), bench.data, recipe, folder=work / "fit", progress=progress, threads=None)
+        trained = fit_stepper(bench.stepper(run.task, run.seeds), bench.data, recipe, folder=work / "fit", progress=progress, threads=None)
         score = evaluate(trained.stepper, bench.test, c.horizon, bench.setting.reference, c.long_horizon, domain=bench.domain).charging(
             trained.fit.diverged
         )
@@ -173,7 +174,9 @@ def _tune(folder: Path, run: Planned, threads: int, together: int, progress: boo
         for lr, name in c.candidates:
             plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
             recipe = replace(c.recipe_of(run.unroll, lr, name), schedule=plan, steps=c.tune_steps, validate_every=c.tune_steps)
-            result = fit(bench.stepper(run.task, seeds), bench.data, recipe, folder=work / f"{name}-{lr:g}", progress=progress, threads=None).fit
+            result = fit_stepper(
+                bench.stepper(run.task, seeds), bench.data, recipe, folder=work / f"{name}-{lr:g}", progress=progress, threads=None
+            ).fit
             final = [metrics.CLIPPED_ERROR if lost else v for v, lost in zip(result.curve[-1]["validation"], result.diverged)]
             rows.append({"lr": lr, "schedule": name, "validation": statistics.median(final)})
         write_atomically(_tuning_path(folder, run), (json.dumps({"of": _decisive(c), "candidates": rows}) + "\n").encode())

@@ -12,7 +12,7 @@ import torch
 from eddygrad.correctors.compose import Corrected, correct, predict
 from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.datasets.recipes.recipe import DatasetRecipe
-from eddygrad.evaluation.evaluate import Persistence
+from eddygrad.evaluation.baselines import Persistence
 from eddygrad.solver.step import FreeMask, Stepper
 from eddygrad.studies.unrolling.config import Configuration
 from eddygrad.studies.unrolling.networks import build

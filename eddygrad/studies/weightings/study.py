@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from eddygrad.fitting.corrector import saved_megabytes
+from eddygrad.evaluation.cost import saved_megabytes
 from eddygrad.pinn.problem import Problem
 from eddygrad.runtime.processes import set_up_process
 from eddygrad.studies.shared.folder import claim, locked, side_by_side

@@ -14,11 +14,13 @@ import torch
 import xarray as xr
 
 from eddygrad.datasets.dataset import Dataset
-from eddygrad.evaluation.evaluate import Persistence, evaluate
+from eddygrad.evaluation.baselines import Persistence
+from eddygrad.evaluation.cost import peak_resident
+from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.solver.grid import Grid
 from eddygrad.studies.shared.run_files import write_pictures, write_record
 from eddygrad.studies.unrolling import costs
-from eddygrad.studies.unrolling.costs import measure, peak_resident
+from eddygrad.studies.unrolling.costs import measure
 from eddygrad.studies.unrolling.results import tables
 from eddygrad.studies.unrolling.study import Configuration, Study
 

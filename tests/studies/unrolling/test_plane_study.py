@@ -168,7 +168,9 @@ def test_a_plane_that_is_no_velocity_is_drawn_as_it_is(tmp_path):
     data = Dataset.from_tensor(w, {"viscosity": 1e-2}, dt=0.1, channels=["vorticity"])
     solver = ETDRK(NavierStokesVorticity(), data.grid, dt=0.1)
     score = evaluate(solver, data, 5)
-    test_result.Tested(score, {}, {"name": "alone", **BASELINE, "kind": "model", "task": "correct", "unroll": "one", "seeds": [0]}).write(tmp_path)
+    test_result.TestResult(score, {}, {"name": "alone", **BASELINE, "kind": "model", "task": "correct", "unroll": "one", "seeds": [0]}).write(
+        tmp_path
+    )
     drawn = fields(types.SimpleNamespace(path=tmp_path / "runs" / "alone.json"))
     assert drawn["channel"].values.tolist() == ["vorticity"]
     run = types.SimpleNamespace(task="correct", modality="ONE", test=types.SimpleNamespace(sets=[TestSet("test", "test", 2, {})]))
@@ -247,7 +249,7 @@ def test_data_are_made_once_and_stay_for_the_next_process(finished):
         ({"network": "unet"}, "network: expected one of resnet, encoder-decoder:32k"),
         ({"curriculum": (1, 2)}, "climbs to the horizon"),
         ({"seeds_per_run": 0}, "seeds_per_run must be at least one"),
-        ({"curriculum": (1, 3, 4)}, "do not divide by horizon 3"),
+        ({"curriculum": (1, 3, 4)}, "are no multiple of the horizon 3"),
         ({"schedule": ("constant", "plateau")}, "plateau schedule cannot be run anew"),
         ({"tune_steps": 2}, "3 stages need as many updates"),
     ],

@@ -262,7 +262,7 @@ def test_every_modality_sees_equally_many_frames_an_update():
     c = dataclasses.replace(TINY, unroll=("one", "nog:2", "wig:6"), batch=4, frames=60)
     frames = {u: c.recipe_of(u, 1e-3, "cosine").windows_per_update * h for u, h in (("one", 1), ("nog:2", 2), ("wig:6", 6))}
     assert set(frames.values()) == {24}
-    with pytest.raises(ValueError, match="do not divide by horizon 4"):
+    with pytest.raises(ValueError, match="are no multiple of the horizon 4"):
         dataclasses.replace(TINY, unroll=("nog:4", "wig:5"), batch=1, frames=60)
 
 

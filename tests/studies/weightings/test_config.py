@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from eddygrad.fitting.corrector import saved_megabytes
+from eddygrad.evaluation.cost import saved_megabytes
 from eddygrad.pinn.collocation import Collocation
 from eddygrad.runtime.specs import Spelled
 from eddygrad.studies.weightings.config import Plan, preset, preset_names

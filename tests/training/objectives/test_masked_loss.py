@@ -12,7 +12,8 @@ from eddygrad.correctors.resnet import ResNet
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.evaluation import metrics
-from eddygrad.evaluation.evaluate import Persistence, evaluate
+from eddygrad.evaluation.baselines import Persistence
+from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.fitting.compatibility import check_fits
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid

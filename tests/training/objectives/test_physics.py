@@ -16,7 +16,8 @@ from eddygrad.correctors.compose import Corrected, correct
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.dataset import Dataset
-from eddygrad.fitting.corrector import Recipe, fit
+from eddygrad.fitting.corrector import fit_stepper
+from eddygrad.fitting.recipe import TrainingRecipe
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import Window, trajectory
 from eddygrad.solver.vector_calculus import leray
@@ -162,8 +163,10 @@ def test_terms_that_do_not_fit_are_refused() -> None:
         with pytest.raises(ValueError, match=r"the term 'mine' gives values of shape \(.*\), expected \(2, ...\)"):
             Unrolled(corrected(SEEDS), "wig:3", {"mine": mixed})(Window(frames(), {}))
     with pytest.raises(ValueError, match=r"weighting: expected one of uniform, .*, got 'inverse'"):
-        _ = Recipe(weighting="inverse").balance
-    assert repr(Recipe(weighting="inverse-dirichlet:every=1,average=0.2").balance) == repr(InverseDirichlet("data", every=1, average=0.2))
+        _ = TrainingRecipe(weighting="inverse").loss_weighting
+    assert repr(TrainingRecipe(weighting="inverse-dirichlet:every=1,average=0.2").loss_weighting) == repr(
+        InverseDirichlet("data", every=1, average=0.2)
+    )
 
 
 def plan(folder: Path, **options: Any) -> dict[str, Any]:
@@ -175,27 +178,27 @@ def test_a_balanced_training_logs_its_terms_goes_on_and_keeps_to_its_losses(tmp_
     u = frames(4, 12).float()
     split = Dataset.from_tensor(u, {}, SOLVER.grid, dt=SOLVER.dt).split(val=0.25, test=0.25)
     stepper = correct(SOLVER, ResNet(3, 1))
-    whole = fit(stepper, split, weighting="inverse-dirichlet", **plan(tmp_path / "whole"))
+    whole = fit_stepper(stepper, split, weighting="inverse-dirichlet", **plan(tmp_path / "whole"))
     terms = json.loads((tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()[-1])["terms"]
     assert list(terms) == ["data", "divergence", "energy"] and terms["data"]["weight"] == [1, 1] and terms["energy"]["weight"] != [1, 1]
     told = whole.as_json()["training"]
     assert told["weighting"].startswith("InverseDirichlet(reference='data'") and list(told["terms"]) == ["divergence", "energy"]
-    again = fit(stepper, split, weighting="inverse-dirichlet", **plan(tmp_path / "whole"))
+    again = fit_stepper(stepper, split, weighting="inverse-dirichlet", **plan(tmp_path / "whole"))
     assert torch.equal(flat(again.stepper.parameters()), flat(whole.stepper.parameters()))
     for other, said in (({"weighting": "uniform"}, "weighting InverseDirichlet"), ({"terms": {"energy": TERMS["energy"]}}, "terms")):
         with pytest.raises(ValueError, match=f"holds a run of another configuration: {said}"):
-            fit(stepper, split, **{**plan(tmp_path / "whole"), "weighting": "inverse-dirichlet", **other})
+            fit_stepper(stepper, split, **{**plan(tmp_path / "whole"), "weighting": "inverse-dirichlet", **other})
     # A constant weight of each is a loss of their sum, not the equal one.
-    fixed = fit(stepper, split, weighting=Fixed({"data": 1.0, "divergence": 1e-3, "energy": 2.0}), **plan(tmp_path / "fixed"))
-    equal = fit(stepper, split, **plan(tmp_path / "equal"))
+    fixed = fit_stepper(stepper, split, weighting=Fixed({"data": 1.0, "divergence": 1e-3, "energy": 2.0}), **plan(tmp_path / "fixed"))
+    equal = fit_stepper(stepper, split, **plan(tmp_path / "equal"))
     assert not torch.equal(flat(fixed.stepper.parameters()), flat(equal.stepper.parameters()))
     assert "weighting" not in equal.as_json()["training"]
 
 
 def test_a_training_without_terms_is_described_as_before() -> None:
-    assert Recipe().losses == {} and "terms" not in repr(Recipe()) and "weighting" not in repr(Recipe())
-    first, second = (Recipe(terms={"mine": lambda u, v, power=power: (u - v).abs() ** power}).losses for power in (1, 3))
-    assert first["terms"]["mine"].startswith("<lambda> ") and first != second and first == Recipe(terms={"mine": _mine(1)}).losses
+    assert TrainingRecipe().loss_description == {} and "terms" not in repr(TrainingRecipe()) and "weighting" not in repr(TrainingRecipe())
+    first, second = (TrainingRecipe(terms={"mine": lambda u, v, power=power: (u - v).abs() ** power}).loss_description for power in (1, 3))
+    assert first["terms"]["mine"].startswith("<lambda> ") and first != second and first == TrainingRecipe(terms={"mine": _mine(1)}).loss_description
 
 
 def _mine(power: int) -> Any:

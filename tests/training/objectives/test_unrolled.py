@@ -9,7 +9,7 @@ from torch import nn
 from eddygrad.correctors.compose import correct
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.fitting.corrector import saved_megabytes
+from eddygrad.evaluation.cost import saved_megabytes
 from eddygrad.solver.rollout import Window
 from eddygrad.solver.wrap import wrap
 from eddygrad.training.objectives.unrolled import Unrolled, Unrolling

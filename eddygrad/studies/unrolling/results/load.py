@@ -11,8 +11,9 @@ from typing import Any
 
 import xarray as xr
 
+from eddygrad.studies.shared.strict_json import Entry
 from eddygrad.studies.unrolling.results.merge_seeds import joined_seeds
-from eddygrad.studies.unrolling.results.run import Run, read
+from eddygrad.studies.unrolling.results.run import Run, parse, read
 
 _ORDER = {"ONE": 0, "NOG": 1, "WIG": 2}
 
@@ -82,8 +83,24 @@ def load(folder: str | Path) -> Study:
     paths = sorted((folder / "runs").glob("*.json"))
     if not paths:
         raise ValueError(f"{folder}: expected finished runs as runs/NAME.json, got none; run the study first")
-    runs = [read(path) for path in paths]
-    config = configured(folder)
+    return _assembled(folder, configured(folder), [read(path) for path in paths])
+
+
+def from_records(folder: Path, config: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> Study:
+    """Return the study whose files would have this content, without writing them.
+
+    Args:
+        folder:  the folder's name, for errors.
+        config:  content of study.json.
+        records: name of the file, without its ending -> content of RUN.json.
+    Raises: ValueError as `load`.
+    """
+    runs = [parse(Entry(folder / "runs" / f"{name}.json", "", json.loads(json.dumps(record)))) for name, record in sorted(records.items())]
+    return _assembled(folder, config, runs)
+
+
+def _assembled(folder: Path, config: Mapping[str, Any], runs: Sequence[Run]) -> Study:
+    """Merge runs of different seeds, check that all can be compared, and put them in order."""
     runs = together(runs)
     for what, keys in (("name", [r.name for r in runs]), ("setting", [(r.group, r.task, r.unroll) if r.kind == "model" else r.name for r in runs])):
         seen: dict[object, Run] = {}

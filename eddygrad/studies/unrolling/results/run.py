@@ -162,12 +162,13 @@ TASKS = {"correct": "correction", "predict": "prediction"}
 
 
 def read(path: Path) -> Run:
-    """Read RUN.json.
+    """Read RUN.json. Raises: ValueError, one line with the file, the entry, what was expected and what was got."""
+    return parse(read_entry(path, SCHEMA))
 
-    Raises: ValueError, one line with the file, the entry, what was expected and what was got.
-    """
-    entry = read_entry(path, SCHEMA)
-    raw = entry.values
+
+def parse(entry: Entry) -> Run:
+    """Return the run that the content of a RUN.json describes. Raises: ValueError as `read`."""
+    path, raw = entry.path, entry.values
     kind = entry.text("kind")
     if kind not in ("model", "baseline"):
         raise ValueError(f"{path}: kind: expected 'model' or 'baseline', got {kind!r}")
