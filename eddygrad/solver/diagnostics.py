@@ -1,4 +1,4 @@
-"""What one asks of a flow: its spectrum, its Lyapunov exponent, how far it moves in a frame and when it blows up."""
+"""Diagnostics of a flow: energy spectrum, Lyapunov exponent, change per frame, time of blow-up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Spectrum(NamedTuple):
 
 
 class Lyapunov(NamedTuple):
-    """A leading Lyapunov exponent [1/s], its standard error and what each sample says."""
+    """A leading Lyapunov exponent [1/s], its standard error, and the exponent of each sample."""
 
     exponent: float
     standard_error: float
@@ -31,18 +31,20 @@ class Lyapunov(NamedTuple):
 
 
 def energy_spectrum(u: Tensor, grid: Grid) -> Spectrum:
-    """Kinetic energy per shell of wavenumbers, summed over the channels; corners of the box are kept.
+    """Return the kinetic energy per shell of wavenumbers, summed over the channels; modes in the corners of the spectrum are included.
 
         E_s = sum over s - 1/2 <= |k| / k_0 < s + 1/2 of |u_hat(k)|^2 / (2 N^2),  k_0 = 2 pi / (longest side)
         sum_s E_s = <|u|^2> / 2                                                    Parseval
-    Args:    u: (..., C, *grid), its C channels velocity components or one scalar.
-    Returns: `k` (shells,) and `energy` (..., shells). In 1-D shell s is mode s, so samples on domains of their own length are comparable.
+    Args:
+        u:    (..., C, *grid), the C channels are velocity components or one scalar.
+        grid: grid of u.
+    Returns: `k` (shells,) and `energy` (..., shells). In 1-D shell s is mode s, so samples on domains of different length are comparable.
     """
     grid.check(u if u.ndim > grid.ndim + 1 else u.unsqueeze(0))
     spatial = tuple(range(-grid.ndim, 0))
     power = 0.5 * (fft(u, grid).abs() / math.prod(grid.shape)).square()
     last = grid.modes(u.device)[-1]
-    alone = (last == 0) | (last == grid.shape[-1] / 2)  # the half spectrum stands for both signs of every other mode
+    alone = (last == 0) | (last == grid.shape[-1] / 2)  # every other mode of the half spectrum counts for both signs
     power = (power * torch.where(alone, 1.0, 2.0).to(power.dtype)).sum(dim=-grid.ndim - 1)
     k_0 = 2 * math.pi / max(grid.lengths)
     shell = torch.stack(torch.broadcast_tensors(*grid.wavenumbers(device=u.device))).square().sum(0).sqrt().div(k_0).add(0.5).floor().long()
@@ -62,57 +64,76 @@ def lyapunov_exponent(
     size: float = 1e-7,
     seed: int = 0,
 ) -> Lyapunov:
-    """Leading Lyapunov exponent: the mean rate at which a small perturbation grows, which is measured and shrunk again and again.
+    """Estimate the leading Lyapunov exponent from the growth of a small perturbation, which is renormalised every n steps.
 
         lambda = < log(|v(t + n dt)| / |v(t)|) > / (n dt)                         Benettin et al. 1980
     Args:
-        step:   bound step; (B, C, *grid). u: first states, float64 (the perturbation drowns in float32's round-off).
-        steps:  steps measured after `warmup` steps, which let the state reach the attractor and the perturbation the fastest direction.
-        dt:     time of one step [s]. every: steps n between two renormalisations, which divides `steps` and `warmup`.
-        method: "trajectories" compares two runs `size` apart (root mean square) and takes any step; "tangent" differentiates forward.
-        seed:   of the first perturbation.
-    Returns: mean over the batch; its standard error from the scatter of the samples, or of ten blocks in time if there is one sample.
-    Raises:  ValueError if u is not float64, or `every` does not divide.
+        step:   bound step.
+        u:      initial states (B, C, *grid), float64; in float32 round-off would hide the perturbation.
+        steps:  steps that are measured after the warm-up.
+        dt:     time of one step [s].
+        every:  steps n between two renormalisations; it divides `steps` and `warmup`.
+        warmup: steps in which the state reaches the attractor and the perturbation turns into the direction of fastest growth.
+        method: "trajectories" compares two trajectories a distance `size` apart and takes any step; "tangent" differentiates forward.
+        size:   root mean square of the perturbation [u].
+        seed:   seed of the initial perturbation.
+    Returns: mean over the batch; its standard error from the scatter of the samples or, for one sample, of ten blocks in time.
+    Raises:  ValueError if u is not float64, or `every` does not divide `steps` and `warmup`.
     """
     if u.dtype != torch.float64:
         raise ValueError(f"lyapunov_exponent: expected a float64 state, got {u.dtype}; pass u.double() and bind the step to it")
     if every < 1 or steps < every or steps % every or warmup % every:
         raise ValueError(f"lyapunov_exponent: every={every} must divide steps={steps} and warmup={warmup}; steps must be positive")
     axes = tuple(range(1, u.ndim))
+    advance = _along_tangent if method == "tangent" else _along_trajectories
     v = torch.randn(u.shape, dtype=u.dtype, generator=generator(seed, "lyapunov perturbation")).to(u.device)
     growth = []
     for n in range(0, warmup + steps, every):
-        length = v.square().mean(dim=axes, keepdim=True).sqrt()
-        v = v / length
-        if method == "tangent":
-            for k in range(n, n + every):
-                u, v = torch.func.jvp(lambda w, k=k: step(w, k), (u,), (v,))  # type: ignore[misc]
-        else:
-            perturbed = repeat(step, u + size * v, every, n)
-            u = repeat(step, u, every, n)
-            v = (perturbed - u) / size
+        v = v / v.square().mean(dim=axes, keepdim=True).sqrt()
+        u, v = advance(step, u, v, n, every, size)
         if n >= warmup:
             growth.append(v.square().mean(dim=axes).sqrt().log())
-    rates = torch.stack(growth) / (every * dt)
-    scatter = rates.mean(0) if u.shape[0] > 1 else torch.stack([block.mean() for block in rates[:, 0].chunk(10)])
+    return _mean_rate(torch.stack(growth) / (every * dt))
+
+
+def _along_tangent(step: Step, u: Tensor, v: Tensor, first: int, count: int, size: float) -> tuple[Tensor, Tensor]:
+    """Advance a state and a tangent vector by `count` steps."""
+    for k in range(first, first + count):
+        u, v = torch.func.jvp(lambda w, k=k: step(w, k), (u,), (v,))  # type: ignore[misc]
+    return u, v
+
+
+def _along_trajectories(step: Step, u: Tensor, v: Tensor, first: int, count: int, size: float) -> tuple[Tensor, Tensor]:
+    """Advance a state and a second one at `size` v from it by `count` steps; return the state and the difference over `size`."""
+    perturbed = repeat(step, u + size * v, count, first)
+    u = repeat(step, u, count, first)
+    return u, (perturbed - u) / size
+
+
+def _mean_rate(rates: Tensor) -> Lyapunov:
+    """Average the growth rates (times, B)."""
+    scatter = rates.mean(0) if rates.shape[1] > 1 else torch.stack([block.mean() for block in rates[:, 0].chunk(10)])
     error = float(scatter.std() / math.sqrt(scatter.numel())) if scatter.numel() > 1 else math.nan
     return Lyapunov(float(rates.mean()), error, rates.mean(0))
 
 
 def rms(u: Tensor) -> float:
-    """Root of the mean square over everything, computed in float64."""
+    """Return the root mean square over all values, computed in float64."""
     return float(u.to(torch.float64).square().mean().sqrt())
 
 
 def frame_change(frames: Tensor, time_axis: int = 1) -> float:
-    """Root mean square of u(t + dt) - u(t): the error of predicting that nothing moves. `frames`: (B, T, C, *grid)."""
+    """Return the root mean square of u(t + dt) - u(t), the error of persistence. `frames`: (B, T, C, *grid)."""
     return rms(frames.diff(dim=time_axis))
 
 
 def blow_up_frame(frames: Tensor, limit: float, time_axis: int = 1) -> Tensor:
-    """Index of the first frame with |u| > `limit` or a NaN anywhere, per sample; the number of frames if there is none.
+    """Return per sample the index of the first frame with |u| > `limit` or a NaN anywhere; the number of frames if there is none.
 
-    Args:    frames: (B, T, C, *grid), or (S, B, T, C, *grid) with `time_axis` 2.
+    Args:
+        frames:    (B, T, C, *grid), or (S, B, T, C, *grid).
+        limit:     largest |u| of a sound state [u].
+        time_axis: axis of the time: 1, or 2 with stacked seeds.
     Returns: (B,) or (S, B), int64.
     """
     bad = ~(frames.abs() <= limit).flatten(start_dim=time_axis + 1).all(dim=-1)

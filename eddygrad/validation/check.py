@@ -1,14 +1,16 @@
-"""A row of the self-checks: what was expected, what came out, and the verdict."""
+"""Self-checks and their findings: expected value, measured value, verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """What a check measures: the absolute tolerance stands beside the expected value."""
+    """A measured quantity with its expected value and absolute tolerance."""
 
     quantity: str
     expected: float
@@ -18,7 +20,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """A finding with its verdict and the seconds it took. A NaN fails."""
+    """A finding with the seconds that it took and its verdict. A NaN fails."""
 
     quantity: str
     expected: float
@@ -44,5 +46,10 @@ class Check:
 
     @property
     def summary(self) -> str:
-        """First line of what it says about itself."""
+        """First line of the docstring of `measure`."""
         return (self.measure.__doc__ or self.name).strip().splitlines()[0]
+
+
+def order_of(errors: Sequence[float]) -> float:
+    """Return the order of convergence over the last halving of spacing or time step."""
+    return [math.log2(coarse / fine) for coarse, fine in pairwise(errors)][-1]

@@ -39,10 +39,10 @@ def _build(name: str, equation: object, grid: Grid, dt: float, substeps: int = 1
 
 
 def flow_orders(seed: int) -> Iterator[Finding]:
-    """Orders of every spectral scheme on forced Navier-Stokes over three halvings: the one furthest from the claim."""
+    """Observed orders of every spectral scheme on forced Navier-Stokes over three halvings; of the three, the one furthest from the claimed order."""
     grid, span = Grid((16, 16)), 0.5
     w = random_fourier(grid, 2, bandlimit=3, seed=seed, purpose="flow order")
-    equation = NavierStokesVorticity(viscosity=0.5, forcing_amplitude=1.0, forcing_mode=2)  # large, so that the linear part shows its order
+    equation = NavierStokesVorticity(viscosity=0.5, forcing_amplitude=1.0, forcing_mode=2)  # large nu: the linear part's error counts
     exact = _build("ETDRK4", equation, grid, span, 1024).at({}, w)(w)
     for name, (_, _, order) in SCHEMES.items():
         errors = [rms(_build(name, equation, grid, span, n).at({}, w)(w) - exact) for n in (16, 32, 64, 128)]
@@ -51,7 +51,7 @@ def flow_orders(seed: int) -> Iterator[Finding]:
 
 
 def taylor_green(seed: int) -> Iterator[Finding]:
-    """Taylor-Green vortices decay by e^(-2 nu t) and are carried by a mean flow: 1000 steps."""
+    """Taylor-Green vortices in a mean flow decay by e^(-2 nu t) over 1000 steps."""
     nu, dt, mean = 0.05, 0.01, (0.7, -0.3)
     x, y = PLANE.points()
     for name in ("ETDRK2", "ETDRK4", "IFRK4"):
@@ -64,7 +64,7 @@ def taylor_green(seed: int) -> Iterator[Finding]:
 
 
 def laminar_kolmogorov(seed: int) -> Iterator[Finding]:
-    """u = A sin(n y) / (nu n^2 + drag) stays."""
+    """The laminar Kolmogorov flow u = A sin(n y) / (nu n^2 + drag) is steady."""
     nu, drag, n = 0.1, 0.2, 3
     y = PLANE.points()[1]
     w = (-n * torch.cos(n * y) / (nu * n**2 + drag))[None, None].contiguous()
@@ -81,7 +81,7 @@ def _nonlinear(equation: NavierStokesVorticity, grid: Grid, w: Tensor) -> Tensor
 
 
 def invariants(seed: int) -> Iterator[Finding]:
-    """The dealiased nonlinear term does no work on energy and enstrophy, rough states included."""
+    """The dealiased nonlinear term conserves energy and enstrophy, also of rough states."""
     grid = Grid((48, 48))
     w = random_fourier(grid, 4, bandlimit=15, seed=seed, purpose="invariants")
     term = _nonlinear(NavierStokesVorticity(), grid, w)
@@ -91,7 +91,7 @@ def invariants(seed: int) -> Iterator[Finding]:
 
 
 def balances(seed: int) -> Iterator[Finding]:
-    """Energy and enstrophy of forced turbulence change by what the balance says: 100 steps, Simpson's rule."""
+    """Energy and enstrophy of forced turbulence satisfy their balances over 100 steps, integrated by Simpson's rule."""
     nu, drag, n, dt = 0.02, 0.1, 4, 0.005
     grid = Grid((48, 48))
     y = grid.points()[1]
@@ -111,13 +111,13 @@ def balances(seed: int) -> Iterator[Finding]:
             w = step(w)
     weights = torch.tensor([1.0, *[4.0, 2.0] * 49, 4.0, 1.0], dtype=torch.float64) * dt / 3
     series = torch.stack(rates, -1)
-    open_part = (stocks[-1] - stocks[0] - (series * weights).sum(-1)).abs() / (series.abs() * weights).sum(-1)
-    for name, value in zip(("energy", "enstrophy"), open_part.amax(-1)):
+    imbalance = (stocks[-1] - stocks[0] - (series * weights).sum(-1)).abs() / (series.abs() * weights).sum(-1)
+    for name, value in zip(("energy", "enstrophy"), imbalance.amax(-1)):
         yield Finding(f"{name} balance of forced turbulence, relative", 0.0, float(value), 1e-6)
 
 
 def two_forms(seed: int) -> Iterator[Finding]:
-    """Vorticity and velocity form are one flow, for Navier-Stokes and for active turbulence."""
+    """Vorticity and velocity form give the same flow, for Navier-Stokes and for active turbulence."""
     grid = Grid((32, 32))
     u = leray(random_fourier(grid, 2, 2, bandlimit=5, seed=seed, purpose="forms"), grid) + 0.2
     common = {"viscosity": 0.02, "drag": 0.1, "forcing_amplitude": 1.0, "forcing_mode": 3}
@@ -133,7 +133,7 @@ def two_forms(seed: int) -> Iterator[Finding]:
 
 
 def active_growth(seed: int) -> Iterator[Finding]:
-    """Small modes of active turbulence grow by s(k); the pressure obeys its Poisson equation."""
+    """Small modes of active turbulence grow at the rate s(k); the pressure satisfies its Poisson equation."""
     equation, grid, t = ActiveTurbulenceVorticity(), Grid((128, 8)), 0.1
     m = torch.arange(1, 24, dtype=torch.float64)
     w = torch.zeros(len(m), 3, *grid.shape, dtype=torch.float64)
@@ -155,7 +155,7 @@ def active_growth(seed: int) -> Iterator[Finding]:
 
 
 def active_statistics(seed: int) -> Iterator[Finding]:
-    """Saturated active turbulence, two starts at N = 160 from vorticity of rms .1: averages over t = 1.5 to 4.7, every .1."""
+    """Statistics of saturated active turbulence, N = 160, two initial states of vorticity rms 0.1, averaged every 0.1 over t = 1.5 to 4.7."""
     grid = Grid((160, 160))
     w = random_fourier(grid, 2, bandlimit=30, rms=0.1, seed=seed, purpose="active statistics")
     u = velocity(w, grid)

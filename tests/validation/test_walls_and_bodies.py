@@ -1,8 +1,7 @@
-"""The self-checks of walls and bodies pass on this solver and fail on wrong ones; the benchmarks at sizes of seconds."""
+"""The self-checks of walls and bodies pass on this solver and fail on wrong operators."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +11,7 @@ from torch import Tensor
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.staggered import advection, momentum
 from eddygrad.validation import run, walls_and_bodies
-from eddygrad.validation.check import Check, Finding, Row
-
-QUICK = ["faces", "plane-flows", "kovasznay", "divergence", "no-work", "two-solvers"]
+from eddygrad.validation.check import Row
 
 
 def rows(name: str, seed: int = 0) -> list[Row]:
@@ -23,7 +20,7 @@ def rows(name: str, seed: int = 0) -> list[Row]:
 
 @pytest.mark.parametrize("name", ["divergence", "no-work", "two-solvers"])
 def test_the_random_ones_pass_for_another_seed(name: str) -> None:
-    """All pass for seed 0 in `test_selfchecks.py`."""
+    """All pass for seed 0 in `test_run.py`."""
     assert [row for row in rows(name, 1) if not row.passed] == []
 
 
@@ -59,30 +56,6 @@ def test_a_wrong_operator_fails(monkeypatch: pytest.MonkeyPatch, name: str, modu
     assert any(not row.passed for row in rows(name))
 
 
-def test_benchmarks_run_only_where_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[str] = []
-
-    def check(name: str) -> Check:
-        def measure(seed: int) -> Iterator[Finding]:
-            ran.append(name)
-            yield Finding(name, 0.0, 0.0, 0.0)
-
-        return Check(name, measure)
-
-    monkeypatch.setattr(run, "checks", lambda: [check("mean")])
-    monkeypatch.setattr(run, "benchmarks", lambda: [check("cavity")])
-    run.run()
-    assert ran == ["mean"]
-    run.run(["cavity"])
-    assert ran == ["mean", "cavity"]
-
-
-def test_every_check_is_registered() -> None:
-    assert set(QUICK) < {check.name for check in run.checks()}
-    assert {check.name for check in run.benchmarks()}.isdisjoint(check.name for check in run.checks())
-    assert all(check.summary.endswith(".") for check in run.benchmarks())
-
-
 @pytest.mark.parametrize("d", [0, 1])
 def test_velocities_are_read_where_they_stand(d: int) -> None:
     grid = Grid((12, 10), (2.0, 1.5))
@@ -101,24 +74,3 @@ def test_a_series_on_faces_is_the_field_there() -> None:
     x, y = fine.points()
     points = torch.stack([field(0, x, y), field(1, x, y)])[None]
     torch.testing.assert_close(walls_and_bodies._on_faces(points, grid), walls_and_bodies.at_faces(grid, field), rtol=0, atol=1e-13)
-
-
-def test_the_cavity_on_a_coarse_grid() -> None:
-    """32 cells, a fourth of the benchmark's: within 2 % of the lid's speed."""
-    rate, u, v = (finding.got for finding in walls_and_bodies.cavity(0, cells=32, end=20.0))
-    assert rate < 1e-3 and 0 < u < 0.02 and 0 < v < 0.02
-
-
-def test_the_channel_at_ten_cells_and_from_a_state_before() -> None:
-    """Cd at most 8 % high, dp within 2 %; the lift of the true state is .0106, small beside the drag."""
-    begun = walls_and_bodies.channel_with_cylinder(10, 3.0)
-    found = walls_and_bodies.channel_with_cylinder(10, 1.0, begun.state)
-    assert found.drag == pytest.approx(5.5795, rel=0.08) and found.pressure == pytest.approx(0.11752, rel=0.02)
-    assert abs(found.drag - begun.drag) < 0.01 * found.drag and 0 < found.lift < 0.03
-
-
-def test_a_narrow_wake_sheds() -> None:
-    """Six cells per diameter in a box of 16 x 8: a blockage of 1/8 raises St and Cd above the unconfined .165 and 1.34."""
-    found = walls_and_bodies.wake_of_cylinder(6, 40.0, 20.0, box=(16.0, 8.0), at=4.0)
-    assert found.periods >= 2 and 0.165 < found.strouhal < 0.21
-    assert 1.34 < found.drag < 2.0 and 0.15 < found.lift < 0.7
