@@ -16,7 +16,7 @@ from products import products_of
 from timing import arguments, emit, measure
 from torch import Tensor
 
-from eddygrad.pinn.collocation import Batches, Points
+from eddygrad.pinn.collocation import PointBatches, Points
 from eddygrad.pinn.problems.benchmark_case import Case
 from eddygrad.pinn.problems.poisson import poisson
 from eddygrad.runtime.memory import keep_freed_memory
@@ -53,7 +53,7 @@ def shared_case(dtype: torch.dtype = torch.float32) -> Case:
         "interior": Points(torch.as_tensor(inside).to(dtype), {"f": torch.as_tensor(given.source(inside)).to(dtype)}),
         "boundary": Points(torch.as_tensor(outside).to(dtype), {"u": torch.as_tensor(given.exact(outside)).to(dtype)}, parts),
     }
-    return replace(case, batches=Batches(sets))
+    return replace(case, batches=PointBatches(sets))
 
 
 def by_taylor(weighting: str, seeds: int, compiled: bool = False) -> tuple[Update, Losses]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eddygrad.pinn.collocation import Points
     from eddygrad.pinn.conditions import Condition
-    from eddygrad.pinn.domains import Annulus, Box, Polygon
+    from eddygrad.pinn.domains import Annulus, Box, PolygonDomain, Region
     from eddygrad.pinn.partials import VORTICITY
     from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
     from eddygrad.pinn.problem import Problem
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Name -> the module that holds it, imported when the name is first used.
 _HOME = {
-    **dict.fromkeys(("Annulus", "Box", "Polygon"), "pinn.domains"),
+    **dict.fromkeys(("Annulus", "Box", "PolygonDomain", "Region"), "pinn.domains"),
     **dict.fromkeys(("Causal", "ResidualAttention", "SelfAdaptive"), "pinn.point_weights"),
     **dict.fromkeys(("PROBLEMS", "problem"), "pinn.problems"),
     "Condition": "pinn.conditions",
@@ -48,8 +48,9 @@ __all__ = [
     "Causal",
     "Condition",
     "Points",
-    "Polygon",
+    "PolygonDomain",
     "Problem",
+    "Region",
     "ResidualAttention",
     "SelfAdaptive",
     "Solution",

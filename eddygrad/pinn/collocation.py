@@ -91,7 +91,7 @@ class Collocation(nn.Module):
         L_k = mean_i r_k(x_i)^2,   r_k from partials of the network at x_i, all in one pass for each set of points
 
         problem = Collocation(network, Names(("x", "y"), ("u",)), {"pde": Term("interior", lambda d, p: d.u_xx + d.u_yy - f(d.x), ("u_xx", "u_yy"))})
-        fit(problem, problem.losses, Batches({"interior": Points(x)}), Training(steps, weighting=InverseDirichlet("pde")))
+        fit(problem, problem.losses, PointBatches({"interior": Points(x)}), Training(steps, weighting=InverseDirichlet("pde")))
     Coefficients do not count for weightings that look at gradients (`coefficients`).
 
     Args:   network: see `CoordinateNetwork` and `Constrained`. names: of its inputs and outputs. terms: by name. unknown: coefficients with their
@@ -255,7 +255,7 @@ def _per_seed(value: Tensor, stacked: bool, points: int = 0) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Batches:
+class PointBatches:
     """`batch_at` of a problem: every set of points whole, or so many of it, none twice in an epoch, whose rest is dropped.
 
     Args:   sets: by name. sizes: points at an update; of those not named all, in their order. seed: of the shuffles.
@@ -273,7 +273,7 @@ class Batches:
                 have = len(self.sets[name]) if name in self.sets else 0
                 raise ValueError(f"batches: {size} points of {name!r}, which has {have}; a set with parts is taken whole")
 
-    def to(self, device: torch.device | str) -> Batches:
+    def to(self, device: torch.device | str) -> PointBatches:
         """The same on a device; which points are drawn does not depend on it."""
         return replace(self, sets={name: points.to(device) for name, points in self.sets.items()})
 

@@ -20,7 +20,7 @@ _LEAST = 0.02  # of the points of a rim, on each of its sides
 _BLOCK = 256  # edges that are looked at together
 
 
-class Domain(abc.ABC):
+class Region(abc.ABC):
     """A region of space, or of space and time: points in it and on its rim, float64, functions of the seed."""
 
     @property
@@ -56,7 +56,7 @@ class Domain(abc.ABC):
 
 
 @dataclass(frozen=True)
-class Box(Domain):
+class Box(Region):
     """lower < x < upper on every axis; Box(0, 1) is a unit square.
 
     Args:   lower, upper: per axis, or one number for all of `axes`.
@@ -120,7 +120,7 @@ class Box(Domain):
 
 
 @dataclass(frozen=True)
-class Annulus(Domain):
+class Annulus(Region):
     """inner < |x - centre| < outer in the plane; inner = 0 is a disc. Raises ValueError for radii that are none."""
 
     centre: tuple[float, float]
@@ -150,7 +150,7 @@ class Annulus(Domain):
 
 
 @dataclass(frozen=True)
-class Polygon(Domain):
+class PolygonDomain(Region):
     """Within a closed line of corners; a hole is reached by a slit, an edge that is gone both ways, which is no part of the rim.
 
     Raises: ValueError for fewer than three corners (x, y), corners on one line, and a line that crosses itself.
@@ -160,18 +160,18 @@ class Polygon(Domain):
 
     def __post_init__(self) -> None:
         if len(self.corners) < 3 or any(isinstance(corner, int | float) or len(corner) != 2 for corner in self.corners):
-            raise ValueError(f"Polygon: expected three corners (x, y) at least, got {self.corners!r}")
+            raise ValueError(f"PolygonDomain: expected three corners (x, y) at least, got {self.corners!r}")
         object.__setattr__(self, "corners", tuple(tuple(c if type(c) is int else float(c) for c in corner) for corner in self.corners))
         if not all(math.isfinite(c) for corner in self.corners for c in corner):
-            raise ValueError(f"Polygon: expected corners (x, y) that are finite, got {self.corners!r}")
+            raise ValueError(f"PolygonDomain: expected corners (x, y) that are finite, got {self.corners!r}")
         start, end = self._edges
         area = 0.5 * abs(float((start[:, 0] * end[:, 1] - end[:, 0] * start[:, 1]).sum()))
         size = float((start.amax(0) - start.amin(0)).prod())
         if area <= 1e-12 * size or size == 0:
-            raise ValueError("Polygon: its corners enclose no area")
+            raise ValueError("PolygonDomain: its corners enclose no area")
         pair = _crossing(start, end)
         if pair is not None:
-            raise ValueError(f"Polygon: its line crosses itself, the edge from corner {pair[0]} that from corner {pair[1]}")
+            raise ValueError(f"PolygonDomain: its line crosses itself, the edge from corner {pair[0]} that from corner {pair[1]}")
 
     @property
     def _edges(self) -> tuple[Tensor, Tensor]:
@@ -208,10 +208,10 @@ class Polygon(Domain):
 
 
 @dataclass(frozen=True)
-class SpaceTime(Domain):
+class SpaceTime(Region):
     """A domain through a span of time, the last axis; its rim is that of the domain at all times, without beginning and end."""
 
-    base: Domain
+    base: Region
     span: tuple[float, float]
 
     def __post_init__(self) -> None:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.adaptive_sampling import Resampled
-from eddygrad.pinn.collocation import Batches, Collocation, Points, Term, misfit
+from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term, misfit
 from eddygrad.pinn.conditions import Condition, described, loss_of, points_of
-from eddygrad.pinn.domains import Domain, SpaceTime, mean_and_std
+from eddygrad.pinn.domains import Region, SpaceTime, mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.network.hard_constraints import Constrained, Network, box_distance, box_extension
 from eddygrad.pinn.partials import Names, Sum
@@ -60,7 +60,7 @@ class Problem:
     """
 
     residuals: Residuals
-    domain: Domain
+    domain: Region
     boundary: Known | float | None = None
     initial: Known | float | None = None
     data: Points | None = None
@@ -126,7 +126,7 @@ class Problem:
         return found
 
     @property
-    def space(self) -> Domain:
+    def space(self) -> Region:
         return self.domain.base if isinstance(self.domain, SpaceTime) else self.domain
 
     @property
@@ -148,7 +148,7 @@ class Problem:
 
     def batches(self, objective: Collocation, dtype: torch.dtype, device: torch.device | str) -> Any:
         """The points of every update."""
-        found: Any = Batches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
+        found: Any = PointBatches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
         for name, every in (self.resample or {}).items():
             pool = Points(self.domain.interior(_POOL * self.points, self.seed).to(dtype))
             found = Resampled(found, objective, name, pool, self.points, every, seed=self.seed)

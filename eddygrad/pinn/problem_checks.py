@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from eddygrad.pinn.collocation import Points, Term
-from eddygrad.pinn.domains import Box, Domain, SpaceTime
+from eddygrad.pinn.domains import Box, Region, SpaceTime
 from eddygrad.pinn.point_weights import Causal, PointWeights, Remembered
 from eddygrad.pinn.residual_functions import hinted
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def whole(problem: Problem) -> None:
     """What is needed before anything can be asked of it. Raises ValueError for what is no domain, no data, no number."""
-    if not isinstance(problem.domain, Domain):
-        raise ValueError(f"pinn: domain is a Box, an Annulus, a Polygon, or one of them over a time, Box(0, 1) say, got {problem.domain!r}")
+    if not isinstance(problem.domain, Region):
+        raise ValueError(f"pinn: domain is a Box, an Annulus, a PolygonDomain, or one of them over a time, Box(0, 1) say, got {problem.domain!r}")
     if problem.data is not None and not (isinstance(problem.data, Points) and problem.data.known):
         raise ValueError('pinn: data is Points(x, {"u": values}), points (N, inputs) with what was measured there')
     _numbers(problem)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from eddygrad.pinn.collocation import Collocation
-from eddygrad.pinn.domains import Domain
+from eddygrad.pinn.domains import Region
 from eddygrad.pinn.problem import Known, Problem
 from eddygrad.pinn.solution import Solution
 from eddygrad.pinn.weighting_trial import tried
@@ -113,7 +113,7 @@ def _seeds(seeds: Any) -> tuple[int, ...]:
     return tuple(map(int, each))
 
 
-def check_resolved(domain: Domain, dtype: torch.dtype) -> None:
+def check_resolved(domain: Region, dtype: torch.dtype) -> None:
     """Numbers of this precision tell points of the domain apart on every axis. Raises ValueError far from the origin."""
     for axis, (low, high) in enumerate(zip(*domain.bounds)):
         if high - low < _APART * torch.finfo(dtype).eps * max(abs(low), abs(high)):

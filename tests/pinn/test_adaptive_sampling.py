@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from test_residual import LINE, grid
+from cases.oscillator import LINE, grid
 
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.adaptive_sampling import Resampled
-from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.point_weights import ResidualAttention
 from eddygrad.training.loop import fit
@@ -26,8 +26,8 @@ def problem(seeds: Any = (0, 1)) -> Collocation:
     return Collocation(network, LINE, {"pde": Term("in", lambda d, p: torch.where(d.x < 0.2, d.u - 5, 1e-3 * d.u), ("u",))})
 
 
-def other() -> Batches:
-    return Batches({"rim": Points(grid(3))})
+def other() -> PointBatches:
+    return PointBatches({"rim": Points(grid(3))})
 
 
 def test_the_share_of_points_is_the_formulas() -> None:

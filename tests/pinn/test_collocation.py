@@ -8,36 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from cases.oscillator import LINE, grid, known, oscillator
 
-from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names, partials
 from eddygrad.training.loop import fit
 from eddygrad.training.training_config import Training
 from eddygrad.training.weighting import InverseDirichlet, Uniform
-
-LINE = Names(("x",), ("u",))
-
-
-def grid(count: int, length: float = 1.0) -> Tensor:
-    return torch.linspace(0, length, count, dtype=torch.float64).unsqueeze(1)
-
-
-def oscillator(seeds: Any = 0, **options: Any) -> Collocation:
-    """u'' + k u = 0 with values of sin(2 x) known: k = 4."""
-    network = CoordinateNetwork(1, 12, 2, 1, "sine", **seed_options(seeds), mean=1.5, std=0.9).double()
-    terms = {
-        "data": Term("all", lambda d, p: d.u - d["known_u"], ("u",)),
-        "pde": Term("all", lambda d, p: d.u_xx + p["k"] * d.u, ("u_xx", "u"), **options),
-    }
-    return Collocation(network, LINE, terms, {"k": 0.5}, positive=["k"])
-
-
-def known(count: int = 21) -> dict[str, Points]:
-    x = grid(count, 3.0)
-    return {"all": Points(x, {"u": torch.sin(2 * x[:, 0])})}
 
 
 def test_losses_are_means_of_squares_summed_over_components_and_sides() -> None:
@@ -53,13 +31,13 @@ def test_losses_are_means_of_squares_summed_over_components_and_sides() -> None:
 
 def test_a_coefficient_is_found_and_does_not_count_for_the_weights() -> None:
     problem = oscillator(seeds=(0, 1))
-    fit(problem, problem.losses, Batches(known()), Training(steps=2000, lr=1e-2, weighting=InverseDirichlet("data", every=5)))
+    fit(problem, problem.losses, PointBatches(known()), Training(steps=2000, lr=1e-2, weighting=InverseDirichlet("data", every=5)))
     assert problem.values()["k"].tolist() == pytest.approx([4.0, 4.0], rel=0.03)
 
 
 def test_a_term_is_there_in_its_time() -> None:
     problem = oscillator(begins=3, ends=5)
-    there = ["pde" in problem.losses(Batches(known())(step)) for step in range(7)]
+    there = ["pde" in problem.losses(PointBatches(known())(step)) for step in range(7)]
     assert there == [False, False, False, True, True, False, False]
 
 
@@ -69,13 +47,13 @@ def test_terms_that_join_go_on_bitwise_after_a_stop(tmp_path: Path) -> None:
         for stop in stops:
             problem = oscillator(begins=12)
             plan = Training(steps=stop, lr=1e-2, weighting=InverseDirichlet("data"), checkpoint_every=4, log_every=4)
-            fit(problem, problem.losses, Batches(known(), {"all": 5}), plan, folder)
+            fit(problem, problem.losses, PointBatches(known(), {"all": 5}), plan, folder)
         ends.append([p.detach().clone() for p in problem.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends))
 
 
 def test_an_epoch_goes_through_all_points_once() -> None:
-    batches = Batches(known(20), {"all": 6})
+    batches = PointBatches(known(20), {"all": 6})
     first = torch.cat([batches(step)[1]["all"].x for step in range(3)])
     assert len(first.unique()) == 18 and torch.equal(batches(1)[1]["all"].x, batches(1)[1]["all"].x)
     assert not torch.equal(batches(0)[1]["all"].x, batches(3)[1]["all"].x)
@@ -85,13 +63,13 @@ def test_an_epoch_goes_through_all_points_once() -> None:
 
 def test_a_stack_is_its_networks_side_by_side() -> None:
     stack = oscillator(seeds=(4, 9))
-    losses = stack.losses(Batches(known())(0))
+    losses = stack.losses(PointBatches(known())(0))
     for s, seed in enumerate((4, 9)):
         single = oscillator(seeds=seed)
         with torch.no_grad():
             for mine, whole in zip(single.network.parameters(), stack.network.parameters()):
                 mine.copy_(whole[s : s + 1])
-        for name, loss in single.losses(Batches(known())(0)).items():
+        for name, loss in single.losses(PointBatches(known())(0)).items():
             torch.testing.assert_close(losses[name][s], loss, rtol=1e-12, atol=0)
 
 
@@ -101,7 +79,7 @@ def test_a_stack_is_its_networks_side_by_side() -> None:
         (lambda: Points(torch.zeros(3)), r"expected \(\[seeds,\] N, inputs\), got \(3,\)"),
         (lambda: Points(grid(3), {"u": torch.zeros(2)}), r"'u' has \(2,\) values, expected \(3,\)"),
         (lambda: Points(grid(3), parts=(1, 1)), "parts of 2 points do not make 3"),
-        (lambda: Batches(known(), {"all": 50}), "50 points of 'all', which has 21"),
+        (lambda: PointBatches(known(), {"all": 50}), "50 points of 'all', which has 21"),
         (lambda: Collocation(CoordinateNetwork(1, 3, 1, 1), LINE, {}), "expected one term at least"),
         (lambda: Collocation(CoordinateNetwork(1, 3, 1, 1), LINE, {"a": Term("all", lambda d, p: d.v, ("v",))}), "'v' is none of u"),
         (
@@ -127,7 +105,7 @@ def test_a_loss_that_is_not_finite_is_named() -> None:
     problem = oscillator()
     bad = {"all": Points(grid(3), {"u": torch.full((3,), math.nan, dtype=torch.float64)})}
     with pytest.raises(FloatingPointError, match="the loss 'data' is nan"):
-        fit(problem, problem.losses, Batches(bad), Training(steps=2, weighting=InverseDirichlet("data")))
+        fit(problem, problem.losses, PointBatches(bad), Training(steps=2, weighting=InverseDirichlet("data")))
 
 
 @pytest.mark.parametrize("weighting", [Uniform(), InverseDirichlet("fit")])
@@ -136,14 +114,14 @@ def test_a_term_that_is_not_a_number_is_named(weighting: Any) -> None:
     terms = {"fit": Term("all", lambda d, p: d.u, ("u",)), "broken": Term("all", lambda d, p: d.u / (d.x - d.x), ("u",))}
     problem = Collocation(network, LINE, terms)
     with pytest.raises(FloatingPointError, match="broken"):
-        fit(problem, problem.losses, Batches(known()), Training(steps=3, weighting=weighting))
+        fit(problem, problem.losses, PointBatches(known()), Training(steps=3, weighting=weighting))
 
 
 def test_a_term_without_a_gradient_and_a_partial_that_was_not_named_are_told() -> None:
     network = CoordinateNetwork(1, 6, 1, 1).double()
     constant = Collocation(network, LINE, {"fit": Term("all", lambda d, p: d.u, ("u",)), "fixed": Term("all", lambda d, p: d.x, ())})
     with pytest.raises(ValueError, match="the loss 'fixed' has no gradient with respect to any parameter"):
-        fit(constant, constant.losses, Batches(known()), Training(steps=3, weighting=InverseDirichlet("fit")))
+        fit(constant, constant.losses, PointBatches(known()), Training(steps=3, weighting=InverseDirichlet("fit")))
     lacking = Collocation(network, LINE, {"fit": Term("all", lambda d, p: d.u_x, ("u",))})
     with pytest.raises(AttributeError, match="'u_x' was not asked for"):
-        fit(lacking, lacking.losses, Batches(known()), Training(steps=3))
+        fit(lacking, lacking.losses, PointBatches(known()), Training(steps=3))

@@ -7,13 +7,13 @@ import math
 import pytest
 import torch
 
-from eddygrad.pinn.domains import Annulus, Box, Domain, Polygon
+from eddygrad.pinn.domains import Annulus, Box, PolygonDomain, Region
 
 SHAPES = {
     "box": (Box((0.0, -1.0), (2.0, 1.0)), 4.0),
     "annulus": (Annulus((0.5, -0.2), 0.3, 1.0), math.pi * (1 - 0.09)),
     "disc": (Annulus((0.0, 0.0), 0.0, 2.0), 4 * math.pi),
-    "notched": (Polygon(((0, 0), (2, 0), (2, 2), (1, 0.5), (0, 2))), 2.5),
+    "notched": (PolygonDomain(((0, 0), (2, 0), (2, 2), (1, 0.5), (0, 2))), 2.5),
 }
 
 
@@ -61,7 +61,7 @@ def test_space_and_time_begin_at_their_first_moment() -> None:
 
 
 def test_points_are_functions_of_the_seed() -> None:
-    domain: Domain = SHAPES["annulus"][0]
+    domain: Region = SHAPES["annulus"][0]
     assert torch.equal(domain.interior(50, 4), domain.interior(50, 4)) and not torch.equal(domain.interior(50, 4), domain.interior(50, 5))
 
 
@@ -74,14 +74,14 @@ def test_what_is_no_domain_is_named() -> None:
     for make, message in (
         (lambda: Box((0, 1), (1, 1)), "lower < upper"),
         (lambda: Annulus((0, 0), 1, 1), "0 <= inner < outer"),
-        (lambda: Polygon(((0, 0), (1, 1))), "three corners"),
+        (lambda: PolygonDomain(((0, 0), (1, 1))), "three corners"),
         (lambda: Box(0, 1).over(2, 1), "time goes forward"),
         (lambda: Box(0, 1, 3).sides(4), "has 3 axes"),
         (lambda: Box(0, 1).interior(4, how="halton"), "sobol or uniform"),  # type: ignore[arg-type]
-        (lambda: Polygon(((0, 0), (1, 0), (2, 0))), "enclose no area"),
-        (lambda: Polygon(((0, 0), (1, 1), (1, 0), (0, 1))), "enclose no area|crosses itself"),
-        (lambda: Polygon(((0, 0), (2, 2), (2, 0), (0, 1))), "crosses itself, the edge from corner 0 that from corner 2"),
-        (lambda: Polygon(((0, 0), (math.nan, 1), (1, 0))), "that are finite"),
+        (lambda: PolygonDomain(((0, 0), (1, 0), (2, 0))), "enclose no area"),
+        (lambda: PolygonDomain(((0, 0), (1, 1), (1, 0), (0, 1))), "enclose no area|crosses itself"),
+        (lambda: PolygonDomain(((0, 0), (2, 2), (2, 0), (0, 1))), "crosses itself, the edge from corner 0 that from corner 2"),
+        (lambda: PolygonDomain(((0, 0), (math.nan, 1), (1, 0))), "that are finite"),
         (lambda: Box(0, math.inf), "lower < upper on every axis"),
         (lambda: Annulus((math.nan, 0.0), 0.1, 1.0), "expected a centre"),
     ):
@@ -103,12 +103,12 @@ def test_no_side_is_without_points_however_thin_a_domain_is(axes: int) -> None:
 
 
 def test_a_hole_is_reached_by_a_slit_that_is_no_rim() -> None:
-    ring = Polygon(((0, 0), (4, 0), (4, 4), (0, 4), (0, 0), (1, 1), (1, 3), (3, 3), (3, 1), (1, 1)))
+    ring = PolygonDomain(((0, 0), (4, 0), (4, 4), (0, 4), (0, 0), (1, 1), (1, 3), (3, 3), (3, 1), (1, 1)))
     assert bool(ring.inside(torch.tensor([[0.5, 2.0], [3.5, 0.5]])).all()) and not bool(ring.inside(torch.tensor([[2.0, 2.0]])).any())
     x = ring.rim(240)
     outer = ((x == 0) | (x == 4)).any(1)
     inner = ((x == 1) | (x == 3)).any(1) & (x >= 1).all(1) & (x <= 3).all(1)
     assert bool((outer | inner).all()) and int(outer.sum()) == 160 and int((inner & ~outer).sum()) == 80
-    assert repr(Polygon(torch.tensor([[0.0, 0], [1, 0], [1, 1 / 3]], dtype=torch.float64).numpy())) == repr(
-        Polygon(((0.0, 0.0), (1.0, 0.0), (1.0, 1 / 3)))
+    assert repr(PolygonDomain(torch.tensor([[0.0, 0], [1, 0], [1, 1 / 3]], dtype=torch.float64).numpy())) == repr(
+        PolygonDomain(((0.0, 0.0), (1.0, 0.0), (1.0, 1 / 3)))
     )  # type: ignore[arg-type]

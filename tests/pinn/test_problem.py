@@ -188,7 +188,7 @@ def test_residuals_may_read_as_they_like() -> None:
 
 
 def test_a_wavy_channel_repeats() -> None:
-    wavy = eg.pinn.Polygon(((0, 0), (1, 0.1), (1, 1), (0, 1)))
+    wavy = eg.pinn.PolygonDomain(((0, 0), (1, 0.1), (1, 1), (0, 1)))
     solution = eg.fit(eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, wavy, periodic={"x": 1.0}, points=20, width=4, depth=1), steps=1, progress=False)
     x = torch.rand(5, 2)
     torch.testing.assert_close(solution(x)["u"], solution(x + torch.tensor([1.0, 0.0]))["u"], rtol=1e-4, atol=1e-5)

@@ -34,7 +34,7 @@ def heat(**options: Any) -> eg.pinn.Problem:
         (lambda: heat(pointwise={"pde": eg.pinn.Causal(axis=0, span=(0.0, 0.5))}), r"take Causal\(axis=1, span=\(0.0, 0.5\)\)"),
         (lambda: heat(pointwise={"pde": eg.pinn.Causal(axis=1, span=(0, 4))}), r"take Causal\(axis=1, span=\(0.0, 0.5\)\)"),
         (lambda: posed(gain=0.0).network(0, torch.float32), "a gain above 0"),
-        (lambda: eg.pinn.Polygon([0, 0, 1]), r"three corners \(x, y\) at least"),  # type: ignore[arg-type]
+        (lambda: eg.pinn.PolygonDomain([0, 0, 1]), r"three corners \(x, y\) at least"),  # type: ignore[arg-type]
         (lambda: eg.fit(posed(), steps=0), "steps is a whole number of updates, at least 1, got 0"),
         (lambda: eg.fit(posed(), steps=2.5), "steps is a whole number of updates, at least 1, got 2.5"),
         (lambda: eg.fit(posed(), optimizer=torch.optim.Adam), "the name of an optimiser"),

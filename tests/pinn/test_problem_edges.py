@@ -14,7 +14,7 @@ from torch import Tensor
 import eddygrad as eg
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.collocation import Collocation, Points, Term
-from eddygrad.pinn.domains import Domain
+from eddygrad.pinn.domains import Region
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names
 from eddygrad.training.loop import Loop
@@ -106,7 +106,7 @@ def test_a_gradient_whose_square_overflows_is_finite() -> None:
     assert eg.fit(tiny, steps=3, progress=False).fit.frozen_at == [-1]
 
 
-class Half(Domain):
+class Half(Region):
     """Of the unit square, a domain of one's own."""
 
     def __init__(self, below: float) -> None:
@@ -125,7 +125,7 @@ def test_a_folder_knows_a_domain_and_the_parts_of_its_points() -> None:
     many = torch.rand(600, 2, dtype=torch.float64)
     circle = [(math.cos(2 * math.pi * i / 600), math.sin(2 * math.pi * i / 600)) for i in range(600)]
     dented = [(x * (0.9 if i == 300 else 1.0), y) for i, (x, y) in enumerate(circle)]
-    shapes = [eg.pinn.Polygon(np.array(corners)) for corners in (circle, dented)]  # type: ignore[arg-type]
+    shapes = [eg.pinn.PolygonDomain(np.array(corners)) for corners in (circle, dented)]  # type: ignore[arg-type]
     pairs = [[{"domain": shape} for shape in shapes], [{"domain": Half(b)} for b in (0.5, 0.6)]]
     for pair in pairs:
         told = [eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, **options).described() for options in pair]

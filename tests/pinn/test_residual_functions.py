@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import eddygrad as eg
+from eddygrad.pinn.solve import objective_of
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.equations.burgers import Burgers
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
@@ -68,7 +69,7 @@ def test_what_is_not_taken_does_not_matter(seeds: Any) -> None:
     found = []
     for begins in ({"stiff": 0.5}, {}):
         problem = eg.pinn.Problem(three, PLANE, outputs=("u", "v"), begins=begins, **SMALL)
-        objective = eg.studies.pinn.solving.objective_of(problem, seeds, torch.float64, 10)
+        objective = objective_of(problem, seeds, torch.float64, 10)
         losses = objective.losses((0, problem.sets(torch.float64)))
         for name in ("mass", "upwind"):
             grads = torch.autograd.grad(losses[name].sum(), list(objective.parameters()), retain_graph=True, allow_unused=True)

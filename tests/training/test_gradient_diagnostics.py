@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_residual import grid, known, oscillator
+from cases.oscillator import grid, known, oscillator
 
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names
 from eddygrad.pinn.point_weights import Causal, PointWeights, ResidualAttention, SelfAdaptive
@@ -28,7 +28,7 @@ def test_spreads_angles_and_histograms_are_those_of_numpy() -> None:
     params = list(problem.parameters())
     apart = {id(p) for p in problem.coefficients()}
     counted = [i for i, p in enumerate(params) if id(p) not in apart]
-    grads = gradients(problem.losses(Batches(known())(0)), params)
+    grads = gradients(problem.losses(PointBatches(known())(0)), params)
     found = diagnose(grads, counted, 2)
     for s in range(2):
         flat = {
@@ -51,7 +51,7 @@ def test_a_diagnosis_is_written_and_changes_nothing(weighting: object, tmp_path:
     for name, every in (("with", 3), ("without", None)):
         problem = oscillator(seeds=(0, 1))
         plan = Training(steps=7, lr=1e-2, weighting=weighting(), diagnose_every=every, log_every=7)  # type: ignore[operator]
-        fit(problem, problem.losses, Batches(known()), plan, tmp_path / name)
+        fit(problem, problem.losses, PointBatches(known()), plan, tmp_path / name)
         ends.append(torch.cat([p.detach().flatten() for p in problem.parameters()]))
     torch.testing.assert_close(*ends, rtol=1e-12, atol=1e-14)  # sums of terms in another order
     lines = [json.loads(line) for line in (tmp_path / "with" / "metrics.jsonl").read_text().splitlines()]
@@ -69,7 +69,7 @@ def test_a_seed_that_is_lost_takes_no_others_histogram() -> None:
 
 def test_probes_estimate_the_trace_of_the_tangent_kernel() -> None:
     """E |J^T v|^2 / N = tr(J J^T) / N, over 400 draws of signs."""
-    problem, batch = oscillator(), Batches(known(7))
+    problem, batch = oscillator(), PointBatches(known(7))
     params = [p for p in problem.network.parameters()]
     (residual, _) = problem.residuals(batch(0))["pde"]
     rows = [torch.autograd.grad(r, params, retain_graph=True, allow_unused=True) for r in residual]
@@ -87,7 +87,7 @@ def test_probes_estimate_the_trace_of_the_tangent_kernel() -> None:
 )
 def test_probes_know_the_weights_of_points(rule: PointWeights) -> None:
     """L = mean w r^2 has the trace sum w_i |grad r_i|^2 / N, with the weights that the loss had; a probe moves none of them."""
-    problem, batch = oscillator(seeds=(0, 1), pointwise=rule), Batches(known(7))
+    problem, batch = oscillator(seeds=(0, 1), pointwise=rule), PointBatches(known(7))
     params = list(problem.network.parameters())
     losses = problem.losses(batch(0))
     (residual, points) = problem.residuals(batch(0))["pde"]
@@ -143,7 +143,7 @@ def test_the_loop_gives_the_tangent_kernel_its_probes() -> None:
     """At the first look the mean over eight draws of signs."""
     problem = oscillator(seeds=(0, 1))
     weighting = NeuralTangentKernel(average=1.0, every=2)
-    batches = Batches(known())
+    batches = PointBatches(known())
     apart, traces = {id(p) for p in problem.coefficients()}, {"data": torch.zeros(2).double(), "pde": torch.zeros(2).double()}
     for draw in range(8):
         for name, parts in gradients(problem.probes(batches(0), draw), list(problem.parameters())).items():
@@ -158,7 +158,7 @@ def test_the_loop_gives_the_tangent_kernel_its_probes() -> None:
 def test_the_first_look_at_a_tangent_kernel_is_no_accident() -> None:
     """Of four times the same point a draw of signs is none at all 3 times of 8, and the weight was 1e17; later looks are single draws."""
     x = torch.full((4, 1), 0.7, dtype=torch.float64)
-    problem, batches = oscillator(), Batches({"all": Points(x, {"u": torch.zeros(4).double()})})
+    problem, batches = oscillator(), PointBatches({"all": Points(x, {"u": torch.zeros(4).double()})})
     network = [p for p in problem.parameters() if p is not problem.unknown["k"]]
     (one,) = gradients({"u": problem.network(x)[0, 0]}, network).values()
     exact = sum(float(g.square().sum()) for g in one if g is not None)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from test_residual import known, oscillator
+from cases.oscillator import known, oscillator
 from torch import Tensor
 
-from eddygrad.pinn.collocation import Batches, Points
+from eddygrad.pinn.collocation import PointBatches, Points
 from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
 from eddygrad.training.gradients import reduced
 from eddygrad.training.loop import Loop, fit
@@ -73,7 +73,7 @@ def test_two_halves_train_as_the_whole(weighting: Any, optimizer: str, updates: 
     make, rate = named(optimizer)
 
     def loop(numbers: Tensor, reduce: Any = None) -> Loop:
-        problem, batches = oscillator(), Batches({"all": points.at(numbers)})
+        problem, batches = oscillator(), PointBatches({"all": points.at(numbers)})
         plan = Training(steps=updates, lr=rate, optimizer=make, weighting=weighting, reduce=reduce)
         return Loop(problem, problem.losses, batches, plan)
 
@@ -92,7 +92,7 @@ def test_weights_of_points_are_those_of_all_points(rule: Any) -> None:
 
     def loop(points: dict[str, Points], reduce: Any = None) -> Loop:
         problem = oscillator(pointwise=rule())
-        return Loop(problem, problem.losses, Batches(points), Training(steps=12, lr=1e-2, weighting=InverseDirichlet("data"), reduce=reduce))
+        return Loop(problem, problem.losses, PointBatches(points), Training(steps=12, lr=1e-2, weighting=InverseDirichlet("data"), reduce=reduce))
 
     numbers = [torch.tensor([0, 1, 2, 8, 9, 10, 11, 17, 18, 19]), torch.tensor([3, 4, 5, 6, 7, 12, 13, 14, 15, 16])]
     whole = weights_of(loop(known(20)), 12)
@@ -108,7 +108,7 @@ def test_traces_of_the_tangent_kernel_are_means_over_processes() -> None:
     def loop(rank: int, reduce: Any = None) -> Loop:
         problem = oscillator()
         plan = Training(steps=1, lr=1e-2, weighting=NeuralTangentKernel(average=1.0), reduce=reduce)
-        return Loop(problem, problem.losses, Batches(half(rank)), plan)
+        return Loop(problem, problem.losses, PointBatches(half(rank)), plan)
 
     def traces(loop: Loop) -> dict[str, Tensor]:
         loop.update()
@@ -122,7 +122,7 @@ def test_traces_of_the_tangent_kernel_are_means_over_processes() -> None:
 
 def test_what_no_process_knows_is_said() -> None:
     problem = oscillator(pointwise=ResidualAttention())
-    loop = Loop(problem, problem.losses, Batches(known()), Training(steps=1, reduce=lambda value: value))
+    loop = Loop(problem, problem.losses, PointBatches(known()), Training(steps=1, reduce=lambda value: value))
     with pytest.raises(ValueError, match="no process of several knows the largest residual"):
         loop.update()
 
@@ -132,7 +132,7 @@ def test_after_a_training_nobody_waits_for_others() -> None:
     problem = oscillator(pointwise=rule)
     seen = []
     plan = Training(steps=2, reduce=lambda value: seen.append(1) or value)
-    fit(problem, problem.losses, Batches(known()), plan)
+    fit(problem, problem.losses, PointBatches(known()), plan)
     count = len(seen)
-    problem.losses(Batches(known())(0))
+    problem.losses(PointBatches(known())(0))
     assert rule.reduce is None and len(seen) == count > 0

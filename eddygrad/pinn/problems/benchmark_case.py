@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from eddygrad.pinn.collocation import Batches, Collocation
+from eddygrad.pinn.collocation import Collocation, PointBatches
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Case:
     """
 
     problem: Collocation
-    batches: Batches
+    batches: PointBatches
     errors: Callable[[Collocation], Mapping[str, Tensor]]
     reference: str | tuple[str, ...]
     steps: int

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.published.ghia_cavity import midlines
-from eddygrad.pinn.collocation import Batches, Collocation, Points, Term, misfit
+from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term, misfit
 from eddygrad.pinn.domains import Box, mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names, Partials, partials
@@ -94,7 +94,7 @@ def cavity(seeds: Seeds = 0, dtype: torch.dtype = torch.float32, interior: int =
         return {"velocity": relative([torch.cat(parts, -1)], [torch.cat([u, v])])}
 
     problem = Collocation(network, FLOW, _flow_terms(0.01))
-    return Case(problem, Batches(sets), errors, "momentum", steps, (0.5, 0.75), 5)
+    return Case(problem, PointBatches(sets), errors, "momentum", steps, (0.5, 0.75), 5)
 
 
 def taylor_green(
@@ -177,4 +177,4 @@ def _case(
             found["pressure"] = relative([d["p"] - d["p"].mean(-1, keepdim=True)], [truth["p"] - truth["p"].mean()])
         return found
 
-    return Case(Collocation(network, names, terms), Batches(sets), errors, reference, steps, (0.5, 0.75), 5)
+    return Case(Collocation(network, names, terms), PointBatches(sets), errors, reference, steps, (0.5, 0.75), 5)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
 from eddygrad.pinn.domains import Box, mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.network.hard_constraints import Constrained, Network, box_distance, box_extension
@@ -100,7 +100,7 @@ def poisson(
 
     return Case(
         Collocation(whole, NAMES, terms),
-        Batches(sets, {} if batch is None else {"interior": batch}),
+        PointBatches(sets, {} if batch is None else {"interior": batch}),
         errors,
         "pde",
         steps=30_000,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
 from eddygrad.pinn.domains import mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names, Partials, partials
@@ -86,7 +86,7 @@ def sobolev(
         return {**error, "coefficients": torch.stack(off).mean(0)} if unknown else error
 
     optimal = {name: value / sum(inverse.values()) for name, value in inverse.items()}
-    return Case(problem, Batches({"nodes": drawn}, {"nodes": batch}), errors, "value", steps, (0.5, 0.75), 5, optimal)
+    return Case(problem, PointBatches({"nodes": drawn}, {"nodes": batch}), errors, "value", steps, (0.5, 0.75), 5, optimal)
 
 
 def _plain(name: str, d: Partials, p: Mapping[str, Tensor]) -> Tensor:

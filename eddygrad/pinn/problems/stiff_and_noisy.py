@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.pinn.collocation import Batches, Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names, partials
 from eddygrad.pinn.problems.benchmark_case import Case
@@ -44,7 +44,7 @@ def layer(
         return {"u": relative([partials(problem.network, at, LINE, ("u",)).u], [truth])}
 
     sets = {"interior": Points(at), "ends": Points(ends.to(dtype))}
-    return Case(Collocation(network, LINE, terms), Batches(sets), errors, "pde", steps)
+    return Case(Collocation(network, LINE, terms), PointBatches(sets), errors, "pde", steps)
 
 
 def two_sensors(
@@ -88,4 +88,4 @@ def two_sensors(
         return {"u": relative([partials(problem.network, at, LINE, ("u",)).u], [truth]), "coefficient": (problem.values()["k"].double() - 1).abs()}
 
     sets = {"interior": Points(at), "good": measured(25, 0.01, "good"), "bad": measured(100, noise, "bad")}
-    return Case(Collocation(network, LINE, terms, {"k": 0.5}, positive=["k"]), Batches(sets), errors, "pde", steps)
+    return Case(Collocation(network, LINE, terms, {"k": 0.5}, positive=["k"]), PointBatches(sets), errors, "pde", steps)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.recipes import active_turbulence as recipe
-from eddygrad.pinn.collocation import Batches, Collocation, Points, Term, misfit
+from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term, misfit
 from eddygrad.pinn.domains import mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import VORTICITY, Names, partials
@@ -26,7 +26,7 @@ from eddygrad.runtime.randomness import generator
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity, ActiveTurbulenceVorticity
 from eddygrad.solver.transforms import derivative
 
-Region = Literal["square", "annulus"]
+RegionName = Literal["square", "annulus"]
 SQUARE = (64, 128)  # nodes of 256 per axis; the annulus lies in nodes 60 to 132 about the middle one
 ANNULUS, RINGS = (60, 132), (11.0, 34.0)  # inner and outer radius of the inside, in nodes
 PUBLISHED = {
@@ -40,7 +40,7 @@ COEFFICIENTS = ("lambda_0", "alpha", "beta", "Gamma_0", "Gamma_2")
 
 
 @dataclass(frozen=True)
-class Window:
+class TurbulenceWindow:
     """Nodes and what the solver has there: x (T, n, n, 3) of (x, y, t), fields (T, n, n, 7) of u, v, w, p, p_x, p_y and the node's radius."""
 
     x: Tensor
@@ -48,7 +48,7 @@ class Window:
 
 
 @lru_cache(maxsize=2)
-def window(region: Region, stride: int, snapshots: int, first: int) -> Window:
+def window(region: RegionName, stride: int, snapshots: int, first: int) -> TurbulenceWindow:
     """A region's nodes from snapshot `first` on, float64; the flow is computed where it is asked for, in seconds."""
     if region not in ("square", "annulus") or stride not in (1, 2, 4) or snapshots < 2:
         raise ValueError(
@@ -66,13 +66,13 @@ def window(region: Region, stride: int, snapshots: int, first: int) -> Window:
     x = torch.stack(torch.broadcast_tensors((place * spacing)[None, :, None], (place * spacing)[None, None], t[:, None, None]), -1)
     from_middle = (place - place[len(place) // 2]).double() * stride
     radius = torch.sqrt(from_middle[:, None] ** 2 + from_middle[None] ** 2).expand(every.shape[:3])
-    return Window(x, torch.cat([every, radius.unsqueeze(-1)], -1))
+    return TurbulenceWindow(x, torch.cat([every, radius.unsqueeze(-1)], -1))
 
 
 def turbulence(
     seeds: int | Sequence[int] = 0,
     dtype: torch.dtype = torch.float32,
-    region: Region = "square",
+    region: RegionName = "square",
     stride: int = 2,
     snapshots: int = 10,
     width: int = 50,
@@ -120,7 +120,7 @@ def turbulence(
     full = ((stride, snapshots, first, width, depth, batch), steps) == (PUBLISHED_SIZE, PUBLISHED_EPOCHS * per_epoch)
     return Case(
         Collocation(network, names, terms),
-        Batches(sets, {"interior": batch}),
+        PointBatches(sets, {"interior": batch}),
         errors,
         reference="pde",
         steps=steps,
@@ -188,14 +188,16 @@ def turbulence_inverse(
         }
 
     per_epoch = max(1, len(nodes) // batch)
-    return Case(problem, Batches({"nodes": nodes}, {"nodes": batch}), errors, ("momentum", "divergence", "data"), steps, (0.8, 0.9), 5 * per_epoch)
+    return Case(
+        problem, PointBatches({"nodes": nodes}, {"nodes": batch}), errors, ("momentum", "divergence", "data"), steps, (0.8, 0.9), 5 * per_epoch
+    )
 
 
-def _points(flow: Window, mask: Tensor, dtype: torch.dtype) -> Points:
+def _points(flow: TurbulenceWindow, mask: Tensor, dtype: torch.dtype) -> Points:
     return Points(flow.x[mask].to(dtype), {"u": flow.fields[mask][:, 0].to(dtype), "v": flow.fields[mask][:, 1].to(dtype)})
 
 
-def _masks(flow: Window, region: Region, stride: int) -> tuple[Tensor, Tensor]:
+def _masks(flow: TurbulenceWindow, region: RegionName, stride: int) -> tuple[Tensor, Tensor]:
     """Nodes inside and on the rim, (T, n, n); a rim is `stride` nodes of 256 wide."""
     if region == "square":
         inside = torch.zeros(flow.x.shape[:3], dtype=torch.bool)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from test_residual import known, oscillator
+from cases.oscillator import known, oscillator
 
 from eddygrad.pinn.adaptive_sampling import Resampled
-from eddygrad.pinn.collocation import Batches
+from eddygrad.pinn.collocation import PointBatches
 from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
 from eddygrad.training.checkpoint import MetricsLog, save_state
 from eddygrad.training.freezing import at_rest
@@ -31,14 +31,14 @@ def test_it_goes_further_down_than_adam_does_in_as_many_updates() -> None:
     totals = []
     for polish in (None, Polish(150)):
         problem = oscillator()
-        fit(problem, problem.losses, Batches(known()), Training(steps=300, lr=1e-2, polish=polish))
-        totals.append(float(sum(loss.detach() for loss in problem.losses(Batches(known())(300)).values())))
+        fit(problem, problem.losses, PointBatches(known()), Training(steps=300, lr=1e-2, polish=polish))
+        totals.append(float(sum(loss.detach() for loss in problem.losses(PointBatches(known())(300)).values())))
     assert totals[1] < 0.1 * totals[0]
 
 
 def test_weights_of_terms_and_points_and_drawn_points_rest() -> None:
     problem = oscillator(pointwise=ResidualAttention())
-    loop = Loop(problem, problem.losses, Batches(known()), training(8, polish=Polish(3)))
+    loop = Loop(problem, problem.losses, PointBatches(known()), training(8, polish=Polish(3)))
     seen = []
     for _ in range(8):
         loop.update()
@@ -50,7 +50,7 @@ def test_weights_of_terms_and_points_and_drawn_points_rest() -> None:
     assert any(moved[:4]) and not any(moved[4:])
     moved = [not torch.equal(a[1][0], b[1][0]) for a, b in pairwise(seen)]
     assert all(moved[:4]) and not any(moved[4:])
-    drawn = Resampled(Batches(known()), oscillator(), "pde", known()["all"], size=3, every=1)
+    drawn = Resampled(PointBatches(known()), oscillator(), "pde", known()["all"], size=3, every=1)
     first = drawn(0)[1]["all"].x
     drawn.frozen = True
     assert torch.equal(drawn(1)[1]["all"].x, first)
@@ -62,10 +62,10 @@ def test_points_move_once_an_update_however_long_a_line_is_searched() -> None:
     """w <- w + rate w r^2 / mean(w r^2) min(1, mean r^2 / mean r_0^2), once an update."""
     make, rate = named("lbfgs")
     problem, expected, first = oscillator(pointwise=SelfAdaptive(rate=0.1)), None, torch.ones(())
-    loop = Loop(problem, problem.losses, Batches(known()), Training(steps=4, lr=rate, optimizer=make))
+    loop = Loop(problem, problem.losses, PointBatches(known()), Training(steps=4, lr=rate, optimizer=make))
     for step in range(4):
         ((name, rule),) = problem.companions().items()
-        square = problem.residuals(Batches(known())(step))[name][0].detach().square()
+        square = problem.residuals(PointBatches(known())(step))[name][0].detach().square()
         expected = torch.ones_like(square) if expected is None else expected
         first = square.mean() if step == 0 else first
         expected = expected + 0.1 * expected * square / (expected * square).mean() * (square.mean() / first).clamp(max=1)
@@ -83,10 +83,10 @@ def test_it_goes_on_bitwise(stops: list[int], rule: Any, tmp_path: Path) -> None
             problem = oscillator(pointwise=rule())
             loop_training = training(12, polish=Polish(4), checkpoint_every=1)
             if stop < 12:  # killed there
-                loop = Loop(problem, problem.losses, Batches(known()), loop_training)
+                loop = Loop(problem, problem.losses, PointBatches(known()), loop_training)
                 _until(loop, stop, tmp_path)
             else:
-                fit(problem, problem.losses, Batches(known()), loop_training, folder)
+                fit(problem, problem.losses, PointBatches(known()), loop_training, folder)
         ends.append([p.detach().clone() for p in problem.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends))
 
@@ -105,7 +105,7 @@ def test_the_size_of_a_loss_does_not_end_it() -> None:
     for factor in (1.0, 1e-6):
         problem = oscillator()
         sized = lambda batch: {name: factor * loss for name, loss in problem.losses(batch).items()}  # noqa: B023, E731
-        fit(problem, sized, Batches(known()), Training(steps=30, optimizer=named("lbfgs")[0], lr=1.0))
+        fit(problem, sized, PointBatches(known()), Training(steps=30, optimizer=named("lbfgs")[0], lr=1.0))
         ends.append(torch.cat([p.detach().flatten() for p in problem.parameters()]))
     torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-9)
     assert not torch.equal(ends[0], torch.cat([p.detach().flatten() for p in oscillator().parameters()]))
@@ -114,17 +114,17 @@ def test_the_size_of_a_loss_does_not_end_it() -> None:
 def test_what_rested_moves_again_afterwards() -> None:
     problem, rule = oscillator(pointwise=ResidualAttention()), None
     for polish in (Polish(2), None):
-        fit(problem, problem.losses, Batches(known()), training(5, polish=polish))
+        fit(problem, problem.losses, PointBatches(known()), training(5, polish=polish))
         ((_, rule),) = problem.companions().items()
         before = rule.state_dict()["kept"].clone()
-    fit(problem, problem.losses, Batches(known()), training(2))
+    fit(problem, problem.losses, PointBatches(known()), training(2))
     assert not rule.frozen and not torch.equal(rule.state_dict()["kept"], before)
 
 
 def test_causal_weights_rest_along_a_line() -> None:
     """The gradient is that of the loss that the search sees: by central differences along itself."""
     problem = oscillator(pointwise=Causal(0, (0.0, 3.0), chunks=4, tolerance=0.5))
-    loop = Loop(problem, problem.losses, Batches(known()), Training(steps=3, optimizer=named("lbfgs")[0], lr=1.0))
+    loop = Loop(problem, problem.losses, PointBatches(known()), Training(steps=3, optimizer=named("lbfgs")[0], lr=1.0))
     window = loop.batch_at(0, 1)
     _, grad = loop.balance(problem.losses(window), window, False)
     values, h, start = [], 1e-6, loop.stack.buffer.clone()
@@ -139,7 +139,7 @@ def test_coefficients_alone_are_trained() -> None:
     problem = oscillator()
     for p in problem.network.parameters():
         p.requires_grad_(False)
-    fit(problem, lambda batch: {"pde": problem.losses(batch)["pde"]}, Batches(known()), Training(steps=2, lr=1e-2))
+    fit(problem, lambda batch: {"pde": problem.losses(batch)["pde"]}, PointBatches(known()), Training(steps=2, lr=1e-2))
     assert float(problem.values()["k"].detach()) != 0.5
 
 
@@ -153,29 +153,29 @@ def test_what_cannot_be_polished_is_said() -> None:
         problem = oscillator(seeds=seeds)
         counted = lambda batch: asked.append(1) or problem.losses(batch)  # noqa: B023, E731
         with pytest.raises(ValueError, match=said):
-            fit(problem, counted, Batches(known()), Training(steps=4, polish=Polish(2), weighting=weighting))
+            fit(problem, counted, PointBatches(known()), Training(steps=4, polish=Polish(2), weighting=weighting))
     assert not asked  # before anything is trained
     for options in ({"begins": 9}, {"ends": 9}):
         problem = oscillator(**options)
         with pytest.raises(ValueError, match="joins or leaves at update 9"):
-            Loop(problem, problem.losses, Batches(known()), training(12, polish=Polish(4)))
-        Loop(problem, problem.losses, Batches(known()), training(12, polish=Polish(2)))
+            Loop(problem, problem.losses, PointBatches(known()), training(12, polish=Polish(4)))
+        Loop(problem, problem.losses, PointBatches(known()), training(12, polish=Polish(2)))
 
 
 def test_a_weighting_looks_at_the_parameters_that_are_selected() -> None:
     found = []
     for select in (None, lambda name: name == "network.weights.1"):
         problem = oscillator()
-        loop = Loop(problem, problem.losses, Batches(known()), training(1, select=select))
+        loop = Loop(problem, problem.losses, PointBatches(known()), training(1, select=select))
         loop.update()
         found.append({name: float(pair["weight"].detach()) for name, pair in loop.balance.terms.items()})
     assert found[0] != found[1]
     problem = oscillator()
     grads = {
         name: torch.autograd.grad(loss.sum(), problem.network.weights[1], retain_graph=True)[0].std()
-        for name, loss in problem.losses(Batches(known())(0)).items()
+        for name, loss in problem.losses(PointBatches(known())(0)).items()
     }
     for name, value in found[1].items():
         assert value == pytest.approx(0.5 + 0.5 * float(grads["data"] / grads[name]), rel=1e-9)
     with pytest.raises(ValueError, match="select leaves no parameter"):
-        Loop(problem, problem.losses, Batches(known()), training(1, select=lambda name: False))
+        Loop(problem, problem.losses, PointBatches(known()), training(1, select=lambda name: False))

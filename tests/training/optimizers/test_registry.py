@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from test_residual import known, oscillator
+from cases.oscillator import known, oscillator
 
-from eddygrad.pinn.collocation import Batches
+from eddygrad.pinn.collocation import PointBatches
 from eddygrad.training.loop import Loop, fit
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.optimizers.registry import OPTIMIZERS, named
@@ -27,7 +27,7 @@ def trained(name: str, seeds: Any, stops: list[int], folder: Path | None = None,
     for steps in stops:
         problem = oscillator(seeds=seeds)
         plan = Training(steps=steps, lr=rate, optimizer=make, weighting=InverseDirichlet("data", every=3), checkpoint_every=4)
-        fit(problem, problem.losses, Batches(known()), plan, folder)
+        fit(problem, problem.losses, PointBatches(known()), plan, folder)
     return torch.cat([p.detach().reshape(problem.network.weights[0].shape[0], -1) for p in problem.parameters()], 1)
 
 
@@ -99,7 +99,7 @@ def test_weights_rest_while_lines_are_searched() -> None:
             return super().proposed(terms)
 
     problem, (make, rate) = oscillator(), named("lbfgs")
-    fit(problem, problem.losses, Batches(known()), Training(steps=5, lr=rate, optimizer=make, weighting=Counting("data")))
+    fit(problem, problem.losses, PointBatches(known()), Training(steps=5, lr=rate, optimizer=make, weighting=Counting("data")))
     assert len(calls) == 1
 
 
@@ -110,7 +110,7 @@ def test_a_search_looks_anew_where_a_term_joins() -> None:
     for held in (False, True):
         weighting = InverseDirichlet("data", every=2)
         weighting.frozen = held
-        loop = Loop(problem, problem.losses, Batches(known()), Training(8, lr=rate, optimizer=make, weighting=weighting, restarts=(4,)))
+        loop = Loop(problem, problem.losses, PointBatches(known()), Training(8, lr=rate, optimizer=make, weighting=weighting, restarts=(4,)))
         seen = []
         for _ in range(8):
             loop.update()
@@ -125,15 +125,15 @@ def test_one_look_counts_whole_and_what_needs_many_is_refused() -> None:
     for average in (1.0, 0.2):
         problem = oscillator()
         loop = Loop(
-            problem, problem.losses, Batches(known()), Training(4, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=average))
+            problem, problem.losses, PointBatches(known()), Training(4, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=average))
         )
         loop.update()
         looks.append(float(loop.weighting.weight("pde", torch.ones(()))))
     assert looks[0] == pytest.approx(looks[1]) and abs(looks[0] - 1) > 0.1
     for rule in (SoftAdapt(), GradNorm(), Homoscedastic()):
         with pytest.raises(ValueError, match="moves its weights from update to update; end with a polish"):
-            fit(problem, problem.losses, Batches(known()), Training(4, lr=rate, optimizer=make, weighting=rule))
-        fit(problem, problem.losses, Batches(known()), Training(4, lr=1e-3, weighting=rule, polish=Polish(2)))
+            fit(problem, problem.losses, PointBatches(known()), Training(4, lr=rate, optimizer=make, weighting=rule))
+        fit(problem, problem.losses, PointBatches(known()), Training(4, lr=1e-3, weighting=rule, polish=Polish(2)))
 
 
 def test_a_search_begins_anew_where_the_loss_is_another_one() -> None:
@@ -142,7 +142,7 @@ def test_a_search_begins_anew_where_the_loss_is_another_one() -> None:
     for options, weighting in (({"begins": 4}, {}), ({"ends": 4}, {}), ({"ends": 4}, {"every": 3}), ({"begins": 2}, {"warm_up": 4})):
         problem = oscillator(**options)
         plan = Training(8, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=1.0, **weighting))
-        loop = Loop(problem, problem.losses, Batches(known()), plan)
+        loop = Loop(problem, problem.losses, PointBatches(known()), plan)
         searches, weights = [], []
         for _ in range(8):
             loop.update()

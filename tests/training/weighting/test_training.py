@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from cases.oscillator import known, oscillator
 from cases.weighting_cases import P, drawn, flat
-from test_residual import known, oscillator
 from torch import Tensor, nn
 from torch._functorch import config as functorch_config
 
-from eddygrad.pinn.collocation import Batches
+from eddygrad.pinn.collocation import PointBatches
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import Loop, fit
 from eddygrad.training.training_config import Training
@@ -113,7 +113,7 @@ def test_an_aggregator_does_not_see_coefficients() -> None:
         return rows[0]
 
     problem = oscillator()
-    loop = Loop(problem, problem.losses, Batches(known()), Training(1, lr=1e-3, weighting=Aggregated(first)))
+    loop = Loop(problem, problem.losses, PointBatches(known()), Training(1, lr=1e-3, weighting=Aggregated(first)))
     losses = problem.losses(loop.batch_at(0, 1))
     _, grad = loop.balance(losses, loop.batch_at(0, 1))
     count = sum(p.numel() for p in problem.parameters())
