@@ -1,4 +1,4 @@
-"""From a fine grid to a coarse one: four named operators that differ in what the coarse numbers mean."""
+"""Downsampling: four operators from a fine grid to a coarse one, which differ in what the coarse values mean."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ Method = Literal["spectral", "box", "staggered", "sample"]
 
 
 def downsample(u: Tensor, grid: Grid, shape: Sequence[int], method: Method) -> Tensor:
-    """A field of `grid` on fewer points of the same box, k_d fine cells to a coarse one along axis d.
+    """Downsample a field of `grid` to fewer points of the same box, k_d fine cells to a coarse one along axis d.
 
-        spectral:   the Fourier series without its high modes; points stay points, and k_d need not be whole
-        box:        U[I] = mean of u over the fine cells of coarse cell I; centres stay centres: what a finite-volume grid holds
+        spectral:   the Fourier series without its high modes; k_d need not be whole
+        box:        U[I] = mean of u over the fine cells of coarse cell I, as a finite-volume grid holds it
         staggered:  U_d[I] = mean of u_d over the fine faces that make up the upper face of coarse cell I in direction d;
-                    div U = box(div u), so that a divergence-free field stays one
-        sample:     U[I] = u[k I]; points stay points, and modes that the coarse grid does not resolve fold onto those that it does
+                    div U = box(div u), so that a divergence-free field stays divergence-free
+        sample:     U[I] = u[k I]; modes that the coarse grid does not resolve are aliased
     `spectral` and `sample` are for values at x_i = i L / N, `box` for cell means or values at the centres, `staggered` for face velocities.
 
-    Args:    u: (..., *grid); for `staggered` (..., D, *grid), component d at [i] on the upper face of cell i in direction d.
-             shape: points per axis afterwards.
-    Returns: (..., *shape) or (..., D, *shape), unit and dtype of u; u's own numbers where `shape` is the grid's.
+    Args:
+        u:      (..., *grid); for `staggered` (..., D, *grid), component d at [i] on the upper face of cell i in direction d.
+        grid:   grid of u.
+        shape:  points per axis of the result.
+        method: "spectral", "box", "staggered" or "sample".
+    Returns: (..., *shape) or (..., D, *shape), unit and dtype of u; u's own values if `shape` is the grid's.
     Raises:  ValueError for an unknown method, a shape of other axes, finer or at no whole factor, or a field of other points or components.
     """
     if method not in _METHODS:
@@ -68,7 +71,7 @@ def _sample(u: Tensor, grid: Grid, shape: tuple[int, ...]) -> Tensor:
 
 
 def _blocks(u: Tensor, grid: Grid, shape: tuple[int, ...]) -> Tensor:
-    """(..., *grid) -> (..., M_1, k_1[, M_2, k_2[, M_3, k_3]]): the coarse cell, then the place in it, axis by axis."""
+    """Split every axis into coarse cells and the places in each: (..., *grid) -> (..., M_1, k_1[, M_2, k_2[, M_3, k_3]])."""
     return u.reshape(*u.shape[: -grid.ndim], *(size for n, m in zip(grid.shape, shape) for size in (m, n // m)))
 
 

@@ -1,4 +1,4 @@
-"""A solver on a finer grid behind states of a coarser one: what more points are worth at a given cost."""
+"""A solver on a finer grid for states of a coarser one: a baseline that shows what more points are worth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eddygrad.solver.transforms import limited, resample
 
 @dataclass(frozen=True)
 class _OnAnotherGrid:
-    """A solver whose states are kept on `grid`; time step and gradient are the solver's."""
+    """A solver on another grid than its states, which live on `grid`."""
 
     solver: Any
     grid: Grid
@@ -40,12 +40,15 @@ class _OnAnotherGrid:
 
 @dataclass(frozen=True)
 class Refined(_OnAnotherGrid):
-    """The Fourier series of a coarse state, stepped on the grid of `solver` and read back on its own.
+    """A spectral solver on a finer grid: the Fourier series of a coarse state is stepped on the grid of `solver` and restricted to `grid` again.
 
-    Inside (enter, inner, leave) the state stays on the fine grid; a plain call steps once and forgets what the coarse grid does not hold.
-    `stays_inside` tells a roll-out to read every frame without leaving.
+    Between `enter` and `leave` the state stays on the fine grid; a plain call makes one step and loses what the coarse grid does not resolve.
+    `stays_inside` makes a roll-out read every frame without leaving.
 
-    Args:   solver: a spectral stepper on the fine grid. grid: of the states. modes: the largest mode read back on every axis; None: all.
+    Args:
+        solver: a spectral stepper on the fine grid.
+        grid:   grid of the states.
+        modes:  the largest mode per axis of a returned state; None returns all.
     Raises: ValueError for a solver without a grid, or on another box.
     """
 
@@ -70,7 +73,7 @@ class Refined(_OnAnotherGrid):
 
 @dataclass(frozen=True)
 class _RefinedStep(StayingStep):
-    """leave . inner . enter of the solver, with the change of grids around them."""
+    """A step of the solver between two changes of the grid."""
 
     step: Any
     up: Callable[[Tensor], Tensor]
@@ -88,14 +91,16 @@ class _RefinedStep(StayingStep):
 
 @dataclass(frozen=True)
 class RefinedFaces(_OnAnotherGrid):
-    """The same for face velocities between sides and around bodies, in two dimensions; whole or broken factors.
+    """A staggered solver on a finer grid, with boundaries and bodies, in two dimensions; the ratio of the grids need not be whole.
 
-        coarse faces -> psi at their corners -> cubic splines -> psi at the finer corners -> faces; back the same way           `stream_function`
-    Neither way leaves a divergence, and back by a whole factor is the "staggered" `downsample`. Channels behind the velocity (a pressure) are means
-    of cells and are remapped as such. What the coarse state holds inside a body or next to it is handed on too; the first step puts it right.
+        coarse faces -> psi at their corners -> cubic splines -> psi at the finer corners -> faces, and back the same way        `stream_function`
+    Neither change of the grid creates divergence; back by a whole factor is the "staggered" `downsample`. Further channels (a pressure) are cell
+    means and are remapped as such. Values inside a body or next to it are interpolated too; the first step corrects them.
 
-    Args:   solver: a scheme on a staggered grid (`StaggeredScheme`). grid: of the states.
-    Raises: ValueError for a solver without sides, with sides that change with time, in three dimensions, or on another box.
+    Args:
+        solver: a scheme on a staggered grid (`StaggeredScheme`).
+        grid:   grid of the states.
+    Raises: ValueError for a solver without boundary conditions, with ones that change with time, in three dimensions, or on another box.
     """
 
     def __post_init__(self) -> None:
@@ -103,10 +108,10 @@ class RefinedFaces(_OnAnotherGrid):
         if info.grid is None or info.sides is None or info.grid.lengths != self.grid.lengths or info.grid.ndim != 2:
             raise ValueError(f"RefinedFaces: expected a staggered scheme in the plane on the box {self.grid.lengths}, got {self.solver!r}")
         if not all_steady(info.sides):
-            raise ValueError("RefinedFaces: sides that change with time are not handed between grids; expected steady ones")
+            raise ValueError("RefinedFaces: expected steady boundary conditions, got ones that change with time, which it cannot interpolate")
 
     def free(self, params: Params, like: Tensor) -> Tensor:
-        """Of the states on the coarse grid, see `StaggeredScheme.free`."""
+        """Return the mask of free values on the coarse grid, see `StaggeredScheme.free`."""
         mask: Tensor = replace(self.solver, grid=self.grid).free(params, like)
         return mask
 
@@ -115,12 +120,12 @@ class RefinedFaces(_OnAnotherGrid):
         sides, fine, start = self.solver.sides, self.solver.grid, params.get("t0", 0.0)
         coarse_faces, fine_faces = (Faces(g, sides, known_values(g, sides, start, params, like.double())) for g in (self.grid, fine))
         step = self.solver.at(params, like.new_empty(*like.shape[:-2], *fine.shape), observe)
-        return _RefinedStep(_Inside(step), lambda u: _between(u, coarse_faces, fine), lambda u: _between(u, fine_faces, self.grid))
+        return _RefinedStep(_PlainStep(step), lambda u: _between(u, coarse_faces, fine), lambda u: _between(u, fine_faces, self.grid))
 
 
 @dataclass(frozen=True)
-class _Inside(StayingStep):
-    """A step whose inner state is its state."""
+class _PlainStep(StayingStep):
+    """A step whose inner representation is the state itself."""
 
     step: Step
 
@@ -135,8 +140,8 @@ class _Inside(StayingStep):
 
 
 def _between(u: Tensor, faces: Faces, grid: Grid) -> Tensor:
-    """A state ([S,] B, C, *faces.grid) on the cells of `grid`."""
-    flat = u.reshape(-1, *u.shape[-3:]).double()  # a sum over the box, of which differences are taken
+    """Interpolate a state ([S,] B, C, *faces.grid) to the cells of `grid`."""
+    flat = u.reshape(-1, *u.shape[-3:]).double()  # psi is a sum over the box whose differences are taken
     periodic = [faces.periodic(axis) for axis in range(2)]
     psi = stream_function([faces.with_lower(flat[:, d], d) for d in range(2)], faces.grid)
     parts = [face_velocities(resampled(psi, grid.shape, periodic), grid)]

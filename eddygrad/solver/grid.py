@@ -1,4 +1,4 @@
-"""Where: a uniform periodic grid, its points and its wavenumbers."""
+"""A uniform grid, its points and its wavenumbers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Grid:
-    """A uniform grid of `shape` points on a box of side `length`.
+    """A uniform grid of `shape` points on a box with sides `length`.
 
         x_i = i L / N,  i = 0 .. N-1          (right end excluded; cell centres at i + 1/2)
 
     Args:
         shape:  points per axis, (nx[, ny[, nz]]).
-        length: side of the box per axis [m]; one number serves every axis.
+        length: side of the box per axis [m]; one number holds for every axis.
     Raises: ValueError if an axis has fewer than two points or a length is not positive.
     """
 
@@ -46,7 +46,7 @@ class Grid:
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        """Distance of neighbouring points per axis [m]."""
+        """Distance between neighbouring points per axis [m]."""
         return tuple(l / n for l, n in zip(self.lengths, self.shape))
 
     @property
@@ -55,12 +55,12 @@ class Grid:
         return (*self.shape[:-1], self.shape[-1] // 2 + 1)
 
     def points(self, dtype: torch.dtype = torch.float64, centred: bool = False) -> tuple[Tensor, ...]:
-        """Coordinates per axis, each of the grid's shape (`ij` indexing) [m]; `centred` moves them by half a cell."""
+        """Return the coordinates per axis, each of the grid's shape (`ij` indexing) [m]; `centred` shifts them to the cell centres."""
         axes = [(torch.arange(n, dtype=torch.float64) + 0.5 * centred) * h for n, h in zip(self.shape, self.spacing)]
         return tuple(x.to(dtype) for x in torch.meshgrid(*axes, indexing="ij"))
 
     def modes(self, device: torch.device | str | None = None) -> tuple[Tensor, ...]:
-        """Integer mode numbers m per axis, float64, each broadcastable to `spectrum_shape`; an even axis keeps -N/2 (+N/2 on the last)."""
+        """Return the integer mode numbers m per axis, float64, each broadcastable to `spectrum_shape`; an even axis has -N/2 (+N/2 if last)."""
         modes = []
         for axis, n in enumerate(self.shape):
             last = axis == self.ndim - 1
@@ -70,9 +70,11 @@ class Grid:
         return tuple(modes)
 
     def wavenumbers(self, length: Tensor | None = None, device: torch.device | str | None = None) -> tuple[Tensor, ...]:
-        """Angular wavenumbers k = 2 pi m / L per axis [1/m], float64.
+        """Return the angular wavenumbers k = 2 pi m / L per axis [1/m], float64.
 
-        Args:    length: a side per sample (..., 1, *1) that replaces the grid's on every axis, for domain lengths that vary in a batch.
+        Args:
+            length: length per sample (..., 1, *1) [m] that replaces the grid's on every axis, for domain lengths that vary in a batch.
+            device: device of the result, unless `length` is given.
         Returns: one tensor per axis, broadcastable to (..., *spectrum_shape).
         """
         modes = self.modes(device if length is None else length.device)
@@ -90,7 +92,14 @@ class Grid:
 
 
 def parameter(params: Mapping[str, Tensor | float], name: str, owner: str) -> Tensor | float:
-    """`params[name]`, or a ValueError that names the owner and what was given."""
+    """Return a physical parameter.
+
+    Args:
+        params: parameters by name.
+        name:   name of the parameter.
+        owner:  object that needs it, for the error message.
+    Raises: ValueError if `params` lacks the name.
+    """
     if name not in params:
         raise ValueError(f"params: {owner} needs '{name}', got {sorted(params)}; pass it in the mapping, e.g. {{'{name}': ...}}")
     return params[name]

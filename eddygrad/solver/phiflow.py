@@ -1,4 +1,4 @@
-"""Fields to PhiFlow's grids and back: face velocities between sides, and values at cell centres."""
+"""Convert fields to PhiFlow's grids and back: face velocities with boundary conditions, and values at cell centres."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from eddygrad.solver.grid import Grid
 from eddygrad.solver.staggered.boundary_conditions import AXES, PERIODIC, FreeSlip, Outflow, Periodic, Prescribed, Side, Sides, sides_of
 
 Boundaries = Side | Sequence[Side | Sequence[Side]]
-SAMPLE = "sample"  # the batch dimension of fields made here
-# How far apart spacings may be: PhiFlow may have kept its bounds in float32.
+SAMPLE = "sample"  # name of the batch dimension in PhiFlow
+# Relative tolerance of the spacing: PhiFlow may have stored its bounds in float32.
 SAME = 1e-6
 
 
 def to_phiflow(u: Tensor, grid: Grid, boundaries: Boundaries = PERIODIC) -> Any:
-    """A PhiFlow StaggeredGrid of face velocities, on torch, in the precision of `u` and with its gradients.
+    """Convert face velocities into a PhiFlow StaggeredGrid, on torch, in the precision of `u` and with its gradients.
 
-    Which faces along its own axis a component has, of the n + 1 at 0, h .. n h:
+    Of the n + 1 faces at 0, h .. n h along its own axis, a component has:
 
         side                  ours (upper faces)    PhiFlow                     PhiFlow's boundary
         Periodic              h .. n h              0 .. (n-1) h                PERIODIC
         Wall, Inflow          h .. n h              without the side's own      the side's constant, or 0
         FreeSlip              h .. n h              without the side's own      normal 0, tangential ZERO_GRADIENT
         Outflow (upper end)   h .. n h              with the side's own         ZERO_GRADIENT
-    A constant stands one cell, not half a cell, beyond the outermost tangential velocities: on walls PhiFlow's diffusion differs from ours there.
-    ZERO_GRADIENT has the ghost velocities of both kinds of Outflow; PhiFlow's pressure is zero half a cell beyond that side, which tends to
-    "do-nothing" with the spacing, not to "convective". Outside `phi.math.precision(64)` PhiFlow computes in float32 whatever the field holds. Its
-    solves have gradients if they and the backward pass run inside `with phi.math.precision(64), field.values.default_backend`. Between slip sides
-    alone give `make_incompressible` a start, `Solve(x0=to_phiflow_centred(zeros, ...))`; without one it recurses for ever.
+    PhiFlow places a constant one cell, not half a cell, beyond the outermost tangential velocities: at walls its diffusion differs from ours.
+    ZERO_GRADIENT has the ghost velocities of both kinds of Outflow; PhiFlow's pressure is zero half a cell beyond that side, which converges to
+    "do-nothing", not to "convective". Outside `phi.math.precision(64)` PhiFlow computes in float32 whatever the precision of the field. Its
+    solves have gradients if they and the backward pass run inside `with phi.math.precision(64), field.values.default_backend`. If all sides are
+    FreeSlip, give `make_incompressible` a start, `Solve(x0=to_phiflow_centred(zeros, ...))`; without one it recurses endlessly.
 
     Args:
-        u:          component d at [i] on the upper face of cell i along d (B, D, *grid) [m/s]; faces on sides that fix them are left out.
-        grid:       where; PhiFlow's axes are x, y, z and its bounds begin at 0 [m].
+        u:          face velocities (B, D, *grid) [m/s], component d at [i] on the upper face of cell i along d; faces that a side fixes are left out.
+        grid:       grid of u; PhiFlow's axes are x, y, z and its bounds begin at 0 [m].
         boundaries: as for `Projection`.
-    Returns: the field, its batch dimension named "sample"; `from_phiflow` gives `u` back bit by bit, with the sides' values on the faces they fix.
-    Raises:  ValueError for another shape or precision, or a side whose velocity is no number (a function, a parameter's name); ImportError
+    Returns: the field, its batch dimension named "sample"; `from_phiflow` returns `u` bitwise, with the sides' values on the faces that they fix.
+    Raises:  ValueError for another shape or precision, or a side whose velocity is not a number (a function, a parameter's name); ImportError
              without PhiFlow.
     """
     phi, sides = _phi(), sides_of(boundaries, grid.ndim)
@@ -62,13 +62,13 @@ def to_phiflow(u: Tensor, grid: Grid, boundaries: Boundaries = PERIODIC) -> Any:
 
 
 def from_phiflow(velocity: Any, grid: Grid, boundaries: Boundaries = PERIODIC) -> Tensor:
-    """Face velocities (B, D, *grid) [m/s] of a PhiFlow StaggeredGrid, the inverse of `to_phiflow`.
+    """Convert a PhiFlow StaggeredGrid into face velocities (B, D, *grid) [m/s], the inverse of `to_phiflow`.
 
     Args:
-        velocity:   a StaggeredGrid on x[, y[, z]] with at most one batch dimension, whatever its name.
-        grid:       the grid it must be on, wherever PhiFlow's bounds begin.
-        boundaries: the sides it must have; they give the upper faces that PhiFlow does not store.
-    Returns: a tensor in the field's precision and on its device, with its graph if it has one; B is 1 without a batch dimension.
+        velocity:   a StaggeredGrid on x[, y[, z]] with at most one batch dimension of any name.
+        grid:       expected grid; PhiFlow's bounds may begin anywhere.
+        boundaries: expected boundary conditions; they give the upper faces that PhiFlow does not store.
+    Returns: a tensor in the field's precision and on its device, with its graph; B is 1 without a batch dimension.
     Raises:  ValueError for another kind of field, grid or boundary, and as `to_phiflow`; ImportError without PhiFlow.
     """
     phi, sides = _phi(), sides_of(boundaries, grid.ndim)
@@ -96,17 +96,17 @@ def from_phiflow(velocity: Any, grid: Grid, boundaries: Boundaries = PERIODIC) -
 
 
 def to_phiflow_centred(c: Tensor, grid: Grid, boundaries: Boundaries = PERIODIC) -> Any:
-    """A PhiFlow CenteredGrid of values at the cell centres, on torch, in the precision of `c` and with its gradients.
+    """Convert values at the cell centres into a PhiFlow CenteredGrid, on torch, in the precision of `c` and with its gradients.
 
         x_i = (i + 1/2) L / N
-    The points of the spectral schemes, x_i = i L / N, are no centres: shift such a field by half a cell first, or it lands L / 2N too far.
+    The points of the spectral schemes, x_i = i L / N, are not centres: shift such a field by half a cell first, or it is displaced by L / 2N.
 
     Args:
-        c:          (B, C, *grid), any unit. One channel has no channel dimension in PhiFlow; as many as axes are a vector along them.
-        grid:       where; PhiFlow's bounds begin at 0 [m].
-        boundaries: as for `Projection`. The field's boundary is that of PhiFlow's pressure between such sides: PERIODIC, 0 beyond an Outflow, else
-                    ZERO_GRADIENT; `.with_boundary(...)` sets another for another quantity.
-    Returns: the field; `from_phiflow_centred` gives `c` back bit by bit.
+        c:          (B, C, *grid), any unit. One channel has no channel dimension in PhiFlow; as many channels as axes become a vector.
+        grid:       grid of c; PhiFlow's bounds begin at 0 [m].
+        boundaries: as for `Projection`. The field gets the boundary of a pressure: PERIODIC, 0 beyond an Outflow, else ZERO_GRADIENT;
+                    `.with_boundary(...)` sets another one for other quantities.
+    Returns: the field; `from_phiflow_centred` returns `c` bitwise.
     Raises:  ValueError for another shape or precision; ImportError without PhiFlow.
     """
     phi, sides = _phi(), sides_of(boundaries, grid.ndim)
@@ -117,7 +117,7 @@ def to_phiflow_centred(c: Tensor, grid: Grid, boundaries: Boundaries = PERIODIC)
         return ex.PERIODIC if isinstance(side, Periodic) else ex.ZERO if isinstance(side, Outflow) else ex.ZERO_GRADIENT
 
     ends = {name + "-+"[end]: beyond(side) for name, pair in zip(axes, sides) for end, side in enumerate(pair)}
-    # No vector without the axes' names: PhiFlow takes components by them.
+    # A vector needs the names of the axes: PhiFlow selects components by them.
     channel = phi.math.channel(vector=",".join(axes)) if channels == grid.ndim else phi.math.channel(c=channels)
     dims = [phi.math.batch(SAMPLE), *([] if channels == 1 else [channel]), phi.math.spatial(",".join(axes))]
     with _precision(phi, c.dtype):
@@ -126,10 +126,12 @@ def to_phiflow_centred(c: Tensor, grid: Grid, boundaries: Boundaries = PERIODIC)
 
 
 def from_phiflow_centred(field: Any, grid: Grid) -> Tensor:
-    """Values at the cell centres (B, C, *grid) of a PhiFlow CenteredGrid, the inverse of `to_phiflow_centred`.
+    """Convert a PhiFlow CenteredGrid into values at the cell centres (B, C, *grid), the inverse of `to_phiflow_centred`.
 
-    Args:    field: a CenteredGrid on x[, y[, z]] with at most one batch and one channel dimension, whatever their names. grid: as `from_phiflow`.
-    Returns: a tensor in the field's precision and on its device, with its graph if it has one; B and C are 1 without such a dimension.
+    Args:
+        field: a CenteredGrid on x[, y[, z]] with at most one batch and one channel dimension of any name.
+        grid:  expected grid; PhiFlow's bounds may begin anywhere.
+    Returns: a tensor in the field's precision and on its device, with its graph; B and C are 1 without such a dimension.
     Raises:  ValueError for another kind of field or grid; ImportError without PhiFlow.
     """
     phi = _phi()
@@ -144,7 +146,7 @@ def from_phiflow_centred(field: Any, grid: Grid) -> Tensor:
 
 
 def _phi() -> Any:
-    """What is used of PhiFlow; not `phi.torch.flow`, which sets the default backend of everybody's PhiFlow."""
+    """Import the parts of PhiFlow that are used; not `phi.torch.flow`, which would change the default backend of the whole process."""
     try:
         from phi import math
         from phi.field import CenteredGrid, StaggeredGrid
@@ -155,7 +157,7 @@ def _phi() -> Any:
 
 
 def _precision(phi: Any, dtype: torch.dtype) -> Any:
-    """PhiFlow casts to its own precision when it stacks."""
+    """Return the context in which PhiFlow keeps `dtype`: it casts to its own precision when it stacks."""
     return phi.math.precision(64 if dtype == torch.float64 else 32)
 
 
@@ -181,7 +183,7 @@ def _check_place(field: Any, grid: Grid) -> None:
 
 
 def _native(phi: Any, values: Any, channels: Sequence[str]) -> Tensor:
-    """(B, [C,] *its points)"""
+    """Return the values as a tensor (B, [C,] *points)."""
     batch = phi.math.batch(values).names
     if len(batch) > 1:
         raise ValueError(f"field: expected at most one batch dimension, got {', '.join(batch)}")
@@ -192,9 +194,9 @@ def _native(phi: Any, values: Any, channels: Sequence[str]) -> Tensor:
 
 
 def _velocity_boundary(phi: Any, sides: Sides, like: Tensor) -> Any:
-    """PhiFlow's boundary for every side, each by its own name: for an axis' name PhiFlow would take the tangential one for all components."""
+    """Return PhiFlow's boundary, side by side: by the name of an axis alone PhiFlow would use the tangential condition for all components."""
     ex, ndim = phi.math.extrapolation, len(sides)
-    # PhiFlow joins equal sides into one and cannot take a component of it: this mirror is another one with the same nearest ghost value.
+    # PhiFlow merges equal sides and then cannot select a component: the first axis gets SYMMETRIC, which has the same nearest ghost value.
     everywhere = all(isinstance(side, FreeSlip) for pair in sides for side in pair)
     ends = {}
     for axis, pair in enumerate(sides):
@@ -234,12 +236,12 @@ def _numbers(side: Prescribed, axis: int, end: int, ndim: int) -> list[float]:
 
 
 def _same(got: Any, expected: Any) -> bool:
-    """Whether PhiFlow's boundaries are equal, however their sides are written ('x' for 'x-' and 'x+')."""
+    """Return whether PhiFlow's boundaries are equal, with 'x' meaning 'x-' and 'x+'."""
 
-    def each(boundary: Any) -> Any:
+    def by_side(boundary: Any) -> Any:
         ends = getattr(boundary, "ext", None)
         if not isinstance(ends, dict):
             return boundary
         return {key + end: ext for key, ext in ends.items() for end in ("-+" if key[-1] not in "-+" else ("",))}
 
-    return bool(each(got) == each(expected))
+    return bool(by_side(got) == by_side(expected))

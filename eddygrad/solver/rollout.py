@@ -1,4 +1,4 @@
-"""One loop unrolls: a step again and again, the gradient cut where told."""
+"""Unrolling: apply a step repeatedly, with or without gradients, and cut the gradient before chosen steps."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from eddygrad.solver.step import StayingStep, SteadyStep, Step
 
 Cut = Callable[[int], bool]
 Keep = int | Literal["all", "sqrt"]
-# Steps of one node of the graph where a step makes many at once: more would free their memory late in the backward pass, fewer cost calls.
-_TOGETHER = 8
+# Steps per node of the graph for a step that takes many at once: more would free memory late in the backward pass, fewer would cost more calls.
+_STEPS_PER_NODE = 8
 
 
 class Window(NamedTuple):
-    """Consecutive frames of trajectories and their physical parameters; what `batch_at(step, horizon)` returns, horizon + 1 frames long."""
+    """Consecutive frames of trajectories and their physical parameters. `batch_at(step, horizon)` returns a window of horizon + 1 frames."""
 
-    u: Tensor  # (B, T, C, *grid), or (S, B, T, C, *grid) where every seed draws its own samples
+    u: Tensor  # (B, T, C, *grid), or (S, B, T, C, *grid) if every seed draws its own samples
     params: dict[str, Tensor]  # (B, 1, *1) per sample, or (S, B, 1, *1)
-    time_axis: int = 1  # 2 where a seed axis leads
+    time_axis: int = 1  # 2 with a seed axis
 
 
 BatchAt = Callable[[int, int], Window]
 
 
 def never(k: int) -> bool:
-    """Back-propagate through everything: with gradients (WIG)."""
+    """Cut nowhere: back-propagate through all steps (with gradients, WIG)."""
     return False
 
 
@@ -40,7 +40,7 @@ def always(k: int) -> bool:
 
 
 def every(j: int) -> Cut:
-    """Truncated back-propagation: cut at k = j, 2j, ...
+    """Return a cut at k = j, 2j, ...: truncated back-propagation.
 
     Raises: ValueError if j < 1.
     """
@@ -50,7 +50,7 @@ def every(j: int) -> Cut:
 
 
 def first(w: int) -> Cut:
-    """Push-forward: cut at k = 1 .. w, so that the first w steps only move the state. The loss leaves their frames out.
+    """Return a cut at k = 1 .. w: push-forward. The first w steps only advance the state, and the loss leaves their frames out.
 
     Raises: ValueError if w < 0.
     """
@@ -62,8 +62,13 @@ def first(w: int) -> Cut:
 def unroll(step: Step, u: Tensor, n: int, cut: Cut = never, keep: Keep = "all") -> Iterator[Tensor]:
     """Yield u_1 .. u_n with u_{k+1} = step(u_k), where `cut(k)` detaches the input of step k. The first state is never cut.
 
-    Args: keep: of how many states the backward pass starts: "all" keeps the graph of every step; a number, or "sqrt" for sqrt(n), runs the steps
-          between kept states again when their gradient is asked for. It changes memory and time, never the gradient.
+    Args:
+        step: bound step.
+        u:    initial state (B, C, *grid), or (S, B, C, *grid) with stacked seeds.
+        n:    number of steps.
+        cut:  function of k: whether the input of step k is detached.
+        keep: "all" stores the graph of every step; a number of stored states, or "sqrt" for sqrt(n), repeats the steps between stored states in
+              the backward pass. It changes memory and time, never the gradient.
     """
     for span in _spans(n, keep):
 
@@ -79,10 +84,15 @@ def unroll(step: Step, u: Tensor, n: int, cut: Cut = never, keep: Keep = "all") 
 
 
 def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: Keep = "all") -> Tensor:
-    """The state n steps later, by the shortest way: a step that offers enter/inner/leave stays inside.
+    """Return the state n steps later. A `StayingStep` stays in its inner representation throughout.
 
-    Args:    k: index of the first step. grad: keep the graph; without it nothing is recorded and buffers are reused.
-             keep: how many states the backward pass starts from, as in `unroll`; "sqrt" needs memory for about 2 sqrt(n) steps instead of n.
+    Args:
+        step: bound step.
+        u:    initial state (B, C, *grid), or (S, B, C, *grid) with stacked seeds.
+        n:    number of steps.
+        k:    index of the first step.
+        grad: record the graph; without it nothing is recorded and buffers are reused.
+        keep: states stored for the backward pass, as in `unroll`; "sqrt" needs memory for about 2 sqrt(n) steps instead of n.
     Returns: (B, C, *grid), equal to n calls of `step` up to round-off.
     """
     staying = step if n > 0 and isinstance(step, StayingStep) else None
@@ -90,7 +100,7 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: 
         return _repeat_plainly(step, u, n, k) if staying is None else _repeat_inside(staying, u, n, k)
     state = u if staying is None else staying.enter(u)
     if isinstance(staying, SteadyStep):
-        for span in _pieces(n, _TOGETHER) if keep == "all" else _spans(n, keep):
+        for span in _pieces(n, _STEPS_PER_NODE) if keep == "all" else _spans(n, keep):
             state = staying.steps(state, len(span), again=keep != "all")
         return staying.leave(state)
     one = step if staying is None else staying.inner
@@ -106,10 +116,7 @@ def repeat(step: Step, u: Tensor, n: int, k: int = 0, grad: bool = False, keep: 
 
 
 def _spans(n: int, keep: Keep) -> list[range]:
-    """Steps 0 .. n-1 in as many spans as states are kept.
-
-    Raises: ValueError for a number below one.
-    """
+    """Divide the steps 0 .. n-1 into as many spans as states are stored."""
     if keep == "all":
         return [range(k, k + 1) for k in range(n)]
     count = math.isqrt(max(n - 1, 0)) + 1 if keep == "sqrt" else keep
@@ -119,7 +126,7 @@ def _spans(n: int, keep: Keep) -> list[range]:
 
 
 def _pieces(n: int, length: int) -> list[range]:
-    """Steps 0 .. n-1 in pieces of at most `length`."""
+    """Divide the steps 0 .. n-1 into spans of at most `length`."""
     return [range(a, min(a + length, n)) for a in range(0, n, length)]
 
 
@@ -157,13 +164,18 @@ def trajectory(
     time_axis: int = 1,
     inside: bool = False,
 ) -> Tensor:
-    """Frames of a run, without gradients: generating data is the same loop.
+    """Return the frames of a simulation, without gradients.
 
-    Args:    frames: number of frames kept. stride: steps from frame to frame. warmup: steps dropped before the first.
-             include_start: the first frame is the state after the warm-up itself, not `stride` steps later.
-             time_axis: where time is put: 1, behind the batch; 2 with stacked seeds.
-             inside: a step that offers enter/inner/leave is entered once and every frame is read by `leave`; a step whose inner state holds
-                     more than a frame shows (`Refined`) needs it.
+    Args:
+        step:          bound step.
+        u:             initial state (B, C, *grid), or (S, B, C, *grid) with stacked seeds.
+        frames:        number of frames.
+        stride:        steps between frames.
+        warmup:        steps before the first frame.
+        include_start: the first frame is the state after the warm-up, not `stride` steps later.
+        time_axis:     axis of the time in the result: 1, or 2 with stacked seeds.
+        inside:        enter a `StayingStep` once and read every frame by `leave`. A step whose inner state holds more than a frame needs it, see
+                       `StepperInfo.stays_inside`.
     Returns: (B, T, C, *grid), or (S, B, T, C, *grid).
     """
     return torch.stack(list(frames_of(step, u, frames, stride, warmup, include_start, inside)), dim=time_axis)
@@ -172,7 +184,11 @@ def trajectory(
 def frames_of(
     step: Step, u: Tensor, frames: int, stride: int = 1, warmup: int = 0, include_start: bool = False, inside: bool = False
 ) -> Iterator[Tensor]:
-    """The frames of `trajectory` one by one, for runs that do not fit in memory."""
+    """Yield the frames of `trajectory` one by one, for simulations that do not fit in memory.
+
+    Args:
+        step, u, frames, stride, warmup, include_start, inside: see `trajectory`.
+    """
     if inside and isinstance(step, StayingStep):
         yield from _frames_inside(step, u, frames, stride, warmup, include_start)
         return
@@ -188,7 +204,7 @@ def frames_of(
 
 
 def _frames_inside(step: StayingStep, u: Tensor, frames: int, stride: int, warmup: int, include_start: bool) -> Iterator[Tensor]:
-    """Frames read from a state that stays inside."""
+    """Yield frames of a step that is entered once."""
     with torch.no_grad():
         state, k = step.enter(u), 0
     for count in [warmup if include_start else warmup + stride, *[stride] * (frames - 1)][:frames]:

@@ -1,4 +1,4 @@
-"""How far back a gradient is worth following: its growth with the lag, and the horizon that this suggests."""
+"""Growth of the adjoint gradient with the number of unrolled steps, and the training horizon that it suggests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from eddygrad.solver.step import Step
 
 @dataclass(frozen=True)
 class GradientGrowth:
-    """Norms of d<v, u_n> / du_{n-j} for lags j = 0 .. n, relative to lag 0: the median over samples and directions, and all of them.
+    """Norms of d<v, u_n> / du_{n-j} for lags j = 0 .. n, relative to lag 0: `norm` is their median over the samples.
 
-    `exponent` is the slope of their logarithm over the lags [1/step], the finite-time Lyapunov exponent of the adjoint. `horizon` is the longest lag
-    at which the median gradient is within `limit` times that of lag 0, either way: beyond it the oldest steps drown the others, or are drowned.
+    `exponent` is the slope of log(norm) over the lags [1/step], the finite-time Lyapunov exponent of the adjoint. `horizon` is the longest lag up to
+    which `norm` stays between 1 / `limit` and `limit`: beyond it the gradient of the oldest steps dominates the others, or vanishes beside them.
     """
 
     lag: Tensor  # (n + 1,)
@@ -28,11 +28,16 @@ class GradientGrowth:
 
 
 def gradient_growth(step: Step, u: Tensor, n: int, limit: float = 10.0, seed: int = 0) -> GradientGrowth:
-    """Follow a random direction v back through n steps of a trajectory.
+    """Measure how a gradient grows on its way back through n steps of a trajectory, from a random direction v.
 
         g_0 = v,   g_{j+1} = (d step / du)^T at u_{n-j-1} g_j,   growth_j = |g_j| / |g_0|          Trevisan and Pancotti 1998
-    Args:    step: bound and differentiable. u: first states (B, C, *grid). limit: growth that the suggested horizon allows.
-    Returns: see `GradientGrowth`. Memory is that of n states and the graph of one step.
+    Args:
+        step:  bound, differentiable step.
+        u:     initial states (B, C, *grid).
+        n:     number of steps.
+        limit: growth or decay that the suggested horizon allows.
+        seed:  seed of v.
+    Returns: see `GradientGrowth`. It needs memory for n states and the graph of one step.
     Raises:  ValueError for n < 1, a limit of at most one, a step whose result carries no gradient, or a trajectory that blows up.
     """
     if n < 1 or not limit > 1:

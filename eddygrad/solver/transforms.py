@@ -11,31 +11,41 @@ from eddygrad.solver.grid import Grid
 
 
 def fft(u: Tensor, grid: Grid) -> Tensor:
-    """Half spectrum of a real field: (..., *grid) -> (..., *grid.spectrum_shape)."""
+    """Return the half spectrum of a real field: (..., *grid) -> (..., *grid.spectrum_shape)."""
     if grid.ndim == 1:
         return torch.fft.rfft(u)
     return torch.fft.rfftn(u, dim=tuple(range(-grid.ndim, 0)))
 
 
 def ifft(u_hat: Tensor, grid: Grid) -> Tensor:
-    """Real field of a half spectrum: (..., *grid.spectrum_shape) -> (..., *grid)."""
+    """Return the real field of a half spectrum: (..., *grid.spectrum_shape) -> (..., *grid)."""
     if grid.ndim == 1:
         return torch.fft.irfft(u_hat, n=grid.shape[0])
     return torch.fft.irfftn(u_hat, s=grid.shape, dim=tuple(range(-grid.ndim, 0)))
 
 
 def nyquist_free(grid: Grid, axis: int, device: torch.device | str | None = None) -> Tensor:
-    """1 where an odd derivative along `axis` is defined, 0 at the Nyquist mode of an even axis, whose derivative is not a real field."""
+    """Return 0 at the Nyquist mode of an even axis, whose odd derivatives are not real fields, and 1 at the other modes.
+
+    Args:
+        grid:   grid of the field.
+        axis:   axis of the derivative.
+        device: device of the result.
+    """
     mode = grid.modes(device)[axis]
     n = grid.shape[axis]
     return torch.ones_like(mode) if n % 2 else (mode.abs() < n // 2).to(mode.dtype)
 
 
 def derivative(u: Tensor, grid: Grid, order: Sequence[int] | int = 1, length: Tensor | None = None) -> Tensor:
-    """Spectral derivative, exact for resolved modes.
+    """Return a derivative by Fourier transform, exact for resolved modes.
 
         d^a u = F^-1 (i k)^a F u                                      Trefethen 2000, ch. 3
-    Args:    u: (..., *grid). order: per axis; a number serves 1-D. length: side per sample (..., *1), replaces the grid's.
+    Args:
+        u:      (..., *grid).
+        grid:   grid of u.
+        order:  order of the derivative per axis; in 1-D a number.
+        length: length per sample (..., *1) [m], replaces the grid's.
     Returns: same shape, [u / m^|a|].
     Raises:  ValueError if `order` does not name every axis.
     """
@@ -53,7 +63,14 @@ def derivative(u: Tensor, grid: Grid, order: Sequence[int] | int = 1, length: Te
 
 
 def dealias_mask(grid: Grid, fraction: float, device: torch.device | str | None = None) -> Tensor:
-    """1 for modes |m| < fraction * N/2 on every axis, else 0 (float64, `spectrum_shape`). 2/3 frees quadratic terms of aliases, 1/2 cubic ones."""
+    """Return 1 for modes |m| < fraction * N/2 on every axis and 0 for others (float64, `spectrum_shape`).
+
+    Args:
+        grid:     grid of the spectrum.
+        fraction: 2/3 removes the aliases of quadratic terms, 1/2 those of cubic ones.
+        device:   device of the result.
+    Raises: ValueError if the fraction is not in (0, 1].
+    """
     if not 0 < fraction <= 1:
         raise ValueError(f"dealias_mask: fraction must be in (0, 1], got {fraction}; use 2/3 for a quadratic term, 1/2 for a cubic one")
     mask = torch.ones(grid.spectrum_shape, dtype=torch.float64, device=device)
@@ -63,10 +80,14 @@ def dealias_mask(grid: Grid, fraction: float, device: torch.device | str | None 
 
 
 def resample(u: Tensor, grid: Grid, shape: Sequence[int]) -> Tensor:
-    """The same Fourier series on another number of points: truncation or zero padding; the mean is unchanged.
+    """Evaluate the Fourier series of a field on another number of points, by truncation or zero padding; the mean is unchanged.
 
-    Args:    u: (..., *grid). shape: points per axis afterwards.
-    Returns: (..., *shape). A Nyquist mode of an even coarser axis keeps its cosine part, as sampling would.
+    Args:
+        u:     (..., *grid).
+        grid:  grid of u.
+        shape: points per axis of the result.
+    Returns: (..., *shape). The Nyquist mode of a coarser even axis keeps its cosine part, as sampling would.
+    Raises:  ValueError if `shape` has another number of axes.
     """
     shape = tuple(shape)
     if len(shape) != grid.ndim:
@@ -81,7 +102,15 @@ def resample(u: Tensor, grid: Grid, shape: Sequence[int]) -> Tensor:
 
 
 def limited(u: Tensor, grid: Grid, modes: int, shape: Sequence[int]) -> Tensor:
-    """The same Fourier series up to mode `modes` of every axis, on `shape` points: what a dealiased solver of that grid holds. (..., *shape)"""
+    """Evaluate the Fourier series of a field up to a largest mode, which is what a dealiased solver on the coarser grid holds.
+
+    Args:
+        u:     (..., *grid).
+        grid:  grid of u.
+        modes: largest mode per axis.
+        shape: points per axis of the result.
+    Returns: (..., *shape).
+    """
     band = Grid((2 * modes + 1,) * grid.ndim, grid.length)
     return resample(resample(u, grid, band.shape), band, shape)
 
@@ -97,7 +126,7 @@ def _resize_axis(spectrum: Tensor, axis: int, n: int, m: int) -> Tensor:
     nyquist = None
     if small % 2 == 0:
         at = spectrum.narrow(axis, small // 2, 1)
-        # Up: the Nyquist mode is shared by +-N/2. Down: both alias onto it.
+        # To more points: the Nyquist mode is divided between +N/2 and -N/2. To fewer: both are aliased onto it.
         nyquist = 0.5 * at if m > n else at + spectrum.narrow(axis, n - small // 2, 1)
     gap = m - (2 * half + 1)
     if nyquist is None:

@@ -12,7 +12,7 @@ from eddygrad.solver.transforms import derivative, fft, ifft, nyquist_free
 
 
 def square(k: Sequence[Tensor]) -> Tensor:
-    """|k|^2"""
+    """Return |k|^2 from the wavenumbers per axis."""
     total = k[0] ** 2
     for axis in k[1:]:
         total = total + axis**2
@@ -20,19 +20,24 @@ def square(k: Sequence[Tensor]) -> Tensor:
 
 
 def inverse_square(k: Sequence[Tensor]) -> Tensor:
-    """1 / |k|^2, and 0 for the mean: the inverse of -lap on fields without mean."""
+    """Return 1 / |k|^2, and 0 for the mean: the inverse of -lap on fields without mean."""
     k2 = square(k)
     zero = k2 == 0
     return torch.where(zero, 0.0, 1 / torch.where(zero, 1.0, k2))
 
 
 def projected(c: int, i: int, k: Sequence[Tensor]) -> Tensor:
-    """Component P_ci = delta_ci - k_c k_i / |k|^2 of the Leray projection; the identity for the mean."""
+    """Return the component P_ci = delta_ci - k_c k_i / |k|^2 of the Leray projection; for the mean the identity.
+
+    Args:
+        c, i: row and column.
+        k:    wavenumbers per axis [1/m].
+    """
     return float(c == i) - k[c] * k[i] * inverse_square(k)
 
 
 def leray_table(k: Sequence[Tensor]) -> list[list[Tensor]]:
-    """P_ci for all components: what takes a velocity spectrum to its divergence-free part."""
+    """Return all components P_ci of the Leray projection, which maps a velocity spectrum to its divergence-free part."""
     return [[projected(c, i, k) for i in range(len(k))] for c in range(len(k))]
 
 
@@ -57,7 +62,10 @@ def leray(u: Tensor, grid: Grid) -> Tensor:
 
 
 def divergence(u: Tensor, grid: Grid) -> Tensor:
-    """div u of (..., D, *grid): (..., 1, *grid) [1/s]. Raises ValueError if the channel count is not the grid's dimension."""
+    """Return div u of a velocity (..., D, *grid), (..., 1, *grid) [1/s].
+
+    Raises: ValueError if the channel count is not the grid's dimension.
+    """
     _check_vector(u, grid, "divergence")
     parts = u.unbind(-grid.ndim - 1)
     total = sum(derivative(part, grid, [int(a == axis) for a in range(grid.ndim)]) for axis, part in enumerate(parts))
@@ -66,7 +74,10 @@ def divergence(u: Tensor, grid: Grid) -> Tensor:
 
 
 def vorticity(u: Tensor, grid: Grid) -> Tensor:
-    """w = v_x - u_y of a plane velocity (..., 2, *grid): (..., 1, *grid) [1/s]. Raises ValueError unless the grid is a plane."""
+    """Return the vorticity w = v_x - u_y of a plane velocity (..., 2, *grid), (..., 1, *grid) [1/s].
+
+    Raises: ValueError unless the grid is two-dimensional.
+    """
     if grid.ndim != 2:
         raise ValueError(f"vorticity: expected a plane, got a grid of shape {grid.shape}")
     _check_vector(u, grid, "vorticity")
@@ -74,10 +85,14 @@ def vorticity(u: Tensor, grid: Grid) -> Tensor:
 
 
 def velocity(w: Tensor, grid: Grid, mean: Sequence[float | Tensor] = (0.0, 0.0)) -> Tensor:
-    """The plane velocity (u, v) = (psi_y, -psi_x) + mean with -lap psi = w: (..., 1, *grid) -> (..., 2, *grid) [m/s].
+    """Return the plane velocity of a vorticity, (u, v) = (psi_y, -psi_x) + mean with -lap psi = w.
 
-    Args:   mean: mean flow per component, numbers or (...) tensors.
-    Raises: ValueError unless the grid is a plane.
+    Args:
+        w:    vorticity (..., 1, *grid) [1/s].
+        grid: grid of w.
+        mean: mean flow per component [m/s], numbers or (...) tensors.
+    Returns: (..., 2, *grid) [m/s].
+    Raises:  ValueError unless the grid is two-dimensional.
     """
     if grid.ndim != 2 or w.shape[-3] != 1:
         raise ValueError(f"velocity: expected one channel of vorticity on a plane, got {tuple(w.shape)} on a grid of shape {grid.shape}")
@@ -89,11 +104,15 @@ def velocity(w: Tensor, grid: Grid, mean: Sequence[float | Tensor] = (0.0, 0.0))
 
 
 def pressure(u: Tensor, grid: Grid, advection: float | Tensor = 1.0, cubic: float | Tensor = 0.0) -> Tensor:
-    """The pressure of a divergence-free velocity, with zero mean; kinematic, that is per density.
+    """Return the kinematic pressure (per density) of a divergence-free velocity, with zero mean.
 
         lap p = div(-lambda (u . grad) u - beta |u|^2 u)        lambda = 1, beta = 0 for Navier-Stokes; Maddu et al. 2021 for active turbulence
-    Args:    u: (..., D, *grid) [m/s]. advection: lambda. cubic: beta [s/m^2]; numbers or tensors that broadcast to (..., *grid).
-    Returns: (..., 1, *grid) [m^2/s^2]. Products are taken on the grid: give a state that the grid resolves.
+    Args:
+        u:         velocity (..., D, *grid) [m/s]; the grid must resolve its products, which are not dealiased.
+        grid:      grid of u.
+        advection: lambda [-], a number or a tensor that broadcasts to (..., *grid).
+        cubic:     beta [s/m^2], likewise.
+    Returns: (..., 1, *grid) [m^2/s^2].
     Raises:  ValueError if the channel count is not the grid's dimension.
     """
     _check_vector(u, grid, "pressure")

@@ -1,4 +1,4 @@
-"""`wrap`: any callable as a stepper."""
+"""`wrap`: turn any callable into a stepper."""
 
 from __future__ import annotations
 
@@ -34,9 +34,18 @@ class Wrapped:
         return getattr(self.fn, "__name__", type(self.fn).__name__)
 
     def info(self) -> StepperInfo:
+        """Return an empty description: nothing is known about the function."""
         return StepperInfo()
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
+        """Bind the function to those of its arguments that `params` has, see `Stepper.at`.
+
+        Args:
+            params:  physical parameters; further ones are ignored.
+            like:    an example state (B, C, *grid).
+            observe: not used.
+        Raises: ValueError if an argument without a default is missing.
+        """
         missing = [name for name in self.wants if name not in params]
         if missing:
             raise ValueError(f"params: {self.name} needs {missing}, got {sorted(params)}; name the function's arguments after the parameters")
@@ -54,7 +63,7 @@ class Wrapped:
         return step
 
     def _call(self, u: Tensor, extra: dict[str, Any]) -> Tensor:
-        """Everything is copied in and out: `fn` may write into what it is given and may return memory that it uses again."""
+        """Call `fn` on copies and copy its result: it may write into its arguments and may return memory that it uses again."""
         with nullcontext() if self.differentiable else torch.no_grad():
             u = u if self.differentiable else u.detach()
             extra = {name: _like_state(v, u) if isinstance(v, Tensor) else v for name, v in extra.items()}
@@ -69,11 +78,11 @@ class Wrapped:
     def _check(self, out: Any, u: Tensor) -> Tensor:
         shape = tuple(getattr(out, "shape", ()))
         if shape != tuple(u.shape):
-            raise ValueError(f"{self.name}: a step returns the shape that it was given, {tuple(u.shape)}, got {shape}")
+            raise ValueError(f"{self.name}: expected a state of the shape of its input, {tuple(u.shape)}, got {shape}")
         if not isinstance(out, Tensor):
-            raise ValueError(f"{self.name}: a step of torch tensors returns a tensor, got {type(out).__name__}; pass array='numpy' for numpy arrays")
+            raise ValueError(f"{self.name}: expected a torch tensor, got {type(out).__name__}; pass array='numpy' to wrap for numpy arrays")
         if out.is_complex() and not u.is_complex():
-            raise ValueError(f"{self.name}: a step of a real state returns real numbers, got {out.dtype}; return the real part")
+            raise ValueError(f"{self.name}: expected real numbers for a real state, got {out.dtype}; return the real part")
         return out
 
     def __repr__(self) -> str:
@@ -81,7 +90,7 @@ class Wrapped:
 
 
 def _like_state(value: Tensor, u: Tensor) -> Tensor:
-    """A copy of a parameter on the state's device, real numbers in its dtype: data sets keep float64, which would promote a float32 state."""
+    """Copy a parameter to the state's device, and real numbers to its dtype: the float64 of data sets would promote a float32 state."""
     return value.to(u.device, u.dtype if value.is_floating_point() else value.dtype, copy=True)
 
 
@@ -92,20 +101,21 @@ def wrap(
     array: Literal["torch", "numpy"] = "torch",
     code: str | None = None,
 ) -> Wrapped:
-    """Take any callable as a stepper, so that it can be corrected, trained with, stored and compared like our own.
+    """Turn any callable into a stepper, which can be corrected, trained with, recorded and compared like the solvers of the package.
 
         u+ = fn(u, **{name: params[name] for each further argument of fn that params has})
 
     Args:
-        fn:             maps a state (B, C, *grid) to the state `dt` later. Its further arguments are filled by name from `params`; a default serves
-                        where `params` lacks the name; one called `k` gets the index of the step. Tensors among the parameters come in the
-                        state's dtype and on its device. State and result are copied, so it may write in place and return its own memory.
+        fn:             maps a state (B, C, *grid) to the state `dt` later. Its further arguments are filled by name from `params`, or keep their
+                        default if `params` lacks the name; an argument called `k` gets the index of the step. Parameters are converted to the
+                        state's dtype and device. State and result are copied, so `fn` may write in place and return its own memory.
         dt:             time between returned states [s].
         differentiable: True if autograd may go through `fn`; False runs it without gradients, and training through it (WIG) is an error.
-        array:          "numpy" hands numpy arrays over and takes them back.
-        code:           version of `fn` that data and checkpoints made with it carry; default, a digest of its code and of what it holds now (see
-                        `code_digest`). Give one where the digest cannot know: compiled programs, files that are read, objects that change.
-    Raises: ValueError if `dt` is not positive, if numpy is asked to be differentiable, or (at a call) if the shape changes or numbers become complex.
+        array:          "numpy" if `fn` takes and returns numpy arrays.
+        code:           version of `fn` that is recorded with data and checkpoints; by default a digest of its code and of the objects that it uses
+                        (see `code_digest`). Give one if the digest cannot see a change: compiled programs, files, objects that change.
+    Raises: ValueError if `fn` is not callable, `dt` is not positive, or numpy is combined with differentiable; at a call, if the result has another
+            shape, is no tensor, or is complex for a real state.
     """
     if not callable(fn):
         raise ValueError(f"wrap: expected a callable that maps a state to the next, got {type(fn).__name__}")
@@ -124,7 +134,7 @@ def wrap(
 
 
 def _further_arguments(fn: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """Names behind the state: those without a default, those with one, and whether `k` is among them."""
+    """Return the names of the arguments after the state: those without a default, those with one, and whether `k` is among them."""
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):

@@ -165,9 +165,9 @@ def test_bad_use_is_named() -> None:
         wrap(decay, dt=1.0, array="jax")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="numpy functions carry no gradient"):
         wrap(decay, dt=1.0, differentiable=True, array="numpy")
-    with pytest.raises(ValueError, match=r"returns the shape that it was given, \(2, 1, 48\), got \(2, 1, 24\)"):
+    with pytest.raises(ValueError, match=r"of the shape of its input, \(2, 1, 48\), got \(2, 1, 24\)"):
         wrap(lambda v: v[..., ::2], dt=1.0).at({}, u)(u)
-    with pytest.raises(ValueError, match="a step of a real state returns real numbers"):
+    with pytest.raises(ValueError, match="expected real numbers for a real state"):
         wrap(lambda v: v * 1j, dt=1.0).at({}, u)(u)
-    with pytest.raises(ValueError, match="returns a tensor, got ndarray; pass array='numpy'"):
+    with pytest.raises(ValueError, match="expected a torch tensor, got ndarray; pass array='numpy'"):
         wrap(lambda v: v.numpy(), dt=1.0).at({}, u)(u)
