@@ -1,6 +1,6 @@
 # make demo   set up and compare unrolling modalities on Kuramoto-Sivashinsky: a table and runs/demo/report.html
 # make test   set up and run the tests
-# make lint | bench | docs | validate | clean
+# make lint | bench | docs | check | clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Small kernels on few cores: OpenMP's spinning threads get in each other's way, processes side by side do not.
 RUN := OMP_NUM_THREADS=1 $(BIN)/python
 
-.PHONY: demo test venv lint bench docs validate clean
+.PHONY: demo test venv lint bench docs check clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -37,8 +37,8 @@ docs: venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/mkdocs build --strict --site-dir build/docs
 
-validate: venv
-	$(RUN) -m eddygrad validate
+check: venv
+	$(RUN) -m eddygrad check
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

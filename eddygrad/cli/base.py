@@ -1,4 +1,4 @@
-"""What every subcommand is: options, a place to speak, and an outcome."""
+"""The base class of the subcommands, and the set-up of their process."""
 
 from __future__ import annotations
 
@@ -14,47 +14,54 @@ Say = Callable[[str], None]
 
 @dataclass
 class Outcome:
-    """What a command found, as JSON values, and its exit code."""
+    """The result of a command as JSON values, and its exit code."""
 
     data: dict[str, Any] = field(default_factory=dict)
     code: int = 0
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Command(abc.ABC):
     """Options that every subcommand has."""
 
     config: Path | None = None
     """TOML file with any of these options; the command line overrides it."""
     json: bool = False
-    """One JSON object on standard output, for machines."""
+    """Print one JSON object on standard output, for other programs."""
     threads: int | None = None
-    """Threads of a process; by default OMP_NUM_THREADS, else one, which is best for small networks."""
+    """Threads of each process; by default OMP_NUM_THREADS, else one, which is best for small networks."""
 
     @staticmethod
-    def reworded(args: Sequence[str]) -> list[str]:
-        """Arguments as options have it, where a command has a shorter way to say them."""
+    def expanded(args: Sequence[str]) -> list[str]:
+        """Return the arguments with the command's shorthands written out as options."""
         return list(args)
+
+    @staticmethod
+    def preset_values(name: str) -> dict[str, Any]:
+        """Return the options of a preset; none for a command without presets."""
+        return {}
 
     @abc.abstractmethod
     def run(self, say: Say) -> Outcome:
-        """Do it; `say` prints a line for people and is silent with --json."""
+        """Do the work. Args: say: prints a line for people; it is silent with --json."""
 
 
 def set_up_process(count: int | None, device: str | None = None) -> int:
-    """Set the threads of this process, and let it keep freed memory; returns the threads.
+    """Set the number of threads of this process, and let it keep freed memory.
 
-    None is OMP_NUM_THREADS, else one: on small kernels several threads mostly wait for each other.
-
-    Raises: ValueError below one, and for a device that is not here.
+    Args:
+        count:  number of threads; None takes OMP_NUM_THREADS, else one: on small kernels several threads mostly wait for each other.
+        device: name of a device that must exist on this machine.
+    Returns: the number of threads.
+    Raises: ValueError for less than one thread or an unknown device.
     """
     import torch
 
     from eddygrad.runtime.devices import check_device
     from eddygrad.runtime.memory import keep_freed_memory
 
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    number = (int(asked) if asked.isdigit() else 1) if count is None else count
+    default = os.environ.get("OMP_NUM_THREADS", "")
+    number = (int(default) if default.isdigit() else 1) if count is None else count
     if number < 1:
         raise ValueError(f"threads: expected at least one, got {number}")
     if device is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,17 +13,17 @@ from eddygrad.studies.unrolling.config import Configuration
 from eddygrad.studies.unrolling.config import preset as preset_fields
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Compare(Command):
     """Compare ways to unroll (ONE, NOG, WIG) and tasks (correct, predict): many seeds, baselines, ratios with intervals, a report.
 
-    Hours and memory are estimated first. Finished runs are kept in --folder: killed at any moment, the same command does what is missing.
+    Hours and memory are estimated first. Finished runs are kept in --folder: after an interruption the same command does the missing runs.
 
     example: eddygrad compare --preset demo --seeds 4 --folder runs/mine
     """
 
     preset: str | None = None
-    """A comparison that comes with the package (see eddygrad info); other options override it."""
+    """Name of a comparison that comes with the package (eddygrad info lists them); other options override it."""
     folder: Path | None = None
     """Folder of the results; by default runs/NAME."""
     estimate: bool = False
@@ -31,23 +31,21 @@ class Compare(Command):
     jobs: int = 1
     """Runs side by side."""
     costs: bool = False
-    """Afterwards time all finished runs side by side (let nothing else run meanwhile), in place of what was measured while they ran."""
+    """After the runs, time all of them side by side and replace the costs that were measured while they ran. Let nothing else run meanwhile."""
     study: Annotated[Configuration, tyro.conf.OmitArgPrefixes] = field(default_factory=Configuration)
-    """What is compared, fixed before it starts."""
+    """The comparison, fixed before it starts."""
 
     @staticmethod
     def preset_values(name: str) -> dict[str, Any]:
         return preset_fields(name)
 
     def run(self, say: Say) -> Outcome:
-        from dataclasses import asdict
-
         from eddygrad.studies.unrolling.costs import measure
         from eddygrad.studies.unrolling.report import page
         from eddygrad.studies.unrolling.study import Study
 
         if self.jobs < 1:
-            raise ValueError(f"compare: jobs must be at least one, got {self.jobs}")
+            raise ValueError(f"compare: --jobs must be at least 1, got {self.jobs}")
         count = set_up_process(self.threads, self.study.device)
         study = Study(self.study, self.folder or Path("runs") / self.study.name)
         if not self.estimate:
@@ -62,6 +60,6 @@ class Compare(Command):
         if self.costs:
             measure(study, progress=not self.json)
         say(study.table())
-        found = page.publish(study.folder)
-        say(f"{found['report']}; the numbers: results.json, results.csv and results-ratios.csv beside it")
-        return Outcome({**answer, **found})
+        published = page.publish(study.folder)
+        say(f"{published['report']}; numbers in results.json, results.csv and results-ratios.csv in the same folder")
+        return Outcome({**answer, **published})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,12 +13,14 @@ from eddygrad.cli.base import Command, Outcome, Say, set_up_process
 
 if TYPE_CHECKING:
     from eddygrad.datasets.dataset import Dataset
+    from eddygrad.evaluation.evaluate import Evaluation
     from eddygrad.solver.step import Stepper
+    from eddygrad.studies.unrolling.settings import Setting
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluate(Command):
-    """Score a trained network beside baselines on test data; without a folder, the baselines alone.
+    """Score a trained network and baselines on test data; without a folder, the baselines alone.
 
     The error is rellinf: the mean over frames of the mean squared error over the largest squared value of the reference, each frame clipped at 30.
     A trained folder keeps the scores, so that eddygrad report FOLDER draws them.
@@ -29,9 +31,9 @@ class Evaluate(Command):
     folder: tyro.conf.Positional[Path | None] = None
     """Folder of eddygrad train."""
     recipe: str = "kuramoto-sivashinsky"
-    """Without a folder: whose test data and solvers; see eddygrad info."""
+    """Without a folder: recipe of test data and solvers; eddygrad info lists them."""
     data: Path | None = None
-    """Test on this data set in place of the recipe's."""
+    """Test on this data set instead of the recipe's."""
     baselines: tuple[str, ...] = ("persistence", "coarse", "coarse:dt/2", "reference")
     """persistence, coarse (the solver alone), coarse:dt/N (N times its substeps), reference."""
     starts: int = 10
@@ -48,58 +50,69 @@ class Evaluate(Command):
     """cpu, cuda, ...; by default that of the training, cpu without a folder."""
 
     def run(self, say: Say) -> Outcome:
-        from eddygrad.evaluation.baselines import is_baseline
         from eddygrad.studies.unrolling.settings import setting
 
-        for name in self.baselines:
-            if name != "reference" and not is_baseline(name):
-                raise ValueError(f"evaluate: expected baselines among persistence, coarse, coarse:dt/N (N > 1) and reference, got {name!r}")
+        self._check()
         set_up_process(self.threads, self.device)
-        if self.folder is not None and not self.folder.is_dir():
-            raise ValueError(f"evaluate: expected a folder of eddygrad train, got {self.folder}, which does not exist")
         if self.folder is None:
-            return self._score(setting(self.recipe), None, None, Path(tempfile.gettempdir()), self.dtype or "float32", self.device or "cpu", say)
+            chosen = setting(self.recipe)
+            return self._baselines_alone(self._baselines(chosen, self._data(chosen, self.dtype or "float32", self.device or "cpu"), say), say)
         from safetensors.torch import load_file
 
         from eddygrad.cli.train import load
+        from eddygrad.evaluation.evaluate import evaluate
+        from eddygrad.fitting.test_result import TestResult
         from eddygrad.runtime.devices import check_device
+        from eddygrad.studies.unrolling.results import tables
 
         options, record = load(self.folder)
         options = replace(options, dtype=self.dtype or options.dtype, device=self.device or options.device)
         check_device(options.device)
         stepper = options.bench().stepper(options.task, record["seeds"])
         stepper.load_state_dict(load_file(self.folder / "weights.safetensors"))
-        return self._score(setting(options.recipe), stepper, record, self.folder, options.dtype, options.device, say)
+        chosen = setting(options.recipe)
+        data = self._data(chosen, options.dtype, options.device)
+        scores = self._baselines(chosen, data, say)
+        TestResult(evaluate(stepper, data, self.horizon, long_horizon=self.long_horizon), scores, record).write(self.folder)
+        results = tables.load(self.folder)
+        say(tables.table(results, baselines=True))
+        say(f"{self.folder}/runs: scores; next: eddygrad report {self.folder}")
+        return Outcome({"folder": str(self.folder), "horizon": self.horizon, "runs": tables.rows(results)})
 
-    def _score(self, setting: Any, stepper: Any, record: dict[str, Any] | None, folder: Path, dtype: str, device: str, say: Say) -> Outcome:
+    def _check(self) -> None:
+        from eddygrad.evaluation.baselines import is_baseline
+
+        for name in self.baselines:
+            if name != "reference" and not is_baseline(name):
+                raise ValueError(f"evaluate: expected baselines among persistence, coarse, coarse:dt/N (N > 1) and reference, got {name!r}")
+        if self.folder is not None and not self.folder.is_dir():
+            raise ValueError(f"evaluate: expected a folder of eddygrad train, got {self.folder}, which does not exist")
+
+    def _baselines(self, setting: Setting, data: Dataset, say: Say) -> dict[str, Evaluation]:
+        """Score the baselines."""
         from eddygrad.evaluation.baselines import baseline
         from eddygrad.evaluation.evaluate import evaluate
-        from eddygrad.fitting.test_result import TestResult
-        from eddygrad.studies.unrolling.results import tables
 
-        data, horizon = self._data(setting, dtype, device), self.horizon
-        coarse, truth = setting.coarse, setting.reference
-        names = [name for name in self.baselines if name != "reference" or truth is not None]
-        if len(names) < len(self.baselines):
-            say(f"reference: left out, that of {setting.name} lives on a finer grid than its states")
-        alone: dict[str, Stepper] = {n: truth if n == "reference" else baseline(n, coarse, coarse.dt) for n in names}
-        scores = {name: evaluate(solver, data, horizon, long_horizon=self.long_horizon) for name, solver in alone.items()}
-        if stepper is None:
-            rows: list[dict[str, Any]] = [
-                {"name": n, "error": float(s.metrics["rellinf"].mean()), "seconds_per_frame": s.seconds_per_frame} for n, s in scores.items()
-            ]
-            for row in rows:
-                say(f"{row['name']:14} rellinf {row['error']:.3g}   {1e6 * row['seconds_per_frame']:.3g} us/frame")
-            return Outcome({"horizon": horizon, "runs": rows})
-        assert record is not None
-        TestResult(evaluate(stepper, data, horizon, long_horizon=self.long_horizon), scores, record).write(folder)
-        found = tables.load(folder)
-        say(tables.table(found, baselines=True))
-        say(f"{folder}/runs: scores; next: eddygrad report {folder}")
-        return Outcome({"folder": str(folder), "horizon": horizon, "runs": tables.rows(found)})
+        coarse, reference = setting.coarse, setting.reference
+        steppers: dict[str, Stepper] = {}
+        for name in self.baselines:
+            if name != "reference":
+                steppers[name] = baseline(name, coarse, coarse.dt)
+            elif reference is not None:
+                steppers[name] = reference
+            else:
+                say(f"reference: left out, because the reference of {setting.name} has a finer grid than its states")
+        return {name: evaluate(stepper, data, self.horizon, long_horizon=self.long_horizon) for name, stepper in steppers.items()}
 
-    def _data(self, setting: Any, dtype: str, device: str) -> Dataset:
-        """The frames that are looked at, no more: a data set made for training may be long."""
+    def _baselines_alone(self, scores: Mapping[str, Evaluation], say: Say) -> Outcome:
+        rows: list[dict[str, Any]] = []
+        for name, score in scores.items():
+            rows.append({"name": name, "error": float(score.metrics["rellinf"].mean()), "seconds_per_frame": score.seconds_per_frame})
+            say(f"{name:14} rellinf {rows[-1]['error']:.3g}   {1e6 * score.seconds_per_frame:.3g} us/frame")
+        return Outcome({"horizon": self.horizon, "runs": rows})
+
+    def _data(self, setting: Setting, dtype: str, device: str) -> Dataset:
+        """Return the test data, cut to the frames that are scored: a data set made for training may be long."""
         import torch
 
         from eddygrad.datasets.dataset import open

@@ -32,25 +32,26 @@ Recipe = Literal[
 ]
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Generate(Command):
     """Make a data set of a paper's setting, or of a flow between walls: one NetCDF file, or a folder of shards.
 
-    Killed at any moment, the same command goes on where it stopped. States are computed in float64.
+    After an interruption the same command resumes. States are computed in float64.
 
     example: eddygrad generate kuramoto-sivashinsky/training --frames 1000 --out data/ks
+
     example: eddygrad generate channel-cylinder --out channel.nc
     """
 
     recipe: tyro.conf.Positional[Recipe] = "kuramoto-sivashinsky"
     """Setting and part; kuramoto-sivashinsky alone is its training part."""
     out: Path
-    """Where to: a name that ends in .nc is one file, any other a folder of shards."""
+    """Path of the data set: a name that ends in .nc is one file, any other a folder of shards."""
     frames: int | None = None
     """Frames per trajectory; by default the paper's: 5000 and 13 for kuramoto-sivashinsky, 6000 and 251 for kolmogorov, 500 and 251 for wake, 50 for
     active-turbulence; 100, 120 or 240 for flows between walls."""
     warmup: int | None = None
-    """Frames dropped first; by default the recipe's."""
+    """Frames that are computed first and dropped; by default the recipe's."""
     domains: tuple[float, ...] = ()
     """kuramoto-sivashinsky/training: domain sizes D/8, L = 2 pi D; by default the paper's six."""
     reynolds: tuple[float, ...] = ()
@@ -65,7 +66,7 @@ class Generate(Command):
     dtype: Literal["float32", "float64"] = "float32"
     """Floating point type on disk."""
     device: str = "cpu"
-    """Where the states are computed: cpu, cuda, ..."""
+    """Device of the computation: cpu, cuda, ..."""
 
     def run(self, say: Say) -> Outcome:
         import torch
@@ -76,39 +77,43 @@ class Generate(Command):
             self.out, progress=not self.json, store_dtype=getattr(torch, self.dtype), shard_samples=self.shard_samples, device=self.device
         )
         say(f"{self.out}: {data!r}")
-        units = data.attrs.get("diagnostics", {})
-        found = {"path": str(self.out), "samples": data.samples, "frames": data.frames, "dt": data.dt, "stepper": data.attrs["stepper"]}
-        return Outcome({**found, "diagnostics": units})
+        facts = {"path": str(self.out), "samples": data.samples, "frames": data.frames, "dt": data.dt, "stepper": data.attrs["stepper"]}
+        return Outcome({**facts, "diagnostics": data.attrs.get("diagnostics", {})})
 
     def _recipe(self) -> DatasetRecipe:
-        from eddygrad.datasets.recipes import active_turbulence, classic_flows, kolmogorov, kolmogorov_piso, wake
-        from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
-
-        whole = {"frames": "frames", "reynolds": "reynolds", "warmup": "warmup"}
-        parts = {**whole, "samples": "starts", "seed": "seed"}
-        tests = {"horizon": "frames", "starts": "starts", "warmup": "warmup", "seed": "seed"}
-        makers: dict[str, tuple[Callable[..., DatasetRecipe], dict[str, str]]] = {
-            "kuramoto-sivashinsky/training": (ks.training, {"frames": "frames", "domains": "domains", "warmup": "warmup"}),
-            "kuramoto-sivashinsky/testing": (ks.testing, {"horizon": "frames", "starts_per_domain": "starts", "warmup": "warmup", "seed": "seed"}),
-            "kolmogorov/training": (kolmogorov.training, parts),
-            "kolmogorov/testing": (kolmogorov.testing, tests),
-            "decaying-turbulence": (kolmogorov.decaying, parts),
-            "active-turbulence": (active_turbulence.window, {"frames": "frames", "samples": "starts", "warmup": "warmup", "seed": "seed"}),
-            "kolmogorov-piso/training": (kolmogorov_piso.training, parts),
-            "kolmogorov-piso/testing": (kolmogorov_piso.testing, tests),
-            "wake/training": (wake.training, parts),
-            "wake/testing": (wake.testing, tests),
-            "cavity": (classic_flows.cavity, whole),
-            "channel-cylinder": (classic_flows.channel_cylinder, {**whole, "seed": "seed"}),
-            "backward-step": (classic_flows.backward_step, whole),
-        }
+        """Return the recipe with the given options. Raises: ValueError for an option that it does not have."""
         name = f"{self.recipe}/training" if self.recipe == "kuramoto-sivashinsky" else self.recipe
-        make, options = makers[name]
+        make, options = _makers()[name]
         given = {option: getattr(self, option) for option in ("frames", "warmup", "domains", "reynolds", "starts")}
         given = {option: value for option, value in given.items() if value not in (None, ())} | ({"seed": self.seed} if self.seed else {})
-        strange = sorted(set(given) - set(options.values()))
-        if strange:
-            raise ValueError(f"generate: {name} has no --{strange[0]}; it takes {', '.join(sorted('--' + o for o in options.values()))}")
-        if "horizon" in options and "frames" in given:
+        unknown = sorted(set(given) - set(options.values()))
+        if unknown:
+            raise ValueError(f"generate: {name} has no --{unknown[0]}; it takes {', '.join(sorted('--' + o for o in options.values()))}")
+        if "horizon" in options and "frames" in given:  # a horizon counts the frames after the first
             given["frames"] -= 1
         return make(**{argument: given[option] for argument, option in options.items() if option in given})
+
+
+def _makers() -> dict[str, tuple[Callable[..., DatasetRecipe], dict[str, str]]]:
+    """Return name -> function that makes the recipe, and its arguments with the options that set them."""
+    from eddygrad.datasets.recipes import active_turbulence, classic_flows, kolmogorov, kolmogorov_piso, wake
+    from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
+
+    whole = {"frames": "frames", "reynolds": "reynolds", "warmup": "warmup"}
+    parts = {**whole, "samples": "starts", "seed": "seed"}
+    tests = {"horizon": "frames", "starts": "starts", "warmup": "warmup", "seed": "seed"}
+    return {
+        "kuramoto-sivashinsky/training": (ks.training, {"frames": "frames", "domains": "domains", "warmup": "warmup"}),
+        "kuramoto-sivashinsky/testing": (ks.testing, {"horizon": "frames", "starts_per_domain": "starts", "warmup": "warmup", "seed": "seed"}),
+        "kolmogorov/training": (kolmogorov.training, parts),
+        "kolmogorov/testing": (kolmogorov.testing, tests),
+        "decaying-turbulence": (kolmogorov.decaying, parts),
+        "active-turbulence": (active_turbulence.window, {"frames": "frames", "samples": "starts", "warmup": "warmup", "seed": "seed"}),
+        "kolmogorov-piso/training": (kolmogorov_piso.training, parts),
+        "kolmogorov-piso/testing": (kolmogorov_piso.testing, tests),
+        "wake/training": (wake.training, parts),
+        "wake/testing": (wake.testing, tests),
+        "cavity": (classic_flows.cavity, whole),
+        "channel-cylinder": (classic_flows.channel_cylinder, {**whole, "seed": "seed"}),
+        "backward-step": (classic_flows.backward_step, whole),
+    }

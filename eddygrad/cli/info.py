@@ -10,9 +10,9 @@ from pathlib import Path
 from eddygrad.cli.base import Command, Outcome, Say
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Info(Command):
-    """Versions, device, threads, recipes, problems, weightings, optimisers, presets, and where things are.
+    """Print versions, machine, devices, recipes, problems, weightings, optimisers and presets, and the folders of the package.
 
     example: eddygrad info --json
     """
@@ -65,7 +65,7 @@ def _summary(values: dict[str, object]) -> str:
 
 
 def _plan_summary(values: dict[str, object]) -> str:
-    """Of the fields as they stand: to make the plan would make its problems."""
+    """Summarise the fields of a plan without making it, which would make its problems."""
     from eddygrad.studies.weightings.config import Plan
 
     def listed(field: str) -> str:

@@ -1,4 +1,4 @@
-"""One strict way to read options from TOML: unknown keys and wrong types are one-line errors."""
+"""Options from a TOML file: unknown keys and wrong types are one-line errors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-_META = ("config", "json")  # not of the thing that is configured
+_META = ("config", "json")  # options of the command line itself, which a file cannot set
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The table in a TOML file. Raises ValueError if there is none, or it is not TOML."""
+    """Return the content of a TOML file. Raises: ValueError if the file is missing or not TOML."""
     if not path.is_file():
         raise ValueError(f"config: expected a TOML file, got {path}, which does not exist")
     try:
@@ -24,10 +24,13 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def checked(kind: type[Any], values: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The options in `values` with the types of the fields of `kind`.
+    """Return options converted to the types of a dataclass's fields.
 
-    Args:   source: file or preset, named in errors.
-    Raises: ValueError, one line, for a key that no field has or a value of another type.
+    Args:
+        kind:   the dataclass.
+        values: key -> value as TOML has it.
+        source: name of the file or preset, for errors.
+    Raises: ValueError, one line, for a key that is no field or a value of another type.
     """
     known = options(kind)
     for key in values:
@@ -39,7 +42,7 @@ def checked(kind: type[Any], values: Mapping[str, Any], source: str) -> dict[str
 
 
 def options(kind: type[Any]) -> dict[str, Any]:
-    """Name -> type of everything that a file may set."""
+    """Return name -> type of every option that a file may set."""
     found: dict[str, Any] = {}
     hints = get_type_hints(kind)
     for field in fields(kind):
@@ -51,7 +54,7 @@ def options(kind: type[Any]) -> dict[str, Any]:
 
 
 def arguments(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of the dataclass `kind`; fields of a dataclass inside it stand beside the others in `values`."""
+    """Return the arguments of the dataclass `kind`; `values` is flat: fields of a nested dataclass are keys like all others."""
     hints, found = get_type_hints(kind), {}
     for field in fields(kind):
         hint: Any = hints[field.name]
@@ -63,12 +66,19 @@ def arguments(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def required(kind: type[Any]) -> list[str]:
-    """Fields without a default."""
+    """Return the names of fields without a default."""
     return [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:
-    """A TOML value as a field's type. Raises ValueError, one line."""
+    """Return a TOML value converted to a field's type.
+
+    Args:
+        hint:  type of the field.
+        value: value as TOML has it.
+        where: file and key, for errors.
+    Raises: ValueError, one line, for a value of another type.
+    """
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return convert(inner[0], value, where)

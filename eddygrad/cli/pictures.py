@@ -17,13 +17,13 @@ KINDS = (".png", ".pdf", ".svg")
 
 
 def check(path: Path) -> None:
-    """Raise ValueError for a kind of file that cannot be drawn."""
+    """Check the ending of a picture's name. Raises: ValueError for a format that cannot be written."""
     if path.suffix not in KINDS:
         raise ValueError(f"picture: expected a name that ends in one of {', '.join(KINDS)}, got {path}")
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write whole or not at all. Raises ValueError for a kind of file that cannot be drawn."""
+    """Write a picture, whole or not at all. Raises: ValueError for a format that cannot be written."""
     check(path)
     content = io.BytesIO()
     figure.savefig(content, dpi=150, format=path.suffix.lstrip("."))
@@ -32,7 +32,12 @@ def save(figure: Figure, path: Path) -> None:
 
 @styled
 def curves(curve: Sequence[dict[str, Any]], modality: str) -> Figure:
-    """Validation error of every seed against the update, their median in bold."""
+    """Draw the validation error of every seed over the updates, with the median as a bold line.
+
+    Args:
+        curve:    records of a training: "step" and "validation", one error per seed.
+        modality: ONE, NOG or WIG, which sets the colour.
+    """
     steps = [record["step"] for record in curve]
     errors = np.array([record["validation"] for record in curve], dtype=float)
     figure = Figure(figsize=(6.0, 3.4), layout="constrained")

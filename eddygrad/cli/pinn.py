@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,17 +14,17 @@ from eddygrad.studies.weightings.config import Plan
 from eddygrad.studies.weightings.config import preset as preset_fields
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Pinn(Command):
     """Solve problems with physics-informed networks and compare loss weightings: many seeds, ratios with intervals, a report.
 
-    Problems stand first, or behind --problem. Finished runs are kept in --folder: killed at any moment, the same command does what is missing.
+    Problems come first, or after --problem. Finished runs are kept in --folder: after an interruption the same command does the missing runs.
 
     example: eddygrad pinn poisson:k=4 --weighting uniform inverse-dirichlet --seeds 5 --steps 3000
     """
 
     preset: str | None = None
-    """A plan that comes with the package (see eddygrad info); other options override it."""
+    """Name of a plan that comes with the package (eddygrad info lists them); other options override it."""
     folder: Path | None = None
     """Folder of the results; by default runs/NAME."""
     estimate: bool = False
@@ -32,25 +32,23 @@ class Pinn(Command):
     jobs: int = 1
     """Runs side by side."""
     compiled: bool = False
-    """Fuse the networks' loops: faster, to round-off; needs a C++ compiler and up to a minute at first."""
+    """Fuse the networks' loops: faster, equal to round-off; needs a C++ compiler and up to a minute at first."""
     plan: Annotated[Plan, tyro.conf.OmitArgPrefixes] = field(default_factory=Plan)
-    """What is compared, fixed before it starts."""
+    """The comparison, fixed before it starts."""
 
     @staticmethod
     def preset_values(name: str) -> dict[str, Any]:
         return preset_fields(name)
 
     @staticmethod
-    def reworded(args: Sequence[str]) -> list[str]:
-        """Words before the first option are problems. Raises ValueError where --problem names others."""
+    def expanded(args: Sequence[str]) -> list[str]:
+        """Write --problem before the problems that come first. Raises: ValueError where --problem names others."""
         count = next((i for i, word in enumerate(args) if word.startswith("-")), len(args))
         if count and any(word.split("=")[0] == "--problem" for word in args):
             raise ValueError(f"pinn: expected problems once, got {', '.join(args[:count])} and --problem")
         return [*(["--problem", *args[:count]] if count else []), *args[count:]]
 
     def run(self, say: Say) -> Outcome:
-        from dataclasses import asdict
-
         from eddygrad.studies.weightings.report import page
         from eddygrad.studies.weightings.study import Study
 
@@ -62,6 +60,6 @@ class Pinn(Command):
             return Outcome({"folder": str(study.folder), "estimate": [{**asdict(row), "hours": row.hours} for row in expected]})
         study.run(self.jobs, count, progress=not self.json, compiled=self.compiled)
         say(study.table())
-        found = page.publish(study.folder)
-        say(f"{found['report']}; the numbers: results.json, results.csv and results-ratios.csv beside it")
-        return Outcome({"folder": str(study.folder), **found})
+        published = page.publish(study.folder)
+        say(f"{published['report']}; numbers in results.json, results.csv and results-ratios.csv in the same folder")
+        return Outcome({"folder": str(study.folder), **published})

@@ -17,18 +17,21 @@ if TYPE_CHECKING:
 
     from eddygrad.datasets.dataset import Dataset
 
-    Manner = Callable[[Sequence[int]], dict[str, Any]]
+    DrawingOptions = Callable[[Sequence[int]], dict[str, Any]]
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plot(Command):
     """Draw a trajectory of a data set: space and time on a line, fields at some times on a plane, or a film of it.
 
-    Of a plane velocity its vorticity and speed can be drawn too. Bodies that the data tell of are drawn in their shape.
+    For a velocity on a plane, vorticity and speed can be drawn too. Bodies in the flow are drawn in their shape.
 
     example: eddygrad plot data/turbulence.nc --out turbulence.png --channels vorticity
+
     example: eddygrad plot data/wake --sample 3 --out wake.gif
+
     example: eddygrad plot cavity.nc --out cavity.png --streamlines
+
     example: eddygrad plot data/turbulence.nc --out turbulence.gif --channels vorticity pressure
     """
 
@@ -37,17 +40,17 @@ class Plot(Command):
     out: Path
     """Picture (.png, .pdf, .svg) or film (.gif, or .mp4 where ffmpeg is installed)."""
     sample: int = 0
-    """Which trajectory."""
+    """Index of the trajectory."""
     channels: tuple[str, ...] = ()
-    """Which channels, or vorticity and speed of a velocity; by default all channels, of a velocity on the faces of cells its vorticity."""
+    """Channels, or vorticity and speed of a velocity; by default all channels, for a velocity on cell faces its vorticity."""
     columns: int = 4
-    """Times in a picture of a plane, evenly spread; 1 is the last one."""
+    """Number of times in a picture of a plane, evenly spread; 1 draws the last frame."""
     streamlines: bool = False
-    """Draw streamlines, of a plane velocity on the faces of cells."""
+    """Draw streamlines; for a velocity on the cell faces of a plane."""
     fps: int = 15
     """Frames per second of a film."""
     every: int = 1
-    """A film shows one frame of so many."""
+    """Draw every N-th frame of a film."""
 
     def run(self, say: Say) -> Outcome:
         from eddygrad.cli import pictures
@@ -58,15 +61,15 @@ class Plot(Command):
         check_animation(self.out) if film else pictures.check(self.out)
         data = open_data(self.data)
         self._check(data)
-        names, frames, manner = self._fields(data)
+        names, frames, options_at = self._fields(data)
         if film and data.grid.ndim == 2:
             times = [k * data.dt for k in range(len(frames))]
             shown = frames[:: self.every], names, times[:: self.every]
-            animate(*shown, self._sides(data), self.out, self.fps, self._title(data), **manner(range(0, len(frames), self.every)))
+            animate(*shown, self._sides(data), self.out, self.fps, self._title(data), **options_at(range(0, len(frames), self.every)))
         elif film:
             raise ValueError(f"plot: a film needs a plane, {self.data} lives in {data.grid.ndim}-D; write a .png")
         else:
-            pictures.save(self._picture(data, frames, names, manner), self.out)
+            pictures.save(self._picture(data, frames, names, options_at), self.out)
         say(f"{self.out}: trajectory {self.sample} of {data!r}")
         return Outcome({"path": str(self.out), "sample": self.sample, "channels": names, "frames": len(frames)})
 
@@ -76,8 +79,8 @@ class Plot(Command):
         if min(self.columns, self.fps, self.every) < 1:
             raise ValueError(f"plot: columns, fps and every must be at least one, got {self.columns}, {self.fps} and {self.every}")
 
-    def _fields(self, data: Dataset) -> tuple[list[str], NDArray[Any], Manner]:
-        """Names, frames (T, C, *grid), and how those at some times are drawn: colour scales, bodies, streamlines."""
+    def _fields(self, data: Dataset) -> tuple[list[str], NDArray[Any], DrawingOptions]:
+        """Return names, frames (T, C, *grid), and a function from times to drawing options: colour scales, bodies, streamlines."""
         from eddygrad.plotting.fields import Fields
 
         fields = Fields.of(data, self.sample)
@@ -88,13 +91,13 @@ class Plot(Command):
         frames, stream = fields.frames(names), fields.streams().numpy() if self.streamlines else None
         common: dict[str, Any] = {"scales": fields.scales(frames), "smooth": fields.scene is not None}
 
-        def manner(at: Sequence[int]) -> dict[str, Any]:
+        def options_at(at: Sequence[int]) -> dict[str, Any]:
             return {**common, "bodies": fields.bodies_at(at), "stream": None if stream is None else stream[at]}
 
-        return names, frames.numpy(), manner
+        return names, frames.numpy(), options_at
 
     def _sides(self, data: Dataset) -> tuple[float, ...]:
-        """Sides of this trajectory's box: one length for all of them where the data have it as a parameter."""
+        """Return the lengths of this trajectory's box; where the data have a parameter "length", all are equal to it."""
         side = data.params.get("length")
         return data.grid.lengths if side is None else (float(side[self.sample]),) * data.grid.ndim
 
@@ -103,7 +106,7 @@ class Plot(Command):
         sets = [part["name"] for part in data.attrs.get("sets", []) for _ in range(part["samples"])]
         return f"{title}, {sets[self.sample]}" if len(sets) == data.samples and data.grid.ndim == 2 else title
 
-    def _picture(self, data: Dataset, frames: NDArray[Any], names: list[str], manner: Manner) -> Figure:
+    def _picture(self, data: Dataset, frames: NDArray[Any], names: list[str], options_at: DrawingOptions) -> Figure:
         import numpy as np
 
         from eddygrad.plotting.planes import planes
@@ -114,4 +117,4 @@ class Plot(Command):
         if data.grid.ndim == 3:
             raise ValueError(f"plot: draws lines and planes, {self.data} lives in 3-D; open it and draw a slice")
         at = np.unique(np.linspace(len(frames) - 1, 0, min(self.columns, len(frames))).round().astype(int)).tolist()
-        return planes(frames[at], names, [k * data.dt for k in at], self._sides(data), self._title(data), **manner(at))
+        return planes(frames[at], names, [k * data.dt for k in at], self._sides(data), self._title(data), **options_at(at))

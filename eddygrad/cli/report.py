@@ -11,19 +11,21 @@ import tyro
 from eddygrad.cli.base import Command, Outcome, Say
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Report(Command):
-    """Write report.html, results.json and results.csv of a comparison of unrolling or of weightings, or of a trained folder after eddygrad evaluate.
+    """Write report.html, results.json and results.csv of a comparison, or of a folder of eddygrad train after eddygrad evaluate.
 
     Several comparisons of weightings become one report.
+
     example: eddygrad report runs/demo
+
     example: eddygrad report runs/poisson runs/poisson-more --out both.html
     """
 
     folders: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(name="folder")]
     """Folder with study.json and runs/; several are reported as one study."""
     out: Path | None = None
-    """The report, by default report.html; a relative path lies in the (first) folder. Of several folders, results are named like it."""
+    """The report, by default report.html; a relative path lies in the (first) folder. With several folders, the results are named like it."""
     table: bool = False
     """Print the table too, ratios against baselines included."""
 
@@ -33,8 +35,8 @@ class Report(Command):
         if not self.folders:
             raise ValueError("report: expected a folder, got none")
         kind = study_kinds.kind_of(self.folders[0])
-        found = kind.publish(self.folders, self.out)
+        published = kind.publish(self.folders, self.out)
         if self.table:
             say(kind.table(self.folders))
-        say(str(found["report"]))
-        return Outcome(found)
+        say(str(published["report"]))
+        return Outcome(published)

@@ -11,29 +11,29 @@ import tyro
 from eddygrad.cli.base import Command, Outcome, Say, set_up_process
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Simulate(Command):
-    """Run a solver from a random state and draw it in space and time.
+    """Run a solver from a random state and draw the result in space and time.
 
     example: eddygrad simulate --domain 1.2 --frames 300 --out ks.png
     """
 
     recipe: tyro.conf.Positional[Literal["kuramoto-sivashinsky"]] = "kuramoto-sivashinsky"
-    """The equation, with its paper's initial states."""
+    """The equation, with the initial states of its paper."""
     domain: float = 1.0
     """Domain size D/8; the length is 2 pi D."""
     points: int = 48
     """Grid points."""
     frames: int = 200
-    """Frames kept."""
+    """Frames that are kept."""
     warmup: int = 200
-    """Frames dropped first."""
+    """Frames that are computed first and dropped."""
     dt: float = 1.0
-    """Time between frames, in units of the equation."""
+    """Time between frames, in units of the equation's time."""
     order: Literal[1, 2, 3, 4] = 2
     """Order of the time integration (ETDRK)."""
     substeps: int = 2
-    """Steps per frame."""
+    """Steps of the solver per frame."""
     seed: int = 0
     """Seed of the initial state."""
     out: Path = Path("simulation.png")

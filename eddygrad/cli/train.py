@@ -4,36 +4,38 @@ from __future__ import annotations
 
 import json
 import statistics
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
 from eddygrad.cli.base import Command, Outcome, Say, set_up_process
+from eddygrad.fitting.recipe import TrainingSettings, validation_interval
 
 if TYPE_CHECKING:
     from eddygrad.fitting.recipe import TrainingRecipe
+    from eddygrad.fitting.trained import Trained
     from eddygrad.studies.unrolling.config import Configuration
-    from eddygrad.studies.unrolling.study import Bench
+    from eddygrad.studies.unrolling.workbench import Bench
 
 OPTIONS, RECORD = "train.json", "run.json"
 
 
-@dataclass(kw_only=True)
-class Train(Command):
+@dataclass(frozen=True, kw_only=True)
+class Train(TrainingSettings, Command):
     """Train a network that corrects a solver, or replaces it; all seeds side by side in one program.
 
-    Into --out go weights.safetensors and what they are as JSON, metrics.jsonl, curve.png and a checkpoint. Killed at any moment, the same command
-    goes on and ends with the same weights. Then: eddygrad evaluate FOLDER.
+    Writes weights.safetensors with a description as JSON, metrics.jsonl, curve.png and a checkpoint to --out. After an interruption the same command
+    resumes and ends with the same weights. Then: eddygrad evaluate FOLDER.
 
     example: eddygrad train --unroll nog:3 --seeds 8 --steps 2000 --out runs/mine
     """
 
     recipe: tyro.conf.Positional[str] = "kuramoto-sivashinsky"
-    """Data, solver and features: see eddygrad info."""
+    """Data, solver and features; eddygrad info lists them."""
     data: Path | None = None
-    """Train on this data set in place of the recipe's."""
+    """Train on this data set instead of the recipe's."""
     task: Literal["correct", "predict"] = "correct"
     """correct: the network corrects the solver. predict: it replaces it."""
     unroll: str = "nog:3"
@@ -45,35 +47,21 @@ class Train(Command):
     depth: int = 4
     """Blocks of the residual network."""
     seeds: int = 4
-    """How many networks are trained at once."""
+    """Number of networks that are trained at once."""
     seed: int = 0
-    """The first of them; the others follow it."""
-    steps: int = 2000
-    """Updates."""
-    batch: int = 16
-    """Windows per update and seed."""
+    """Seed of the first; the others have the following numbers."""
     lr: float = 1e-3
     """Learning rate at the start."""
     schedule: Literal["constant", "exponential", "cosine", "plateau"] = "cosine"
     """Course of the learning rate."""
-    curriculum: tuple[int, ...] = ()
-    """Horizons of stages of equal length up to that of --unroll, e.g. 1 2 4; the optimiser begins anew in each."""
-    curriculum_rates: tuple[float, ...] = ()
-    """Factors of --lr per stage; by default each is a tenth of the one before."""
-    clip: float | None = None
-    """Length at which a seed's gradient is clipped."""
-    outlier: float | None = None
-    """Multiple of its moving average at which a longer gradient is skipped; above 1."""
     frames: int = 1000
     """Training frames per trajectory."""
     val: float = 0.12
-    """Share of the trajectories kept for validation."""
+    """Share of the trajectories for validation."""
     validate_every: int | None = None
     """Updates between validations; by default 250, or fewer so that a short training has five."""
     validation_horizon: int = 12
-    """Frames that are compared there."""
-    checkpoint_every: int = 250
-    """Updates between checkpoints."""
+    """Frames of a validation."""
     out: Path | None = None
     """Folder to write to; by default runs/TASK-UNROLL."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -82,24 +70,29 @@ class Train(Command):
     """cpu, cuda, ..."""
 
     def run(self, say: Say) -> Outcome:
-        from eddygrad.cli.pictures import curves, save
         from eddygrad.fitting.corrector import fit_stepper, prepare
         from eddygrad.runtime.files import write_atomically
 
         self._check()
         set_up_process(self.threads, self.device)
-        recipe = self.trained_by()
+        recipe = self.training_recipe()
         folder = self.out or Path("runs") / f"{self.task}-{self.unroll.replace(':', '').replace('/', '-')}"
         bench, seeds = self.bench(), range(self.seed, self.seed + self.seeds)
         stepper = bench.stepper(self.task, seeds)
-        prepare(stepper, bench.data, recipe)  # what does not fit leaves no folder behind
+        prepare(stepper, bench.data, recipe)  # raises before a folder is made
         values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items() if k not in ("config", "json", "out", "threads")}
         options = (json.dumps(values, indent=1) + "\n").encode()
-        if not (folder / "checkpoint.pt").exists():  # else `fit` says first whether this is the run that lies there
+        if not (folder / "checkpoint.pt").exists():  # else `fit_stepper` checks first that the checkpoint is of this run
             write_atomically(folder / OPTIONS, options)
         trained = fit_stepper(stepper, bench.data, recipe, folder=folder, threads=None, progress=not self.json)
         write_atomically(folder / OPTIONS, options)
         write_atomically(folder / RECORD, (json.dumps({**trained.describe(), **trained.as_json()}) + "\n").encode())
+        return self._report(trained, folder, seeds, say)
+
+    def _report(self, trained: Trained, folder: Path, seeds: range, say: Say) -> Outcome:
+        """Draw the curve and print errors and files."""
+        from eddygrad.cli.pictures import curves, save
+
         final = trained.fit.curve[-1]["validation"] if trained.fit.curve else []
         if trained.fit.curve:
             save(curves(trained.fit.curve, trained.recipe.unrolling.name.partition(":")[0].upper()), folder / "curve.png")
@@ -113,7 +106,7 @@ class Train(Command):
         return Outcome({"folder": str(folder), "validation": final, "diverged": lost, "seconds": trained.fit.seconds, "updates": trained.fit.steps})
 
     def _check(self) -> None:
-        """Raise ValueError, one line, for a number out of range that would show late or in other words."""
+        """Raise ValueError, one line, for a number out of range that would fail later or with another message."""
         for name in ("seeds", "steps", "batch", "frames", "validate_every", "validation_horizon", "checkpoint_every"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"train: --{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}")
@@ -128,7 +121,7 @@ class Train(Command):
         if not 0 <= self.val < 1:
             raise ValueError(f"train: --val must be a share of the trajectories, at least 0 and below 1, got {self.val:g}")
         if self.val == 0 and self.schedule == "plateau":
-            raise ValueError("train: --schedule plateau watches the validation error, got --val 0; keep a share, or take another schedule")
+            raise ValueError("train: --schedule plateau needs a validation error, got --val 0; keep a share, or take another schedule")
 
     def _check_unroll(self) -> None:
         from eddygrad.training.objectives.unrolled import Unrolling
@@ -137,37 +130,33 @@ class Train(Command):
         if horizon + 1 > self.frames:
             raise ValueError(f"train: --unroll {self.unroll} needs {horizon + 1} frames, got --frames {self.frames}; take more or unroll less")
 
-    def trained_by(self) -> TrainingRecipe:
-        """How the network is trained."""
+    def training_recipe(self) -> TrainingRecipe:
+        """Return how the network is trained."""
         recipe = self.configuration().recipe_of(self.unroll, self.lr, self.schedule)
         return replace(recipe, validation_horizon=self.validation_horizon)
 
     def configuration(self) -> Configuration:
-        """The comparison of which this is one run."""
-        from eddygrad.fitting.recipe import validation_interval
+        """Return the comparison that has this training as its only run."""
         from eddygrad.studies.unrolling.config import Configuration
 
-        shared = {k: getattr(self, k) for k in _SHARED}
+        shared = {name: getattr(self, name) for name in (*(f.name for f in fields(TrainingSettings)), *_SHARED)}
         if self.validate_every is None:
             shared["validate_every"] = validation_interval(self.steps, 250)
         return Configuration(tasks=(self.task,), unroll=(self.unroll,), lr=(self.lr,), schedule=(self.schedule,), **shared)
 
     def bench(self) -> Bench:
-        """Data and solvers."""
+        """Return data and solvers."""
         from eddygrad.datasets.dataset import open
-        from eddygrad.studies.unrolling.study import Bench
+        from eddygrad.studies.unrolling.workbench import Bench
 
         return Bench(self.configuration(), None if self.data is None else open(self.data))
 
 
-_SHARED = (
-    "recipe", "network", "width", "depth", "seeds", "steps", "batch", "curriculum", "curriculum_rates", "clip", "outlier", "frames", "val",
-    "validate_every", "checkpoint_every", "dtype", "device",
-)  # fmt: skip
+_SHARED = ("recipe", "network", "width", "depth", "seeds", "frames", "val", "dtype", "device")
 
 
 def load(folder: Path) -> tuple[Train, dict[str, Any]]:
-    """Options and record of a trained folder. Raises ValueError if it is none."""
+    """Read options and record of a folder of `eddygrad train`. Raises: ValueError for a folder without them."""
     from eddygrad.cli import options_file
 
     for name in (OPTIONS, RECORD, "weights.safetensors"):

@@ -62,10 +62,8 @@ def test_help_of_a_command_is_that_of_the_command(capsys: pytest.CaptureFixture[
 
 
 def test_the_examples_in_the_help_parse() -> None:
-    from importlib import import_module
-
-    for name in COMMANDS:
-        doc = getattr(import_module(f"eddygrad.cli.{name}"), name.capitalize()).__doc__
+    for name, command in COMMANDS.items():
+        doc = command.load().__doc__ or ""
         for line in (line.strip() for line in doc.splitlines()):
             if line.startswith("example: eddygrad"):
                 parse(name, line.split()[3:])
@@ -219,7 +217,8 @@ def test_a_bad_file_is_one_line(text: str, said: str, tmp_path: Path, capsys: py
         ),
         (["report", "nowhere"], "expected finished runs as runs/NAME.json, got none"),
         (["validate", "nowhere"], "expected a data set or a study, got nowhere"),
-        (["validate", "--checks", "vibes"], "no check is called ['vibes']"),
+        (["validate"], "physics of this installation: eddygrad check"),
+        (["check", "vibes"], "no check is called ['vibes']"),
         (["simulate", "--threads", "0"], "threads: expected at least one, got 0"),
     ],
 )
@@ -227,14 +226,14 @@ def test_a_bad_option_is_one_line(args: list[str], said: str, capsys: pytest.Cap
     assert said in complaint(capsys, *args)
 
 
-def test_validate_checks_physics_and_fails_when_it_is_wrong(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    found = answer(capsys, "validate", "--checks", "linear", "mean")
+def test_check_measures_physics_and_fails_when_it_is_wrong(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = answer(capsys, "check", "linear", "mean")
     assert [row["check"] for row in found["checks"]] == ["linear", "mean"] and found["failed"] == 0
     # The wrong sign of the second derivative: linear modes no longer grow as they should.
     monkeypatch.setattr(eg.KuramotoSivashinsky, "symbol", lambda self, k, params: (-(k[0] ** 2) - k[0] ** 4,))
     spectral_scheme._shared.cache_clear()
     try:
-        assert main(["validate", "--checks", "linear"]) == 1
+        assert main(["check", "linear"]) == 1
     finally:
         spectral_scheme._shared.cache_clear()
     assert "FAIL" in capsys.readouterr().out
@@ -269,7 +268,7 @@ def test_interrupted_says_how_to_go_on_and_does(tmp_path: Path, capsys: pytest.C
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on where it stopped" in err and f"--out {stopped}" in err and "Traceback" not in err
+    assert "the same command resumes the work" in err and f"--out {stopped}" in err and "Traceback" not in err
     assert not (stopped / "weights.safetensors").exists()
     for folder in (stopped, whole):
         answer(capsys, *args, "--out", str(folder))

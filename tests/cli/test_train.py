@@ -20,8 +20,8 @@ def train(out: Path, **options: Any) -> dict[str, Any]:
 
 def test_outlier_and_validation_horizon_reach_the_recipe_and_the_folder(tmp_path: Path) -> None:
     command = Train(**TINY, outlier=3.0, validation_horizon=5)
-    assert (command.trained_by().outlier, command.trained_by().validation_horizon) == (3.0, 5)
-    assert (Train(**TINY).trained_by().outlier, Train(**TINY).trained_by().validation_horizon) == (
+    assert (command.training_recipe().outlier, command.training_recipe().validation_horizon) == (3.0, 5)
+    assert (Train(**TINY).training_recipe().outlier, Train(**TINY).training_recipe().validation_horizon) == (
         TrainingRecipe().outlier,
         TrainingRecipe().validation_horizon,
     )
@@ -70,7 +70,7 @@ def test_without_validation_there_is_a_run_and_no_curve(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options,complaint",
     [
-        ({"val": 0, "schedule": "plateau"}, "plateau watches the validation error, got --val 0"),
+        ({"val": 0, "schedule": "plateau"}, "plateau needs a validation error, got --val 0"),
         ({"val": 1.0}, "--val must be a share .* below 1, got 1"),
         ({"val": -0.1}, "--val must be a share"),
         ({"outlier": 1.0}, "--outlier must be above 1, got 1"),

@@ -15,7 +15,8 @@ from eddygrad.runtime.processes import set_up_process
 from eddygrad.studies.shared.folder import claim, locked, side_by_side
 from eddygrad.studies.shared.run_files import write_record
 from eddygrad.studies.unrolling.estimate import Estimate, Estimates
-from eddygrad.studies.weightings.config import Plan, Planned, describe, preset
+from eddygrad.studies.weightings.config import Plan, Planned, describe
+from eddygrad.studies.weightings.config import preset as preset_fields
 from eddygrad.studies.weightings.report import page
 from eddygrad.studies.weightings.results import tables
 from eddygrad.studies.weightings.runner import prepare, train
@@ -119,13 +120,13 @@ def _run(compiled: bool, folder: Path, run: Planned, threads: int, together: int
             write_record(study.path(run), record)
 
 
-def compare(folder: str | Path | None = None, preset_name: str | None = None, **options: Any) -> Study:
+def compare(folder: str | Path | None = None, preset: str | None = None, **options: Any) -> Study:
     """A comparison of loss weightings.
 
         study = eg.pinn.compare(problem="poisson:k=4", weighting=["uniform", "inverse-dirichlet"], seeds=5)
         study.run(); print(study.table()); study.report()
     Args:
-        folder:      of the results, default runs/NAME. preset_name: a plan that comes with the package; `options` override it.
+        folder:      of the results, default runs/NAME. preset: name of a plan that comes with the package; `options` override it.
         options:     fields of `Plan`.
     Raises: ValueError for an unknown preset or option, or a value out of range.
     """
@@ -135,5 +136,5 @@ def compare(folder: str | Path | None = None, preset_name: str | None = None, **
         raise ValueError(f"pinn: unknown options {unknown}; expected some of {sorted(known)}")
     if isinstance(options.get("problem"), Problem):
         raise ValueError('pinn: compare takes problems by name; eg.pinn.register("mine", problem, errors=exact) first, then compare(problem="mine")')
-    plan = Plan(**{**(preset(preset_name) if preset_name else {}), **options})
+    plan = Plan(**{**(preset_fields(preset) if preset else {}), **options})
     return Study(plan, folder or Path("runs") / plan.name)
