@@ -16,6 +16,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from eddygrad.pinn.network.activations import Activation, Parts
 from eddygrad.pinn.network.taylor import Truncation
+from eddygrad.runtime.compilation import Verified, use_own_cache
 
 _PROGRAMS = 256  # that are kept: one belongs to an activation, a truncation and a shape
 _COMPILING = threading.RLock()  # the compiler's settings are the process's: one program at a time
@@ -88,8 +89,10 @@ def _compiled(function: Callable[..., Any], threads: int, *like: _Like) -> _Prog
     from torch._subclasses import FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
+    use_own_cache()
     examples: list[Any] = [torch.empty_strided(shape, stride, dtype=dtype, device=device) for shape, stride, dtype, device in like]
     with _COMPILING, torch.no_grad():
         traced = make_fx(function)(*examples)
         with tracing(TracingContext(FakeTensorMode(shape_env=ShapeEnv()))):
-            return compiled(traced, examples, options={"cpp.threads": threads})
+            program = compiled(traced, examples, options={"cpp.threads": threads})
+    return Verified(program, function, "compiled")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -34,12 +34,12 @@ from eddygrad.solver.staggered.boundary_conditions import (
     points_of,
     sides_of,
 )
+from eddygrad.solver.staggered.compiled_substep import Substep, compiled_substep, plain_substep
 from eddygrad.solver.staggered.faces import Faces
 from eddygrad.solver.staggered.momentum import Momentum
 from eddygrad.solver.step import Observer, Params, Step, StepperInfo, merge_seeds
 
 _WARNED: WeakSet[StaggeredScheme] = WeakSet()  # a training binds a scheme anew at every update, and is warned once
-_PROGRAMS = 64  # grids, batches, schemes that one process may compile
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class StaggeredScheme(abc.ABC):
                     told means over dt of what the flow does to each body, per density and unit depth: "force", (B, bodies, 2) [m^3/s^2], and
                     "torque" about its centre, anticlockwise, (B, bodies) [m^4/s^2].
         compiled:   fuse a substep's loops by torch.compile: the first step of every shape takes up to a minute and needs a C++ compiler, later ones
-                    are several times faster; states agree to round-off.
+                    are several times faster; states agree to round-off, which the first one is checked for.
         pressure:   None solves for the pressure directly, to round-off; a `Krylov` method does it by iterations, of which the observer is told.
     """
 
@@ -208,6 +208,7 @@ class StaggeredStep(abc.ABC):
             type(scheme).__name__, momentum.local.viscosity, momentum.local.stiffness, scheme.substep, scheme.grid, scheme.diffusion_limit
         )
         self._of_seeds: dict[int, Step] = {}
+        self.programs: dict[tuple[Any, ...], Substep] = {}  # what `compiled_substep` uses by kind of state
 
     def __call__(self, u: Tensor, k: int = 0) -> Tensor:
         batch, rows = u.shape[: -self.scheme.grid.ndim - 1], self._rows
@@ -243,7 +244,7 @@ class StaggeredStep(abc.ABC):
         scheme, t = self.scheme, self.momentum.start + k * self.scheme.dt
         state = list(u.reshape(-1, *u.shape[-scheme.grid.ndim - 1 :]).unbind(1))
         taken: list[Tensor] = []
-        substep = fused_substep() if scheme.compiled else _substep
+        substep = compiled_substep if scheme.compiled else plain_substep
         for i in range(scheme.substeps):
             state, more = substep(self, state, t + i * scheme.substep)
             taken += more
@@ -274,15 +275,3 @@ class StaggeredStep(abc.ABC):
         if held.impulse is not None:
             taken.append(held.impulse)
         return held.u
-
-
-def _substep(step: StaggeredStep, u: list[Tensor], t: Tensor | float) -> tuple[list[Tensor], list[Tensor]]:
-    taken: list[Tensor] = []
-    return step.substep(u, t, taken), taken
-
-
-@lru_cache(maxsize=1)
-def fused_substep() -> Callable[[StaggeredStep, list[Tensor], Tensor | float], tuple[list[Tensor], list[Tensor]]]:
-    """`_substep` with its loops fused. The bound step is an argument, so that steps bound anew, to other parameters, share what was compiled."""
-    torch._dynamo.config.recompile_limit = max(_PROGRAMS, torch._dynamo.config.recompile_limit)
-    return torch.compile(_substep, dynamic=False)
