@@ -1,4 +1,4 @@
-"""Which code a callable is: a short digest that every process finds alike and that changes with what the callable computes."""
+"""A short digest of a callable's code: equal in every process, and another one when the callable computes something else."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 
 def code_digest(fn: Callable[..., Any]) -> str:
-    """Eight hexadecimal digits of SHA-256 over what `fn` is made of.
+    """Return eight hexadecimal digits of SHA-256 over the code and the data of `fn`.
 
-    Counted: bytecode, constants and names of the function and of functions inside it, the names of its arguments, defaults, what it closes over, and
-    the globals it reads: numbers, arrays (by their bytes), containers, further functions, objects with their class and attributes. What a library
-    brings (the standard one, installed packages, this one) counts by name, its objects by what they hold. Comments, docstrings and addresses do not
-    count. The same for one version of Python; another one compiles otherwise.
+    Included: bytecode, constants and names of the function and of functions inside it, the names of its arguments, defaults, closure variables, and
+    the globals that it reads: numbers, arrays (by their bytes), containers, further functions, objects with their class and attributes. Functions and
+    classes of a library (the standard one, installed packages, this one) are included by name, objects of a library by their attributes. Comments,
+    docstrings and addresses are left out. The digest holds for one version of Python, because another one compiles to other bytecode.
     """
     inner = fn.func if isinstance(fn, functools.partial) else fn
     return _Digest((getattr(inner, "__module__", None) or "").partition(".")[0]).of(fn)[:8]
 
 
 class _Digest:
-    """One walk over a callable; `home` is the top-level package that is followed wherever it is installed."""
+    """A walk over a callable. Args: home: top-level package whose functions are included by their code wherever it is installed."""
 
     def __init__(self, home: str) -> None:
         self.home = home
-        self.seen: dict[int, tuple[int, Any]] = {}  # keeps what it saw alive, so that no id comes twice
+        self.seen: dict[int, tuple[int, Any]] = {}  # keeps its objects alive, so that no id is used twice
 
     def of(self, x: Any) -> str:
-        """Digest of any value; one that is met again, also inside itself, counts by its position in the walk."""
+        """Return the digest of any value; a value that occurs again, also inside itself, is represented by its position in the walk."""
         if isinstance(x, _PLAIN):
             return _hash(type(x).__name__, repr(x))
-        if isinstance(x, tuple):  # compilers share equal ones or not, and a circle always passes through something else
+        if isinstance(x, tuple):  # compilers may share equal tuples, and a circle always passes through another object
             return _hash(type(x).__name__, *map(self.of, x))
         if id(x) in self.seen:
             return _hash("again", str(self.seen[id(x)][0]))
@@ -75,7 +75,7 @@ class _Digest:
         return [self.of(key) + self.of(items[key]) for key in sorted(items, key=repr)]
 
     def _callable(self, x: Any) -> list[str]:
-        """Parts of a callable that is made of others or of code, else nothing."""
+        """Return the parts of a callable that consists of code or of other callables, else an empty list."""
         if isinstance(x, types.MethodType):
             return ["method", self.of(x.__func__), self.of(x.__self__)]
         if isinstance(x, functools.partial):
@@ -85,12 +85,12 @@ class _Digest:
         if isinstance(x, property):
             return ["property", self.of(x.fget)]
         if isinstance(x, types.FunctionType):
-            by_name = x.__module__ != "builtins" and self._in_library(x.__module__)  # `exec` without a __name__ says builtins
+            by_name = x.__module__ != "builtins" and self._in_library(x.__module__)  # code run by `exec` without a __name__ belongs to builtins
             return ["function", _name(x)] if by_name else self._function(x)
         if isinstance(getattr(x, "__wrapped__", None), types.FunctionType):
             return ["wrapper", _name(type(x)), self.of(x.__wrapped__)]
         if isinstance(x, (types.BuiltinFunctionType, types.MethodWrapperType, np.ufunc)):
-            owner = getattr(x, "__self__", None)  # of a bound method an object, of a function its module, a class or nothing
+            owner = getattr(x, "__self__", None)  # an object for a bound method; for a function its module, a class or None
             bound = owner is not None and not isinstance(owner, (types.ModuleType, type))
             return ["builtin", _name(x), *([self.of(owner)] if bound else [])]
         return []
@@ -111,7 +111,7 @@ class _Digest:
         return _hash(code.co_code.hex(), handlers.hex(), *map(repr, (arguments, code.co_names, code.co_freevars)), *found)
 
     def _class(self, cls: type) -> list[str]:
-        """A class by its name and, outside libraries, by its functions and plain attributes and those of its bases."""
+        """Return the name of a class and, outside libraries, its functions and plain attributes and those of its bases."""
         if self._in_library(cls.__module__):
             return ["class", _name(cls)]
         kinds = (types.FunctionType, staticmethod, classmethod, property)
@@ -119,7 +119,7 @@ class _Digest:
         return ["class", _name(cls), *self._pairs({n: v for n, v in own.items() if isinstance(v, (*kinds, *_PLAIN))}), *map(self.of, cls.__bases__)]
 
     def _object(self, x: Any) -> list[str]:
-        """An object by its class and attributes; one of the standard library, or without attributes, by a representation that holds no address."""
+        """Return class and attributes of an object; of the standard library or without attributes, its representation without addresses."""
         held = None if _root(type(x).__module__) in sys.stdlib_module_names else getattr(x, "__dict__", None)
         if held is not None:
             return ["object", self.of(type(x)), *self._pairs(held)]
@@ -143,25 +143,25 @@ def _root(module: str | None) -> str:
 
 
 def _home(module: str) -> str:
-    """The module's dotted path; inside this package only the package's name, so that a file may move without changing a digest."""
+    """Return the module's dotted path; inside this package only the package's name, so that moving a file changes no digest."""
     return "eddygrad" if _root(module) == "eddygrad" else module
 
 
 def _name(x: Any) -> str:
     module = getattr(x, "__module__", None) or ""
-    module = "__main__" if module == "__mp_main__" else _home(module)  # as a process that was spawned calls the script
+    module = "__main__" if module == "__mp_main__" else _home(module)  # the name of the script in a spawned process
     return f"{module}.{getattr(x, '__qualname__', None) or getattr(x, '__name__', '')}"
 
 
 def _constant(x: Any) -> str:
-    """A constant of compiled code; the order of a frozenset is its process's own."""
+    """Return the digest of a constant of compiled code; a frozenset has another order in each process, so its digests are sorted."""
     if isinstance(x, frozenset):
         return _hash("frozenset", *sorted(map(_constant, x)))
     return _hash("tuple", *map(_constant, x)) if isinstance(x, tuple) else _hash(type(x).__name__, repr(x))
 
 
 def _globals(code: types.CodeType) -> set[str]:
-    """Names of globals that the code, or code inside it, reads."""
+    """Return the names of globals that the code, or code inside it, reads."""
     names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     return names.union(*(_globals(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 

@@ -1,4 +1,4 @@
-"""Where torch can compute on this machine."""
+"""Devices of this machine on which torch can compute."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 
 
 def devices() -> list[str]:
-    """Devices of this machine on which torch can compute."""
+    """Return the names of the devices: "cpu", then "cuda:0" and so on."""
     kind = torch.accelerator.current_accelerator(check_available=True)
     return ["cpu", *(f"{kind.type}:{i}" for i in range(torch.accelerator.device_count()) if kind is not None)]
 
 
 def check_device(name: str) -> None:
-    """Raise ValueError, one line, for a device that is not here; cuda is the first one."""
-    here = devices()
-    if name not in {"cpu:0", *here, *(device.partition(":")[0] for device in here)}:
-        raise ValueError(f"device: expected one of {', '.join(here)}, got {name!r}; torch sees no other on this machine")
+    """Check that a device exists on this machine; "cuda" is the first of its kind. Raises: ValueError, one line, if it does not."""
+    known = devices()
+    if name not in {"cpu:0", *known, *(device.partition(":")[0] for device in known)}:
+        raise ValueError(f"device: expected one of {', '.join(known)}, got {name!r}; torch sees no other on this machine")

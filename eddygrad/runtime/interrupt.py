@@ -1,4 +1,4 @@
-"""An interrupt waits for the end of an update, so that what was trained up to then can be kept."""
+"""Interrupts that wait for the end of an update, so that a checkpoint can be written first."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-# In the order in which they are obeyed: a process that is to end must not go on because it was interrupted too.
+# Default handlers, in the order in which pending signals are raised: termination first, so that an interrupt does not prevent it.
 _USUAL: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
 
 
 class Waiting:
-    """What has been `asked` for and is still to come; of a second time it comes at once."""
+    """A signal handler that records signals in `asked` for later; a signal that arrives a second time takes effect at once."""
 
     def __init__(self) -> None:
         self.asked: set[int] = set()
         self.process = os.getpid()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        # A pool that loses one worker terminates the others, who may have been asked already: that is no impatience.
+        # A pool that loses one worker terminates the others, which may have received the signal already: it is no second request.
         again = number in self.asked and not (number == signal.SIGTERM and multiprocessing.parent_process() is not None)
-        if again or os.getpid() != self.process:  # a process that was forked from this one has no update to end
+        if again or os.getpid() != self.process:  # a process forked from this one has no update to finish
             signal.signal(number, _USUAL[number])
             signal.raise_signal(number)
         self.asked.add(number)
@@ -34,21 +34,22 @@ class Waiting:
 
 @contextmanager
 def waiting(wanted: bool = True) -> Iterator[Waiting]:
-    """Within it Ctrl-C (SIGINT) and termination (SIGTERM, as batch systems send it) wait for the end; handlers of a user's own stay.
+    """Defer Ctrl-C (SIGINT) and termination (SIGTERM, as batch systems send it) to the end of the block; a user's own handlers stay.
 
-    with waiting() as interrupt:
-        while not interrupt.asked:
-            update()
+        with waiting() as interrupt:
+            while not interrupt.asked:
+                update()
+    Args: wanted: False defers nothing.
     """
     interrupt = Waiting()
     try:
-        if wanted and threading.current_thread() is threading.main_thread():  # no other may
+        if wanted and threading.current_thread() is threading.main_thread():  # no other thread may set handlers
             for number, usual in _USUAL.items():
                 if signal.getsignal(number) == usual:
                     signal.signal(number, interrupt)
         yield interrupt
     except BaseException:
-        if signal.SIGTERM in interrupt.asked:  # which leaves nobody to tell it
+        if signal.SIGTERM in interrupt.asked:  # the process ends below, before anybody could print it
             traceback.print_exc()
         raise
     finally:
@@ -57,5 +58,5 @@ def waiting(wanted: bool = True) -> Iterator[Waiting]:
                 signal.signal(number, usual)
             if number in interrupt.asked:
                 signal.raise_signal(number)
-    if interrupt.asked:  # a handler that was put in its place meanwhile let it pass
+    if interrupt.asked:  # a handler that was installed meanwhile ignored it
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Tensors that outlive the call that makes them, and memory that outlives its tensors."""
+"""Scratch buffers, recomputation in the backward pass, and settings of the memory allocator."""
 
 from __future__ import annotations
 
@@ -17,41 +17,58 @@ from torch.utils.checkpoint import checkpoint
 
 @contextmanager
 def ordinary_tensors() -> Iterator[None]:
-    """Make tensors for keeping, without gradients: ordinary ones, even where the caller is in inference mode, whose tensors training must not use."""
+    """Make tensors without gradients that training may use later, even where the caller is in inference mode, whose own tensors it may not use."""
     with torch.inference_mode(False), torch.no_grad():
         yield
 
 
 def recomputed(fn: Callable[[Tensor], Any], state: Tensor) -> Any:
-    """fn(state), run a second time in the backward pass instead of keeping its graph.
+    """Return fn(state) and run fn a second time in the backward pass instead of storing its graph.
 
-    A step is a function, so no random state is kept: a network with dropout would draw anew. What an observer is told, it is told twice.
+    Random state is not kept, because a step is a function: a network with dropout would draw other numbers the second time. An observer receives its
+    numbers twice.
+
+    Args:
+        fn:    function of the state.
+        state: its argument.
     """
     return checkpoint(fn, state, use_reentrant=False, preserve_rng_state=False)
 
 
 class Workspace(NamedTuple):
-    """Memory to write in, and its slices along the first axis."""
+    """A scratch buffer, and its slices along the first axis."""
 
     whole: Tensor
     parts: tuple[Tensor, ...]
 
 
-_scratch = threading.local()
+class _Buffers(threading.local):
+    """Scratch buffers of one thread, the oldest first."""
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[tuple[object, ...], Workspace] = OrderedDict()
+
+
+_buffers = _Buffers()
 _KEPT_WORKSPACES = 8
 
 
 def workspace(name: str, shape: tuple[int, ...], like: Tensor) -> Workspace:
-    """Memory of this thread that the next call of the same name and shape overwrites: fresh pages cost more than what is written there.
+    """Return a scratch buffer of this thread; the next call with the same name and shape returns it again, to be overwritten.
 
-    Inference mode has memory of its own, without version counters: its tensors must not be met outside, and others are slower to write inside.
+    Fresh memory pages cost more than what is written to them. Inference mode has buffers of its own: its tensors have no version counters, so they
+    must not be used outside, and other tensors are slower to write inside.
+
+    Args:
+        name:  purpose of the buffer.
+        shape: of the buffer.
+        like:  a tensor of the same dtype and device.
     """
     key = (name, shape, like.dtype, like.device, torch.is_inference_mode_enabled())
+    kept = _buffers.kept
     try:
-        found: Workspace = _scratch.kept[key]
-        return found
-    except (AttributeError, KeyError):
-        kept: OrderedDict[tuple[object, ...], Workspace] = _scratch.__dict__.setdefault("kept", OrderedDict())
+        return kept[key]
+    except KeyError:
         while len(kept) >= _KEPT_WORKSPACES:
             kept.popitem(last=False)
         with torch.no_grad():
@@ -65,11 +82,16 @@ _KEPT_BYTES = 1 << 30
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep the memory that tensors free, up to 1 GiB, instead of giving it back and faulting it in anew at the next operation.
+    """Let this process keep up to 1 GiB of the memory that tensors free, instead of giving it back and faulting it in again at the next operation.
 
-    It is for programs, not for libraries: the command line calls it. Returns whether the allocator took it; only glibc's has these settings.
+    It is meant for programs, not for libraries: the command line calls it.
+
+    Returns: whether the allocator has taken the setting; only that of glibc has it.
     """
     if not sys.platform.startswith("linux"):
         return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and all(mallopt(setting, _KEPT_BYTES) == 1 for setting in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD))
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # another C library
+        return False
+    return all(mallopt(setting, _KEPT_BYTES) == 1 for setting in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD))

@@ -1,4 +1,4 @@
-"""Processes that work on a comparison side by side."""
+"""Worker processes of a study: their set-up, and their end together with their parent."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from eddygrad.runtime.memory import keep_freed_memory
 
 
 def set_up_process(threads: int | None = None) -> None:
-    """Threads of this process, and memory that it keeps: a worker of the comparison's own."""
+    """Set the number of torch's threads in this process, and let it keep freed memory. Args: threads: None leaves the number."""
     if threads:
         torch.set_num_threads(threads)
     keep_freed_memory()
 
 
 def leave_with_parent(parent: int) -> None:
-    """A worker whose parent was killed must not go on beside the run that resumes it."""
+    """End this process as soon as its parent has ended: it must not go on next to the run that resumes the killed one. Args: parent: process id."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -36,10 +36,10 @@ def leave_with_parent(parent: int) -> None:
 
 @contextmanager
 def termination_told() -> Iterator[None]:
-    """Within it SIGTERM, as batch systems send it, is a KeyboardInterrupt, for workers to be ended first; then it has its way."""
+    """Raise KeyboardInterrupt at SIGTERM, as batch systems send it, so that workers are ended first; then let the signal take effect."""
     terminated = []
 
-    def told(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         terminated.append(number)
         raise KeyboardInterrupt
 
@@ -47,7 +47,7 @@ def termination_told() -> Iterator[None]:
     wanted = usual == signal.SIG_DFL and threading.current_thread() is threading.main_thread()
     try:
         if wanted:
-            signal.signal(signal.SIGTERM, told)
+            signal.signal(signal.SIGTERM, interrupt)
         yield
     finally:
         if wanted:

@@ -8,12 +8,15 @@ import torch
 
 
 def generator(seed: int, purpose: str, index: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator of its own for everything that draws.
+    """Return a fresh generator; equal arguments give equal streams, different ones unrelated streams.
 
         state = first 63 bits of SHA-256("seed/purpose/index")
-    Args:    seed: of the run. purpose: what is drawn, e.g. "batch". index: epoch, step or sample.
-    Returns: a fresh torch.Generator; equal arguments give equal streams, different ones unrelated streams.
-    Raises:  ValueError if seed or index is not an integer.
+    Args:
+        seed:    seed of the run.
+        purpose: what the numbers are for, e.g. "batch".
+        index:   epoch, step or sample.
+        device:  device of the generator.
+    Raises: ValueError if seed or index is not an integer.
     """
     for name, value in (("seed", seed), ("index", index)):
         if not isinstance(value, int) or isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""How many threads torch works with, for a while."""
+"""Number of torch's threads for the duration of a block."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-# Numbers below which torch itself does not share an operation between threads (its grain size); the transforms' library always does.
+# Below this many numbers torch itself does not divide an operation among threads (its grain size); the library of the transforms always does.
 _GRAIN = 32768
 
 
 @contextmanager
 def threads(count: int | None) -> Iterator[int]:
-    """Torch's number of threads inside; None leaves it. Raises ValueError below one."""
+    """Set torch's number of threads within the block and yield it. Args: count: None leaves the number. Raises: ValueError below one."""
     before = torch.get_num_threads()
     if count is not None:
         if count < 1:
@@ -27,9 +27,13 @@ def threads(count: int | None) -> Iterator[int]:
 
 
 def one_thread_if_small(numbers: int, device: torch.device) -> AbstractContextManager[object]:
-    """One thread for fields of so many numbers on the CPU where that is too few to share: two then mostly wait for each other.
+    """Use one thread within the block where fields on the CPU are too small to divide: two threads would mostly wait for each other.
 
-    Only the main thread changes it: the transforms' library has one number for the process, and threads that step side by side would race for it.
+    Only the main thread changes the number: the library of the transforms has one number per process, and several threads would race for it.
+
+    Args:
+        numbers: size of the fields.
+        device:  device of the fields.
     """
     if numbers >= _GRAIN or device.type != "cpu" or torch.compiler.is_compiling():
         return nullcontext()
