@@ -1,7 +1,8 @@
-"""Memory of a gradient against the horizon m, for WIG and NOG: bytes that autograd keeps, and the process's peak. Prints a table.
+"""Measure the memory of a gradient against the horizon m, for WIG and NOG: bytes saved by autograd, and peak of the process. Prints a table.
+
+Each point runs in a new process. The bytes are counted, so they are equal on all machines; the measured peak confirms them.
 
 python benchmarks/gradient_memory.py [--seeds 8] [--horizons 1 2 4 8 16 32] [--json]
-Every point is a fresh process. The bytes are counted, not measured, so they are the same on every machine; the peak is measured and confirms them.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ def options() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=WIDTH)
     parser.add_argument("--depth", type=int, default=DEPTH)
     parser.add_argument("--batch", type=int, default=BATCH)
-    parser.add_argument("--json", action="store_true", help="one line for machines instead of the table")
-    parser.add_argument("--point", default=None, help=argparse.SUPPRESS)  # "wig:4": this process measures one point
+    parser.add_argument("--json", action="store_true", help="print one JSON line instead of the table")
+    parser.add_argument("--point", default=None, help=argparse.SUPPRESS)  # e.g. "wig:4": this process measures one point
     return parser.parse_args()
 
 
 class Saved:
-    """Counts the bytes that autograd keeps; a storage that is kept twice counts once, parameters not at all."""
+    """Counts the bytes that autograd saves. A storage that is saved twice counts once; parameters do not count."""
 
     def __init__(self, parameters: list[Tensor]) -> None:
         self.seen = {p.untyped_storage().data_ptr() for p in parameters}
-        self.kept: list[Tensor] = []  # alive, so that no address is used twice
+        self.kept: list[Tensor] = []  # keeps the tensors alive, so that no address is reused
         self.bytes = 0
 
     def pack(self, tensor: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ class Saved:
 
 
 class Watched:
-    """A stepper whose steps count what they save by themselves, and how many of them record a graph at all."""
+    """A stepper that counts the bytes saved inside its steps and the number of steps that record a graph."""
 
     def __init__(self, stepper: Stepper) -> None:
         self.stepper, self.dt, self.differentiable = stepper, stepper.dt, stepper.differentiable
@@ -78,7 +79,7 @@ class Watched:
 
 
 def count(grad: str, horizon: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Bytes kept by the whole graph of one loss, those of the solver apart, and the solver calls that recorded a graph."""
+    """Return the bytes saved by network and solver for the gradient of one loss, and the number of solver calls that recorded a graph."""
     model: Corrected = corrected_solver(args.seeds, args.width, args.depth)
     assert model.solver is not None
     watched = model.solver = Watched(model.solver)
@@ -90,7 +91,7 @@ def count(grad: str, horizon: int, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def point(args: argparse.Namespace) -> dict[str, Any]:
-    """One point in this process: the peak of two gradients, then the count. The untrained solver may blow up: memory does not care."""
+    """Measure one point in this process: the peak of two gradients, then the counts. The untrained solver may blow up, which does not matter here."""
     grad, horizon = args.point.split(":")
     torch.set_num_threads(1)
     model = corrected_solver(args.seeds, args.width, args.depth)
@@ -102,7 +103,7 @@ def point(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def slope(points: list[dict[str, Any]], *names: str) -> tuple[float, float]:
-    """Least squares: MB per step, and R^2."""
+    """Return the slope of the least-squares line [MB per step] and its R^2."""
     m = np.array([p["horizon"] for p in points], dtype=float)
     y = np.array([sum(p[name] for name in names) for p in points])
     a, b = np.polyfit(m, y, 1)

@@ -1,4 +1,9 @@
-"""Our Kuramoto-Sivashinsky step: ETDRK through `repeat` or call by call, one length for the batch or one per sample. Prints one JSON line."""
+"""Time our Kuramoto-Sivashinsky step (ETDRK), through `repeat` or call by call, with one length for the batch or one per sample.
+
+Prints one JSON line.
+
+python benchmarks/kuramoto_sivashinsky_step.py [--batch 1] [--order 2] [--mode repeat] [--lengths shared]
+"""
 
 from __future__ import annotations
 
@@ -30,7 +35,10 @@ def options() -> argparse.Namespace:
 
 
 def bind(batch: int, order: int, lengths: str = "shared", realisation: str = "auto") -> tuple[Step, Tensor]:
-    """The bound step and the first state (batch, 1, N), float32."""
+    """Return the bound step and the initial state (batch, 1, N), float32.
+
+    Args: batch: samples. order: of ETDRK. lengths: "shared" or "per-sample". realisation: see `ETDRK`.
+    """
     u = torch.tensor(first_state(batch), dtype=torch.float32)[:, None]
     length: float | Tensor = 2 * math.pi * DOMAIN
     if lengths == "per-sample":

@@ -1,5 +1,9 @@
-"""The machine's limit for a workload: its matrix products alone, its transforms and least memory traffic, or its operations at the highest rate
-this machine shows. One JSON line."""
+"""Measure a lower bound on the time of a workload on this machine. Prints one JSON line.
+
+The bound is the time of its matrix products alone, of its transforms and least memory traffic, or of its operations at the peak rate of this machine.
+
+python benchmarks/limits.py {step-products,update-products,update-peak,flow-stage,wake}
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ from eddygrad.solver.staggered.fast_diagonalisation import Separable, pressure_l
 def options() -> argparse.Namespace:
     parser = arguments(__doc__)
     parser.add_argument("kind", choices=["step-products", "update-products", "update-peak", "flow-stage", "wake"])
-    parser.add_argument("--batch", type=int, default=1, help="of the step")
+    parser.add_argument("--batch", type=int, default=1, help="batch of the step")
     parser.add_argument("--order", type=int, default=2)
     parser.add_argument("--grad", default="wig", choices=["wig", "nog"])
     parser.add_argument("--seeds", type=int, default=1)
@@ -34,7 +38,7 @@ def options() -> argparse.Namespace:
 
 
 def step_products(batch: int, order: int) -> Callable[[], Tensor]:
-    """The products of one dense step into given memory: no squares, no sums, no loop over stages but this."""
+    """Return the matrix products of one dense step, with preallocated results: no squares and no sums."""
     step, _ = bind(batch, order, realisation="dense")
     assert isinstance(step, DenseStep)
     work = [(s.matrix, torch.randn(s.matrix.shape[1], batch), torch.empty(s.matrix.shape[0], batch)) for s in step.stages]
@@ -48,7 +52,10 @@ def step_products(batch: int, order: int) -> Callable[[], Tensor]:
 
 
 def layer_products(inputs: int, outputs: int, seeds: int, points: int, input_gradient: bool = True) -> Callable[[], None]:
-    """One convolution of kernel size 3 as a product, and its two adjoints, into given memory: (o x 3i) @ (3i x points)."""
+    """Return a convolution of kernel size 3 as the product (o x 3i) @ (3i x points) and its two adjoints, with preallocated results.
+
+    Args: inputs, outputs: channels i and o. seeds: stacked networks. points: columns. input_gradient: whether the adjoint of the input is needed.
+    """
     weight, column = torch.randn(seeds, outputs, 3 * inputs), torch.randn(seeds, 3 * inputs, points)
     out, d_weight, d_column = torch.randn(seeds, outputs, points), torch.empty_like(weight), torch.empty_like(column)
 
@@ -62,7 +69,7 @@ def layer_products(inputs: int, outputs: int, seeds: int, points: int, input_gra
 
 
 def update_products(grad: str, seeds: int) -> Callable[[], None]:
-    """The network's products of one update of all seeds: nothing between them."""
+    """Return the matrix products of the network in one update of all seeds, with nothing in between."""
     points = BATCH * POINTS
     lift_cold, lift = (layer_products(2, WIDTH, seeds, points, g) for g in (False, True))
     middle = [layer_products(WIDTH, WIDTH, seeds, points) for _ in range(2 * DEPTH)]
@@ -79,7 +86,7 @@ def update_products(grad: str, seeds: int) -> Callable[[], None]:
 
 
 def peak_rate(n: int = 1536, repetitions: int = 9) -> float:
-    """The highest float32 rate of a large matrix product [FLOP/s]."""
+    """Return the highest float32 rate of a large matrix product [FLOP/s]."""
     a, b, out = torch.randn(n, n), torch.randn(n, n), torch.empty(n, n)
     best = float("inf")
     for _ in range(repetitions + 2):
@@ -90,7 +97,10 @@ def peak_rate(n: int = 1536, repetitions: int = 9) -> float:
 
 
 def stage_transforms(n: int, batch: int, together: int) -> Callable[[], None]:
-    """The four transforms of a stage on the band that 2/3 keeps, `together` samples at a time: two fields there, two products back."""
+    """Return the four transforms of a stage, two fields to physical space and two products back, on the modes that the 2/3 rule keeps.
+
+    Args: n: points per axis. batch: samples. together: samples per transform.
+    """
     band = Band(Grid((n, n)), 2 / 3)
     spectra = torch.randn(batch // together, 2, together, *band.shape, dtype=torch.complex64)
     fields = torch.randn(batch // together, 2, together, n, n)
@@ -104,10 +114,12 @@ def stage_transforms(n: int, batch: int, together: int) -> Callable[[], None]:
 
 
 def stage_traffic(n: int, batch: int, together: int) -> Callable[[], None]:
-    """What a stage must read and write between its transforms, copied: seven spectra on the band and four fields of every sample.
+    """Return a copy of the memory that a stage must read and write between its transforms: seven truncated spectra and four fields per sample.
 
-    The state is read and two spectra written; two fields read and two products written; two spectra and the state read, the new state written.
-    Coefficients and the sums of earlier stages are left out: the limit errs on the low side.
+    The stage reads the state and writes two spectra; reads two fields and writes two products; reads two spectra and the state and writes the new
+    state. Coefficients and sums of earlier stages are not counted, so the limit is a lower bound.
+
+    Args: n: points per axis. batch: samples. together: samples per copy.
     """
     spectrum = Band(Grid((n, n)), 2 / 3)
     numbers = together * (7 * 2 * n * spectrum.columns + 4 * n * n)
@@ -121,7 +133,7 @@ def stage_traffic(n: int, batch: int, together: int) -> Callable[[], None]:
 
 
 def flow_stage(args: argparse.Namespace) -> None:
-    """The fastest transforms and the fastest copies over all ways to part the batch, times the stages of a step."""
+    """Emit the time of the fastest transforms and copies over all partitions of the batch, times the stages of a step."""
     keep_freed_memory()
     stages, steps = STAGES[args.scheme], max(3, int(4e6 / (args.n**2 * args.batch)))
     ways = [together for together in (1, 2, 4, 8, 16) if args.batch % together == 0]
@@ -145,7 +157,7 @@ def flow_stage(args: argparse.Namespace) -> None:
 
 
 def wake_stage(args: argparse.Namespace) -> None:
-    """The two pressure solves of a stage with a body, and its least traffic: six times the velocity read or written, copied."""
+    """Emit the time of the two pressure solves of a stage with a body and of its least traffic, which reads or writes the velocity six times."""
     keep_freed_memory()
     grid = Grid((args.n, args.n // 2), WAKE_BOX)
     solve = Separable(pressure_lines(grid, sides_of(((Inflow(), Outflow()), PERIODIC), 2)), (0.0, 1.0), torch.float32)

@@ -1,4 +1,4 @@
-"""What the machine is, and how busy others keep it."""
+"""Description of the machine, and the load by other processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STAT = Path("/proc/stat")
 
 
 def describe() -> dict[str, object]:
-    """Processor, cores, vector units, memory, system."""
+    """Return processor, cores, vector units, memory, system and Python version."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
     values = {name.strip(): value.strip() for name, value in fields.items()}
@@ -29,7 +29,7 @@ def describe() -> dict[str, object]:
 
 
 def ticks() -> tuple[float, float] | None:
-    """CPU seconds (busy, all) of the whole machine since it started; None where the system does not tell."""
+    """Return the CPU seconds (busy, all) of the machine since it started; None if the system does not report them."""
     if not _STAT.exists():
         return None
     values = [int(v) for v in _STAT.read_text().splitlines()[0].split()[1:8]]
@@ -38,14 +38,17 @@ def ticks() -> tuple[float, float] | None:
 
 
 def share(before: tuple[float, float] | None, after: tuple[float, float] | None, own: float = 0.0) -> float | None:
-    """Part of all cores that processes other than ours (`own` CPU seconds) took in between."""
+    """Return the share of all cores that other processes took between two calls of `ticks`.
+
+    Args: before, after: results of `ticks`. own: CPU seconds of our own processes.
+    """
     if before is None or after is None:
         return None
     return max(0.0, after[0] - before[0] - own) / max(1e-9, after[1] - before[1])
 
 
 def wait_idle(limit: float, threshold: float = 0.06) -> bool | None:
-    """Wait until others take less than `threshold` of the cores, at most `limit` seconds; None where that cannot be told."""
+    """Wait at most `limit` seconds until other processes take less than `threshold` of the cores; return whether they do, None if unknown."""
     start = time.monotonic()
     while True:
         before = ticks()

@@ -1,6 +1,8 @@
-"""Our step of two-dimensional Kolmogorov flow, through `repeat` or call by call. Prints one JSON line.
+"""Time our step of two-dimensional Kolmogorov flow, through `repeat` or call by call. Prints one JSON line.
 
-Dealiasing keeps |m| < N/3 on both axes, of the state too; the forcing is (A sin(4 y), 0), as -4 A cos(4 y) in the vorticity w = v_x - u_y.
+Dealiasing keeps |m| < N/3 on both axes, also of the state. The force is (A sin(4 y), 0), which is -4 A cos(4 y) for the vorticity w = v_x - u_y.
+
+python benchmarks/navier_stokes_step.py [--n 64] [--batch 1] [--scheme rk4cn] [--mode repeat]
 """
 
 from __future__ import annotations
@@ -29,12 +31,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--scheme", default="rk4cn", choices=[*STAGES])
     parser.add_argument("--mode", default="repeat", choices=["repeat", "call"])
     parser.add_argument("--steps", type=int, default=0, help="steps per timed block [scaled with the size]")
-    parser.add_argument("--freed-memory", default="keep", choices=["keep", "return"], help="keep: for the next tensor, as our command line does")
+    parser.add_argument("--freed-memory", default="keep", choices=["keep", "return"], help="keep: for the next tensor, as on the command line")
     return parser.parse_args()
 
 
 def flow(n: int, scheme: str) -> Stepper:
-    """The stepper of the flow that all libraries step."""
+    """Return the stepper of the flow that all libraries simulate."""
     equation = NavierStokesVorticity(viscosity=VISCOSITY, drag=DRAG, forcing_amplitude=FORCING_AMPLITUDE, forcing_mode=FORCING_MODE)
     grid = Grid((n, n))
     if scheme == "rk4cn":
@@ -43,7 +45,7 @@ def flow(n: int, scheme: str) -> Stepper:
 
 
 def bind_flow(n: int, batch: int, scheme: str) -> tuple[Step, Tensor]:
-    """The bound step and the first state (batch, 1, n, n), float32."""
+    """Return the bound step and the initial state (batch, 1, n, n), float32."""
     w = torch.tensor(first_vorticity(batch, n), dtype=torch.float32)[:, None]
     return flow(n, scheme).at({}, w), w
 

@@ -1,7 +1,7 @@
-"""Physics-informed losses as they are commonly written in torch: a network of stock layers, derivatives by nested `torch.autograd.grad`.
+"""Physics-informed losses as they are commonly written in torch: stock layers, and derivatives by nested `torch.autograd.grad`.
 
-The readable reference: `tests/pinn/network/test_nested_reference.py` holds ours against it, and the suite "pinn" times it. It knows nothing of ours
-but what a network's weights are called.
+This is the readable reference: `tests/pinn/network/test_nested_reference.py` compares ours with it, and the suite "pinn" times it. Of the package it
+uses only the names of a network's weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LAMBDA_0, ALPHA, BETA, GAMMA_0, GAMMA_2 = 3.5, -1.0, 0.5, -0.045, 0.045**3
 
 
 class PlainNetwork(nn.Module):
-    """Dense layers from standardised coordinates: (N, inputs) -> (N, outputs)."""
+    """Dense network with standardised inputs: (N, inputs) -> (N, outputs)."""
 
     def __init__(self, layers: tuple[int, ...], activation: str, mean: Tensor, std: Tensor) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class PlainNetwork(nn.Module):
 
     @classmethod
     def like(cls, network: Any) -> PlainNetwork:
-        """The same function as an eddygrad.correctors.CoordinateNetwork of one seed."""
+        """Return a network with the weights of a `CoordinateNetwork` of one seed."""
         layers = (network.inputs, *[network.width] * network.depth, network.outputs)
         plain = cls(layers, network.activation, network.mean.clone(), network.std.clone())
         with torch.no_grad():
@@ -45,13 +45,16 @@ class PlainNetwork(nn.Module):
 
 
 def slopes(f: Tensor, x: Tensor) -> tuple[Tensor, ...]:
-    """The partial derivatives (N,) of f (N,) by each coordinate of x (N, D): one backward pass, itself differentiable."""
+    """Return the partial derivatives (N,) of f (N,) by each coordinate of x (N, D), from one differentiable backward pass."""
     (gradient,) = torch.autograd.grad(f, x, torch.ones_like(f), create_graph=True)
     return gradient.unbind(-1)
 
 
 def poisson_losses(network: nn.Module, interior: Tensor, source: Tensor, boundary: Tensor, known: Tensor) -> dict[str, Tensor]:
-    """Mean square of u_xx + u_yy - f inside, and of u - known on the four sides, summed over them."""
+    """Return the mean square of u_xx + u_yy - source inside, and the sum over the four sides of the mean square of u - known.
+
+    Args: network: u(x, y). interior, boundary: points (N, 2). source: at the interior points. known: u at the boundary points.
+    """
     x = interior.detach().requires_grad_()
     u_x, u_y = slopes(network(x)[:, 0], x)
     u_xx, u_yy = slopes(u_x, x)[0], slopes(u_y, x)[1]
@@ -60,9 +63,9 @@ def poisson_losses(network: nn.Module, interior: Tensor, source: Tensor, boundar
 
 
 def turbulence_residual(network: nn.Module, points: Tensor) -> Tensor:
-    """Left side of the vorticity equation of active turbulence (N,), at points (N, 3) of x, y, t; the network gives (u, v).
+    """Return the residual of the vorticity equation of active turbulence, (N,), at points (N, 3) of x, y, t; the network gives (u, v).
 
-    Everything that can be shared is: eight backward passes to the points, before the one to the weights.
+    Common derivatives are shared: eight backward passes to the points, before the one to the weights.
     """
     x = points.detach().requires_grad_()
     u, v = network(x).unbind(-1)

@@ -1,6 +1,8 @@
-"""One training update of the Poisson problem, k = 6: ours by Taylor polynomials, or the same by nested autograd. Prints one JSON line.
+"""Time one training update of the Poisson problem (k = 6), by our Taylor polynomials or by nested autograd. Prints one JSON line.
 
-`seconds` is per update of one model: a stack's time divided by its seeds. Every update has all 2900 points, both losses, gradient and Adam.
+`seconds` is per update and model: the time of a stack divided by its seeds. An update has all 2900 points, both losses, the gradient and Adam.
+
+python benchmarks/poisson_update.py [--way taylor] [--weighting uniform] [--seeds 1] [--compiled]
 """
 
 from __future__ import annotations
@@ -30,16 +32,16 @@ Losses = Callable[[], dict[str, Tensor]]
 def options() -> argparse.Namespace:
     parser = arguments(__doc__)
     parser.add_argument("--way", default="taylor", choices=["taylor", "nested"])
-    parser.add_argument("--weighting", default="uniform", choices=["uniform", "inverse-dirichlet"], help="nested: uniform alone")
-    parser.add_argument("--seeds", type=int, default=1, help="1: a single network; more: a stack; nested: 1 alone")
-    parser.add_argument("--updates", type=int, default=20, help="updates per timed block, a multiple of the 5 between looks at gradients")
-    parser.add_argument("--compiled", action="store_true", help="taylor: fused loops, as `eddygrad pinn --compiled` has them")
-    parser.add_argument("--freed-memory", default="keep", choices=["keep", "return"], help="keep: as the command line does")
+    parser.add_argument("--weighting", default="uniform", choices=["uniform", "inverse-dirichlet"], help="nested: only uniform")
+    parser.add_argument("--seeds", type=int, default=1, help="1: a single network; more: a stack; nested: only 1")
+    parser.add_argument("--updates", type=int, default=20, help="updates per timed block, a multiple of 5, the interval of the weights")
+    parser.add_argument("--compiled", action="store_true", help="taylor: fused loops, as in `eddygrad pinn --compiled`")
+    parser.add_argument("--freed-memory", default="keep", choices=["keep", "return"], help="keep: as on the command line")
     return parser.parse_args()
 
 
 def shared_case(dtype: torch.dtype = torch.float32) -> Case:
-    """The package's problem, with the points and the first weights that the peers have too."""
+    """Return the package's problem with the points and initial weights of the peers."""
     inside, outside = given.interior_points(), given.boundary_points()
     case = poisson(given.WAVENUMBER, 0, dtype)
     network, (mean, std) = case.problem.network, given.standard()
@@ -57,7 +59,7 @@ def shared_case(dtype: torch.dtype = torch.float32) -> Case:
 
 
 def by_taylor(weighting: str, seeds: int, compiled: bool = False) -> tuple[Update, Losses]:
-    """The package's own update; a stack has points and weights of its own for every seed."""
+    """Return the package's update and losses; in a stack each seed has its own points and initial weights."""
     case = shared_case() if seeds == 1 else poisson(given.WAVENUMBER, range(seeds))
     case.problem.compiled = compiled
     chosen = InverseDirichlet("pde", every=given.EVERY) if weighting == "inverse-dirichlet" else Uniform()
@@ -67,7 +69,7 @@ def by_taylor(weighting: str, seeds: int, compiled: bool = False) -> tuple[Updat
 
 
 def by_nested_autograd() -> tuple[Update, Losses]:
-    """The same in plain torch, with the same fused Adam."""
+    """Return the same update and losses in plain torch, with the same fused Adam."""
     case = shared_case()
     network, sets = PlainNetwork.like(case.problem.network), case.batches.sets
     inside, outside = sets["interior"], sets["boundary"]
@@ -85,14 +87,18 @@ def by_nested_autograd() -> tuple[Update, Losses]:
 
 
 def build(way: str, weighting: str, seeds: int, compiled: bool = False) -> tuple[Update, Losses]:
-    """(an update, the losses now). Raises ValueError for what nested autograd is not written for."""
+    """Return a function that makes an update and one that returns the current losses.
+
+    Args: way: "taylor" or "nested". weighting: of the losses. seeds: stacked networks. compiled: whether to fuse loops.
+    Raises: ValueError for settings that the nested way does not support.
+    """
     if way == "nested" and (weighting != "uniform" or seeds > 1 or compiled):
-        raise ValueError(f"poisson_update: nested autograd is there for uniform weights of one seed, not compiled, got {weighting} and {seeds}")
+        raise ValueError(f"poisson_update: expected uniform weights, one seed and no compilation for nested autograd, got {weighting}, {seeds} seeds")
     return by_nested_autograd() if way == "nested" else by_taylor(weighting, seeds, compiled)
 
 
 def probe(way: str, compiled: bool = False) -> list[float]:
-    """Both losses after some updates with uniform weights."""
+    """Return the probe: both losses after some updates with uniform weights."""
     update, losses = build(way, "uniform", 1, compiled)
     for _ in range(given.PROBE_UPDATES):
         update()
@@ -100,7 +106,7 @@ def probe(way: str, compiled: bool = False) -> list[float]:
 
 
 def update_flops(update: Update, seeds: int) -> float:
-    """Of the products in an update of one model, as a mean over those from one look at the gradients to the next."""
+    """Return the operations of the matrix products per update and model, averaged over one interval of the inverse-Dirichlet weights."""
     every = given.EVERY
     return products_of(lambda: [update() for _ in range(every)]).flops / (every * seeds)
 
@@ -119,7 +125,7 @@ def main() -> None:
     result = measure(block, args.updates * args.seeds, args.repetitions, args.max_seconds)
     assert all(bool(torch.isfinite(loss).all()) for loss in losses().values())
     settings = {name: getattr(args, name) for name in ("way", "weighting", "seeds", "threads", "compiled", "freed_memory")}
-    # A stack has points of its own, and a weighting that is not uniform goes its own way: the probe is that of the plain case.
+    # A stack has other points, and another weighting gives other losses, so the probe is that of a single network with uniform weights.
     counted = {"flops": update_flops(update, args.seeds), "iterations_per_second": 1 / result["seconds"], "probe": probe(args.way, args.compiled)}
     versions = f"torch {torch.__version__}"
     emit("pinn-poisson", args.way, result, scheme="k=6", **settings, **counted, parameters=given.parameters(given.POISSON_LAYERS), versions=versions)

@@ -1,4 +1,4 @@
-"""Which matrix products a piece of work makes: their floating point operations, and the same products alone as its limit."""
+"""Record the matrix products of a computation: count their floating-point operations, and repeat them alone as a limit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]  # size, stride, dtype
-_LEFT = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1, "addmm_": 1, "baddbmm_": 1}  # where among the arguments the left factor stands
+_LEFT = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1, "addmm_": 1, "baddbmm_": 1}  # position of the left factor among the arguments
 
 
 class Products(TorchDispatchMode):
-    """Notes the factors of every matrix product made while it is entered, those of backward passes included."""
+    """Records the factors of all matrix products while it is entered, including those of backward passes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,6 +30,7 @@ class Products(TorchDispatchMode):
 
     @property
     def flops(self) -> int:
+        """Floating-point operations of the recorded products."""
         return sum(2 * math.prod(left[0]) * right[0][-1] for left, right in self.made)
 
 
@@ -38,7 +39,7 @@ def layout(x: Tensor) -> Layout:
 
 
 def products_of(work: Callable[[], object]) -> Products:
-    """Those of one call; an earlier one has made whatever is made once."""
+    """Return the products of the second call of `work`; the first call makes what is made only once."""
     work()
     with Products() as found:
         work()
@@ -46,13 +47,13 @@ def products_of(work: Callable[[], object]) -> Products:
 
 
 def replay(found: Products) -> Callable[[], None]:
-    """The same products alone, in the same layouts, into given memory.
+    """Return a function that makes the recorded products alone, in the same layouts and with preallocated results.
 
-    Products of one shape share their factors and their result, which so stay in the cache: the limit errs on the low side.
+    Products of one shape share factors and result, which then stay in the cache, so the limit is a lower bound.
     """
     memory: dict[tuple[str, Layout], Tensor] = {}
 
-    def given(role: str, of: Layout) -> Tensor:
+    def buffer(role: str, of: Layout) -> Tensor:
         if (role, of) not in memory:
             size, stride, dtype = of
             length = 1 + sum((n - 1) * s for n, s in zip(size, stride))
@@ -62,8 +63,8 @@ def replay(found: Products) -> Callable[[], None]:
     work = []
     for left, right in found.made:
         size = (*left[0][:-1], right[0][-1])
-        out = given("out", (size, torch.empty(size, device="meta").stride(), left[2]))
-        work.append((torch.mm if len(size) == 2 else torch.bmm, given("left", left), given("right", right), out))
+        out = buffer("out", (size, torch.empty(size, device="meta").stride(), left[2]))
+        work.append((torch.mm if len(size) == 2 else torch.bmm, buffer("left", left), buffer("right", right), out))
 
     def run() -> None:
         for product, left, right, out in work:

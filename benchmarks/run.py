@@ -1,6 +1,6 @@
-"""Run ours beside the peers, interleaved, on a machine that waits to be idle, and print medians and ratios.
+"""Run the jobs of a suite, ours and the peers' in turn, and print medians and ratios. Each run waits for an idle machine.
 
-python benchmarks/run.py --suite all --rounds 3     (the peers' environments: benchmarks/setup_peers.sh)
+python benchmarks/run.py --suite all --rounds 3     (benchmarks/setup_peers.sh makes the environments of the peers)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from suites import SUITES, Job, Programs
 from table import read, table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-DISTURBED = 0.12  # share of the cores that others may take during a run before it is repeated
+DISTURBED = 0.12  # a run is repeated if other processes take a larger share of the cores
 TIMEOUT = 600.0
 
 
@@ -28,14 +28,14 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", default="all", choices=[*SUITES, "all"])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores for every run that is not marked one thread")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores of a run, except for jobs with one thread")
     default_peers = Path(os.environ.get("EDDYGRAD_PEERS", REPOSITORY / "peers-env"))
-    parser.add_argument("--peers", type=Path, default=default_peers, help="folder of the peers' environments, or EDDYGRAD_PEERS [peers-env]")
+    parser.add_argument("--peers", type=Path, default=default_peers, help="folder of the peers' environments [EDDYGRAD_PEERS, else peers-env]")
     parser.add_argument("--only", default="", help="run only jobs whose 'case | label' contains this")
     parser.add_argument("--skip", default=[], nargs="+", help="run no jobs whose 'case | label' contains one of these")
-    parser.add_argument("--out", type=Path, default=None, help="JSONL file, appended to [runs/benchmarks/TIME.jsonl]")
-    parser.add_argument("--idle-wait", type=float, default=20.0, help="seconds to wait at most for an idle machine before a run")
-    parser.add_argument("--quick", action="store_true", help="one round, three short blocks, no waiting: shows that everything runs")
+    parser.add_argument("--out", type=Path, default=None, help="JSONL file to append to [runs/benchmarks/TIME.jsonl]")
+    parser.add_argument("--idle-wait", type=float, default=20.0, help="longest wait for an idle machine before a run [s]")
+    parser.add_argument("--quick", action="store_true", help="one round of three short blocks without waiting, to check that all jobs run")
     return parser.parse_args()
 
 
@@ -44,7 +44,7 @@ def environment(threads: str) -> dict[str, str]:
 
 
 def run_once(job: Job, extra: list[str], idle_wait: float) -> dict[str, Any]:
-    """One process: its JSON line with the share of the cores that others took meanwhile, or what went wrong."""
+    """Run a job in a process of its own and return its JSON line with the share of the cores that other processes took, or its error."""
     idle = wait_idle(idle_wait) if idle_wait else None
     children, before, start = resource.getrusage(resource.RUSAGE_CHILDREN), ticks(), time.monotonic()
     try:
@@ -63,27 +63,27 @@ def run_once(job: Job, extra: list[str], idle_wait: float) -> dict[str, Any]:
 
 
 def run_job(job: Job, extra: list[str], idle_wait: float) -> dict[str, Any]:
-    """A run; a disturbed one is repeated once, and says so if it was disturbed again."""
+    """Run a job, and repeat it once if it was disturbed; the result says whether it was repeated and disturbed again."""
     result = run_once(job, extra, idle_wait)
     if result.get("disturbed") and idle_wait:
-        print(f"   disturbed ({result['foreign']:.0%} of the cores taken by others), repeated: {job.name}", flush=True)
+        print(f"   disturbed ({result['foreign']:.0%} of the cores taken by other processes), repeated: {job.name}", flush=True)
         result = {**run_once(job, extra, idle_wait), "repeated": True}
     return result
 
 
-def chosen(args: argparse.Namespace) -> list[Job]:
+def selected_jobs(args: argparse.Namespace) -> list[Job]:
     programs = Programs(args.peers.expanduser().absolute(), args.threads)
     names = SUITES if args.suite == "all" else [args.suite]
     jobs = [job for name in names for job in SUITES[name](programs) if args.only in job.name and not any(s in job.name for s in args.skip)]
     absent = sorted({job.command[0] for job in jobs if not Path(job.command[0]).exists()})
     if absent:
-        print(f"peers: not found: {', '.join(absent)}; skipped. Make them with benchmarks/setup_peers.sh {args.peers}", file=sys.stderr)
+        print(f"peers: not found: {', '.join(absent)}; skipped. Create them with benchmarks/setup_peers.sh {args.peers}", file=sys.stderr)
     return [job for job in jobs if job.command[0] not in absent]
 
 
 def main() -> int:
     args = options()
-    jobs, failed = chosen(args), set()
+    jobs, failed = selected_jobs(args), set()
     if not jobs:
         print(f"run: no job of suite {args.suite!r} contains {args.only!r}", file=sys.stderr)
         return 2

@@ -1,4 +1,7 @@
-"""Our steps on the staggered grid: the wake of a cylinder, or a periodic flow; with --grad K the gradient through K steps. Prints one JSON line."""
+"""Time our steps on the staggered grid: the wake of a cylinder or a periodic flow; with --grad K a gradient through K steps. Prints one JSON line.
+
+python benchmarks/staggered_step.py [--case wake] [--n 128] [--scheme upwind3] [--order 1] [--grad 0]
+"""
 
 from __future__ import annotations
 
@@ -44,29 +47,33 @@ def options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--scheme", default="upwind3", choices=SCHEMES)
     parser.add_argument(
-        "--order", type=int, default=1, choices=[1, 2, 3, 4], help="of the projection's stages in time; the first two schemes have one"
+        "--order",
+        type=int,
+        default=1,
+        choices=[1, 2, 3, 4],
+        help="order in time of the projection schemes; the first two schemes have 1",
     )
-    parser.add_argument("--grad", type=int, default=0, help="steps that the gradient of the mean square goes through")
+    parser.add_argument("--grad", type=int, default=0, help="steps of the gradient of the mean square; 0: time plain steps")
     parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--steps", type=int, default=0, help="steps per timed block [scaled with the size]")
     return parser.parse_args()
 
 
 def scheme(args: argparse.Namespace) -> StaggeredScheme:
-    """The stepper of the case."""
-    along = {"compiled": args.compiled}
+    """Return the stepper of the case."""
+    options = {"compiled": args.compiled}
     if args.case == "wake":
         grid, equation = Grid((args.n, args.n // 2), WAKE_BOX), NavierStokesVelocity(viscosity=0.0)
-        along |= {"boundaries": ((Inflow((WAKE_SPEED, 0.0)), Outflow()), PERIODIC), "bodies": (Cylinder(WAKE_CENTRE, radius=WAKE_RADIUS),)}
+        options |= {"boundaries": ((Inflow((WAKE_SPEED, 0.0)), Outflow()), PERIODIC), "bodies": (Cylinder(WAKE_CENTRE, radius=WAKE_RADIUS),)}
     else:
         grid, equation = Grid((args.n, args.n)), NavierStokesVelocity(viscosity=VISCOSITY)
     dt = wake_dt(args.n) if args.case == "wake" else FACES_DT
     if args.scheme in ("semi-lagrangian", "mac-cormack"):
-        return Splitting(equation, grid, dt=dt, transport=args.scheme, diffusion="explicit", **along)
-    return Projection(equation, grid, dt=dt, advection=args.scheme, order=args.order, **along)
+        return Splitting(equation, grid, dt=dt, transport=args.scheme, diffusion="explicit", **options)
+    return Projection(equation, grid, dt=dt, advection=args.scheme, order=args.order, **options)
 
 
-def first(args: argparse.Namespace) -> Tensor:
+def initial_state(args: argparse.Namespace) -> Tensor:
     if args.case == "periodic":
         return torch.tensor(first_faces(args.batch, args.n), dtype=torch.float32)
     u = torch.zeros(args.batch, 2, args.n, args.n // 2)
@@ -75,7 +82,7 @@ def first(args: argparse.Namespace) -> Tensor:
 
 
 def divergence(stepper: StaggeredScheme, u: Tensor) -> float:
-    """max |div u| h / max |u|"""
+    """Return max |div u| h / max |u|."""
     faces: Faces = stepper.momentum({}, u).faces
     return float(faces.divergence(u.unbind(1)).abs().amax() * min(stepper.grid.spacing) / u.abs().amax())
 
@@ -91,7 +98,7 @@ def main() -> None:
     args = options()
     torch.set_num_threads(args.threads)
     keep_freed_memory()  # as the command line does
-    stepper, u = scheme(args), first(args)
+    stepper, u = scheme(args), initial_state(args)
     step = stepper.at({}, u)
     if args.case == "wake":
         u = repeat(step, u, WAKE_SPIN_UP)

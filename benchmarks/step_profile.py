@@ -1,4 +1,7 @@
-"""Where the time of a spectral step goes: transforms, copies around them, sums and products between them, the calls themselves. Prints a table."""
+"""Profile a spectral step: time share of transforms, copies, sums and products, and call overhead. Prints a table.
+
+python benchmarks/step_profile.py [--threads 2] [--steps 50]
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ KINDS = {
 
 
 def shares(scheme: str, n: int, batch: int, steps: int) -> dict[str, float]:
-    """Milliseconds a step by kind, and what is left to the calls."""
+    """Return the milliseconds per step by kind; the rest is "calls"."""
     step, w = bind_flow(n, batch, scheme)
     repeat(step, w, steps)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
@@ -41,7 +44,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     names = [*KINDS, "calls"]
-    print(f"{'':24}" + "".join(f"{name:>20}" for name in names) + f"{'ms a step':>12}")
+    print(f"{'':24}" + "".join(f"{name:>20}" for name in names) + f"{'ms per step':>12}")
     for scheme, n, batch in CASES:
         spent = shares(scheme, n, batch, args.steps)
         whole = sum(spent.values())

@@ -1,4 +1,4 @@
-"""What is run: every job, the case in which it is compared, and its role there."""
+"""Suites of `run.py`: all jobs with the case in which each is compared and its role."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Role = Literal["ours", "variant", "peer", "limit"]
 
 @dataclass(frozen=True)
 class Job:
-    """One process. In a case, everything is stated relative to the row whose role is "ours"; a variant is another way of ours."""
+    """One process. In each case, results are divided by those of the job with the role "ours"; a variant is another setting of ours."""
 
     case: str
     role: Role
@@ -26,7 +26,7 @@ class Job:
 
 
 class Programs:
-    """The scripts with the interpreter of the environment that each needs."""
+    """Makes jobs of scripts, each with the interpreter of the environment that it needs."""
 
     def __init__(self, peers: Path, threads: int) -> None:
         self.peers, self.threads = peers, threads
@@ -73,11 +73,11 @@ def ks_step(programs: Programs) -> list[Job]:
 
 
 def ks_train(programs: Programs) -> list[Job]:
-    """One training update of the paper's case, seconds per update of one model: single, and 8 seeds stacked."""
+    """One training update of the paper's case, in seconds per update and model: a single model, and 8 stacked seeds."""
     jobs = []
     for grad in ("wig", "nog"):
         case, ours, way = f"update {grad.upper()} (26,8) m=3 batch 16", "training_update.py", f"--grad {grad}"
-        # A single small network is trained with one thread, as the command line does; the peers are given both and judged by their better one.
+        # As on the command line, a single small network trains with one thread. The peers run with one and with all threads; the faster one counts.
         phiflow, exponax = "peers/ks_train_phiflow.py", "peers/ks_train_exponax.py"
         jobs += [
             programs.job(case, "ours", "eddygrad, one thread", ours, way, threads=1),
@@ -104,7 +104,7 @@ def ks_train(programs: Programs) -> list[Job]:
 
 FLOW_SIZES = ((64, 1), (64, 8), (256, 1), (256, 8), (512, 1), (512, 8))
 SCHEMES = {"rk4cn": "RK4-CN", "etdrk2": "ETDRK2", "etdrk4": "ETDRK4"}
-# label, script, options; exponax has no implicit-explicit scheme, the others have no exponential one
+# Label, script, options. exponax has no implicit-explicit scheme; the others have no exponential scheme.
 _RK4CN_PEERS = (("torch-cfd", "peers/ns_torchcfd.py", ""), ("jax-cfd", "peers/ns_jaxcfd.py", ""))
 _ETDRK_PEERS = (("exponax repeat", "peers/ns_exponax.py", ""), ("exponax in Fourier space", "peers/ns_exponax.py", "--mode fourier"))
 
@@ -119,7 +119,7 @@ def ns_step(programs: Programs) -> list[Job]:
             ours = "navier_stokes_step.py"
             jobs.append(programs.job(case, "ours", "eddygrad repeat", ours, size))
             jobs += [programs.job(case, "peer", label, script, f"{size} {way}") for label, script, way in peers]
-            if n == 64:  # a second thread does not pay for everyone here; the summary takes everyone's better number
+            if n == 64:  # a second thread slows some rows down; the summary takes the faster number of threads
                 jobs.append(programs.job(case, "variant", "eddygrad repeat, one thread", ours, size, threads=1))
                 jobs += [programs.job(case, "peer", f"{label}, one thread", script, f"{size} {way}", threads=1) for label, script, way in peers]
             jobs.append(programs.job(case, "variant", "eddygrad plain step", ours, f"{size} --mode call"))
@@ -148,7 +148,7 @@ def ns_gradient(programs: Programs) -> list[Job]:
 
 
 def staggered(programs: Programs) -> list[Job]:
-    """Finite volumes, float32: a wake beside PhiFlow, a periodic flow beside jax-cfd and torch-cfd; steps, and gradients through four of them."""
+    """Finite volumes, float32: a wake against PhiFlow, a periodic flow against jax-cfd and torch-cfd; a step, and a gradient through four steps."""
     ours, phiflow, jobs = "staggered_step.py", "peers/wake_phiflow.py", []
     for n in (128, 256):
         for grad, what in ((0, "step"), (4, "gradient through 4")):
@@ -175,11 +175,11 @@ def staggered(programs: Programs) -> list[Job]:
 
 
 def pinn(programs: Programs) -> list[Job]:
-    """Physics-informed iterations, float32: an update of the Poisson problem, and the gradient of active turbulence's residual; time and memory."""
+    """Iterations of physics-informed networks, float32: an update of the Poisson problem, and the gradient of the active-turbulence residual."""
     ours, deepxde, jobs = "poisson_update.py", "peers/poisson_deepxde.py", []
 
     def both(case: str, role: Role, label: str, script: str, options: str) -> None:
-        """With every core and with one: everyone is judged by the better."""
+        """Add a job with all cores and one with a single thread; the summary takes the faster one."""
         jobs.append(programs.job(case, role, label, script, options))
         jobs.append(programs.job(case, "variant" if role == "ours" else role, f"{label}, one thread", script, options, threads=1))
 
@@ -208,7 +208,7 @@ def pinn(programs: Programs) -> list[Job]:
         both(case, "ours", "eddygrad", ours, size)
         both(case, "variant", "eddygrad, compiled", ours, f"{size} --compiled")
         both(case, "peer", "nested autograd", ours, f"{size} --way nested --gradients 1")
-        if batch > 1000:  # the whole of it takes some 22 GB
+        if batch > 1000:  # all points at once take some 22 GB
             both(case, "peer", "nested autograd, 1000 at a time", ours, f"{size} --way nested --gradients 1 --together 1000")
         jobs.append(programs.job(case, "variant", "eddygrad, freed memory returned", ours, f"{size} --freed-memory return"))
         both(case, "limit", "limit: our products alone", "pinn_limits.py", f"products residual {size}")

@@ -1,4 +1,7 @@
-"""Medians and ratios of a file of runs, as a table: python benchmarks/table.py RUNS.jsonl"""
+"""Print medians and ratios of a file of runs as a table.
+
+python benchmarks/table.py RUNS.jsonl
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
-# How far probes may be apart. The coefficients of PhiFlow's step are float32, so its states drift from ours by 1e-4 within the probe's 50 steps.
-# Vorticities are of order one, in float32: round-off moves the last of five digits; one step more or less, or a wrong sign, moves the third.
-# So do a forcing in another mode and a missing drag. A tenth more viscosity, or another scheme of the same step, moves the fifth and is not seen.
-# A gradient through 512 steps takes more round-off in. Finite volumes of different fluxes agree to some digits only.
-# Of the physics-informed iterations logarithms are compared, so these are relative.
+# Largest difference of two probes that did the same work.
+# ks-step: PhiFlow's coefficients are float32, so its states differ from ours by 1e-4 after the 50 steps of the probe.
+# ns-step: vorticities are of order one in float32. Round-off changes the fifth digit. One step too many, a wrong sign, a forcing in another mode or a
+#   missing drag changes the third digit. 10 % more viscosity or another scheme of the same time step changes the fifth digit and is not detected.
+# ns-gradient: a gradient through 512 steps accumulates more round-off.
+# staggered: finite volumes with different fluxes agree to a few digits.
+# pinn-*: the probes are logarithms, so these tolerances are relative.
 _PROBE_TOLERANCE = {"ks-step": 2e-3, "ns-step": 1e-4, "ns-gradient": 1e-3, "staggered": 5e-3, "pinn-poisson": 1e-3, "pinn-residual": 1e-3}
 _ONE_THREAD = ", one thread"
 
 
 def read(path: Path) -> tuple[Row, list[Row]]:
-    """(the machine, the runs)"""
+    """Return (the machine, the runs) of a file."""
     lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
     machine: Row = next((line["machine"] for line in lines if "machine" in line), {})
     return machine, [line for line in lines if "case" in line]
@@ -32,17 +37,17 @@ def _duration(seconds: float) -> str:
 
 
 def ratios(ours: list[Row], theirs: list[Row]) -> tuple[float, float, float] | None:
-    """Ratio theirs / ours of the medians over rounds, with the least and greatest ratio within a round."""
+    """Return the ratio theirs / ours of the medians over rounds, and the smallest and largest ratio within a round."""
     mine, other = ({r["round"]: r["seconds"] for r in rows} for rows in (ours, theirs))
     rounds = sorted(mine.keys() & other.keys())
     if not rounds:
         return None
-    each = [other[k] / mine[k] for k in rounds]
-    return statistics.median(other.values()) / statistics.median(mine.values()), min(each), max(each)
+    per_round = [other[k] / mine[k] for k in rounds]
+    return statistics.median(other.values()) / statistics.median(mine.values()), min(per_round), max(per_round)
 
 
 def different_work(rows: list[Row]) -> str | None:
-    """What shows that the rows of a case did not do the same work: networks of different sizes, or states that disagree after the probe's steps."""
+    """Return a warning if the rows of a case did different work: networks of different sizes, or different states after the steps of the probe."""
     sizes = {r["label"]: r["parameters"] for r in rows if "parameters" in r}
     if len(set(sizes.values())) > 1:
         return f"the networks have different sizes: {sizes}"
@@ -53,12 +58,12 @@ def different_work(rows: list[Row]) -> str | None:
         distance = max(abs(a - b) for a, b in zip(ours, row["probe"]))
         tolerance = _PROBE_TOLERANCE[row["workload"]]
         if not distance < tolerance:
-            return f"{row['label']} differs by {distance:.2g} after the probe's steps, expected less than {tolerance}: not the same work"
+            return f"{row['label']} differs by {distance:.2g} after the steps of the probe, expected less than {tolerance}: not the same work"
     return None
 
 
 def _rate(runs: list[Row]) -> float:
-    """The row's own operations in its median time [GFLOP/s]."""
+    """Operations of the row over its median time [GFLOP/s]."""
     return round(statistics.median(r["flops"] for r in runs) / statistics.median(r["seconds"] for r in runs) / 1e9, 1)
 
 
@@ -84,7 +89,7 @@ def _case(case: str, rows: list[Row]) -> Iterable[str]:
 
 
 def summary(rows: list[Row]) -> Iterable[str]:
-    """One line per scheme and row that is not ours: its time over ours in the cases of a workload, everyone with its better number of threads."""
+    """Yield a line per scheme and peer or limit: its time over ours in the cases of a workload, each with its faster number of threads."""
     groups = dict.fromkeys((r["workload"], r["scheme"]) for r in rows if "scheme" in r)
     for workload, scheme in groups:
         own = [r for r in rows if (r.get("workload"), r.get("scheme")) == (workload, scheme)]
@@ -104,13 +109,13 @@ def summary(rows: list[Row]) -> Iterable[str]:
 
 
 def table(machine: Row, rows: list[Row]) -> str:
-    """The runs case by case; `x ours` is the row's time divided by ours, so a peer above 1 is slower and a limit below 1 is our distance."""
+    """Return the table of all cases. `x ours` is the time of a row over ours: a peer above 1 is slower than ours; a limit of .5 is twice as fast."""
     summarised = list(summary([r for r in rows if "seconds" in r]))
     lines = ["machine: " + ", ".join(f"{k} {v}" for k, v in machine.items())]
     lines += sorted({r["versions"] for r in rows if "versions" in r})
     for case in dict.fromkeys(r["case"] for r in rows):
         lines += _case(case, [r for r in rows if r["case"] == case and "seconds" in r])
-    lines += ["\ntimes over ours, everyone with its better number of threads", *summarised] if summarised else []
+    lines += ["\ntimes over ours, each with its faster number of threads", *summarised] if summarised else []
     lines += [f"failed: {r['case']} | {r['label']}: {r['error']}" for r in rows if "error" in r]
     return "\n".join(lines)
 

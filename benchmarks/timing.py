@@ -1,4 +1,4 @@
-"""Time a block of equal steps and print one JSON line. Neither torch nor jax is imported here: peers in other environments use it too."""
+"""Time a block of equal steps and print the result as one JSON line. Imports neither torch nor jax, so that all environments can use it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,25 +15,31 @@ from typing import Any
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that every script has."""
+    """Return a parser with the options that all scripts share."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores that the run may use")
-    parser.add_argument("--repetitions", type=int, default=9, help="timed blocks at most")
-    parser.add_argument("--max-seconds", type=float, default=12.0, help="no further block after this time, once three are done")
+    parser.add_argument("--repetitions", type=int, default=9, help="largest number of timed blocks")
+    parser.add_argument("--max-seconds", type=float, default=12.0, help="no further block after this time, but at least three")
     return parser
 
 
 def restrict_cores(threads: int) -> None:
-    """Keep this process on its first `threads` cores, where the system can: jax sizes its pool by them. Call it before jax is imported."""
-    if hasattr(os, "sched_setaffinity"):
+    """Bind this process to its first `threads` cores, by which jax chooses the size of its thread pool. Call it before importing jax."""
+    if sys.platform == "linux":
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 def measure(block: Callable[[], object], steps: int, repetitions: int = 9, max_seconds: float = 12.0) -> dict[str, Any]:
-    """Seconds per step of `block`, which makes `steps` steps and returns when they are done.
+    """Return the seconds per step of `block`.
 
-    The first call (compilation) is timed apart, a second one warms up; then at least three and at most `repetitions` blocks.
-    Returns: median, min and max over the blocks, and what the process used meanwhile (CPU over wall time, minor page faults per step).
+    The first call, which may compile, is timed separately; a second call warms up; then at least three blocks are timed.
+
+    Args:
+        block:       makes `steps` steps and returns when they are finished.
+        steps:       steps of a block.
+        repetitions: largest number of timed blocks.
+        max_seconds: no further block starts after this time [s].
+    Returns: median, minimum and maximum over the blocks, CPU time over wall time, and minor page faults per step.
     """
     start = time.perf_counter()
     block()
@@ -58,7 +65,7 @@ def measure(block: Callable[[], object], steps: int, repetitions: int = 9, max_s
 
 
 def _status_mb(name: str) -> float | None:
-    """A line of the process's status [MB]: VmRSS is what is resident, VmHWM the most that was."""
+    """A line of the process's status [MB]: VmRSS is the resident memory, VmHWM its maximum."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -67,7 +74,7 @@ def _status_mb(name: str) -> float | None:
 
 
 def available_mb() -> float | None:
-    """Memory that may still be taken without swapping [MB]; None where the system does not tell."""
+    """Return the memory that is available without swapping [MB]; None if the system does not report it."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -76,23 +83,26 @@ def available_mb() -> float | None:
 
 
 def measure_memory(block: Callable[[], object], steps: int, repetitions: int = 9, max_seconds: float = 12.0, least: int = 64) -> dict[str, Any]:
-    """As `measure`, with `extra_mb`: the process's peak over all calls beyond what was resident before the first; None where that cannot be told.
+    """Return the result of `measure` with `extra_mb`, the peak memory over all calls minus the resident memory before the first.
 
-    Whatever is compiled ahead and kept must be so before, or it counts. A short block is made again until it has `least` steps: tens of milliseconds
-    are not enough to time two threads by.
+    Compile before the call, else the memory of the compiler counts. `extra_mb` is None if the system does not report memory.
+
+    Args:
+        block, steps, repetitions, max_seconds: see `measure`.
+        least: a block is repeated until it has this many steps, because tens of milliseconds are too short to time two threads.
     """
-    again = max(1, least // steps)
+    repeats = max(1, least // steps)
     before = _status_mb("VmRSS")
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     except OSError:
         before = None
-    result = measure(lambda: [block() for _ in range(again)], again * steps, repetitions, max_seconds)
+    result = measure(lambda: [block() for _ in range(repeats)], repeats * steps, repetitions, max_seconds)
     peak = _status_mb("VmHWM")
     return {**result, "extra_mb": None if before is None or peak is None else round(peak - before, 1)}
 
 
 def emit(workload: str, implementation: str, result: dict[str, Any], **settings: object) -> None:
-    """Print the run as one JSON line. `seconds` is per step, or per update of one model."""
+    """Print a run as one JSON line. `seconds` is per step, or per update and model."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"workload": workload, "implementation": implementation, **settings, **result, "peak_rss_mb": round(peak, 1)}), flush=True)

@@ -1,6 +1,8 @@
-"""Our training update of the paper's Kuramoto-Sivashinsky case: `fit`'s own, every seed of a stack at once. Prints one JSON line.
+"""Time the training update of `fit` for the paper's Kuramoto-Sivashinsky case, with all seeds of a stack at once. Prints one JSON line.
 
-`seconds` is per update of one model: a stack's time divided by its seeds. The window is fixed, as it is for the peers: reading data is left out.
+`seconds` is per update and model: the time of a stack divided by its seeds. The window is fixed, as for the peers, so reading data is not timed.
+
+python benchmarks/training_update.py [--grad wig] [--seeds 1] [--horizon 3]
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ def options() -> argparse.Namespace:
     parser = arguments(__doc__)
     parser.add_argument("--grad", default="wig", choices=["wig", "nog"])
     parser.add_argument("--seeds", type=int, default=1, help="1: a single network; more: a stack")
-    parser.add_argument("--lengths", default="shared", choices=["shared", "per-sample"], help="per-sample: the six of the paper's training set")
+    parser.add_argument("--lengths", default="shared", choices=["shared", "per-sample"], help="per-sample: the paper's six training lengths")
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--horizon", type=int, default=HORIZON)
     parser.add_argument("--width", type=int, default=WIDTH)
@@ -39,7 +41,7 @@ def options() -> argparse.Namespace:
 
 
 def corrected_solver(seeds: int, width: int = WIDTH, depth: int = DEPTH) -> Corrected:
-    """ETD1 twice + h f(u, D/8), f the paper's residual network; a stack of `seeds` if there are several."""
+    """Return the corrected solver: two steps of ETD1 plus h f(u, D/8), where f is the paper's residual network, a stack if `seeds` > 1."""
     grid = Grid((POINTS,), 2 * math.pi * DOMAIN)
     coarse = ETDRK(KuramotoSivashinsky(), grid, dt=FRAME_DT, order=1, substeps=SUBSTEPS)
     network = ResNet(width, depth, seeds=None if seeds == 1 else range(seeds))
@@ -47,7 +49,10 @@ def corrected_solver(seeds: int, width: int = WIDTH, depth: int = DEPTH) -> Corr
 
 
 def fixed_window(seeds: int, batch: int, horizon: int, lengths: str = "shared") -> Window:
-    """A smooth state and random targets of the attractor's size, (B, T, 1, N) or (S, B, T, 1, N)."""
+    """Return a window (B, T, 1, N) or (S, B, T, 1, N): a smooth state, and random targets of the size of the attractor.
+
+    Args: seeds: S. batch: B. horizon: T - 1. lengths: "shared" or "per-sample".
+    """
     rows = seeds * batch
     u = torch.tensor(first_state(rows), dtype=torch.float32)[:, None, None]
     targets = torch.randn(rows, horizon, 1, POINTS, generator=torch.Generator().manual_seed(0)) * 0.5
@@ -62,7 +67,10 @@ def fixed_window(seeds: int, batch: int, horizon: int, lengths: str = "shared") 
 def build_update(
     grad: str, seeds: int, width: int = WIDTH, depth: int = DEPTH, horizon: int = HORIZON, batch: int = BATCH, lengths: str = "shared"
 ) -> Callable[[], Tensor]:
-    """One call is one update of all seeds: window, forward, backward, guard, Adam. Returns the loss per seed."""
+    """Return a function that makes one update of all seeds (forward, backward, guard, Adam) and returns the loss per seed.
+
+    Args: grad: "wig" or "nog". seeds: stacked networks. width, depth: of the network. horizon: unrolled steps. batch: samples. lengths: see above.
+    """
     model = corrected_solver(seeds, width, depth)
     window = fixed_window(seeds, batch, horizon, lengths)
     training = Training(steps=10**9, lr=1e-4, horizon=horizon)
@@ -72,7 +80,7 @@ def build_update(
 def main() -> None:
     args = options()
     torch.set_num_threads(args.threads)
-    keep_freed_memory()  # as the command line does
+    keep_freed_memory()  # as on the command line
     update = build_update(args.grad, args.seeds, args.width, args.depth, args.horizon, args.batch, args.lengths)
 
     def block() -> None:

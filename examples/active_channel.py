@@ -1,8 +1,9 @@
-"""Active turbulence between no-slip walls: the model that the spectral solver has on a periodic box, by finite volumes, with a post in its way.
+"""Simulate active turbulence in a channel with a cylindrical post, by finite volumes.
 
-    u_t + lambda_0 (u . grad) u + grad p + alpha u + beta |u|^2 u - Gamma_0 lap u + Gamma_2 lap^2 u = 0,  div u = 0   coefficients: Maddu et al. 2021
-At a wall u = 0 and lap u = 0. Draws the vorticity; prints the mean square speed beyond the post in the middle half of the channel, 3.1 to 3.6 in a
-periodic box, and by the walls.
+    u_t + lambda_0 (u . grad) u + grad p + alpha u + beta |u|^2 u - Gamma_0 lap u + Gamma_2 lap^2 u = 0,  div u = 0
+
+The coefficients are those of Maddu et al. 2021. At a wall u = 0 and lap u = 0. The example draws the vorticity and prints the mean square speed
+downstream of the post, in the middle half of the channel and next to the walls. In a periodic box it is 3.1 to 3.6.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ def main() -> float:
     data = generate(solver, first, {}, None, frames=FRAMES, warmup=WARMUP, compute_dtype=torch.float32, progress=False)
 
     fields = Fields.of(data, 0)
-    square = fields.frames(["speed"])[:, 0, POINTS[0] // 2 :].square().mean((0, 1))  # over time and beyond the post, by the distance from the wall
+    square = fields.frames(["speed"])[:, 0, POINTS[0] // 2 :].square().mean((0, 1))  # mean over time and x downstream of the post
     quarter, cell = POINTS[1] // 4, 2
     middle, near = float(square[quarter:-quarter].mean()), float(square[:cell].mean())
     at = [0, FRAMES // 3, 2 * FRAMES // 3, FRAMES - 1]
     vorticity = fields.frames(["vorticity"])[at]
-    look = {"scales": fields.scales(vorticity), "bodies": fields.bodies_at(at), "smooth": True}
+    style = {"scales": fields.scales(vorticity), "bodies": fields.bodies_at(at), "smooth": True}
     times = [FRAME * (WARMUP + k) for k in at]
-    save(planes(vorticity.numpy(), ["vorticity"], times, grid.lengths, "active turbulence between walls", **look), PICTURE)
+    save(planes(vorticity.numpy(), ["vorticity"], times, grid.lengths, "active turbulence between walls", **style), PICTURE)
     print(f"mean square speed in the middle half {middle:.3f}, in the two cells by the wall {near:.3f}; picture {PICTURE}")
     return middle
 

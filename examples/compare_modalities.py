@@ -1,7 +1,8 @@
-"""Which way to unroll is best? ONE step, many steps without gradients of time (NOG), or with them (WIG); networks that correct and that predict.
+"""Compare three ways to train on trajectories: one step (ONE), unrolled without (NOG) and with gradients through the solver (WIG).
 
-All seeds of a setting train in one program; a killed run goes on when called again. Prints the error of prediction with WIG
-over that of correction with NOG: 4.5 in the paper, for networks trained longer.
+Each is trained as a correction of the solver and as a prediction without it. All seeds of a setting train in one program. A killed run continues when
+it is repeated. The example prints the error of prediction with WIG over that of correction with NOG: 4.5 in the paper (List et al. 2024), whose
+networks are larger and train longer.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import json
 
 import eddygrad as eg
 
-# Data, solvers and horizon as in List et al. 2024; smaller networks, fewer seeds and updates than under docs/results: minutes, not hours.
+# Data, solvers and horizon as in List et al. 2024; smaller networks, fewer seeds and updates than in docs/results, to run in minutes.
 TASKS = ("correct", "predict")
 UNROLL = ("one", "nog:3", "wig:3")
 WIDTH, DEPTH, SEEDS = 10, 2, 4
 STEPS, LEARNING_RATE = 1000, 3e-3
-FRAMES = 500  # of training data per trajectory
+FRAMES = 500  # training frames per trajectory
 STARTS = 10  # test states on each of the paper's four test domains
 FOLDER = "runs/compare_modalities"
 

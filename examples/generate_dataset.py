@@ -1,7 +1,7 @@
-"""Make a data set with any solver, on disk, in shards, with its provenance; open it again and draw training windows from it.
+"""Generate a data set on disk, in shards and with provenance; open it and draw training windows from it.
 
-Killed at any moment, a second call goes on where the first stopped. Prints the root mean square of u: 1.31 on the attractor of the
-Kuramoto-Sivashinsky equation at these domain sizes (400 trajectories of 100 frames).
+A killed run continues when it is repeated. The example prints the root mean square of u, which is 1.31 on the attractor of the Kuramoto-Sivashinsky
+equation at these domain sizes (measured on 400 trajectories of 100 frames).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 import eddygrad as eg
 from eddygrad.solver.initial import random_fourier
 
-# Domains, grid, step and transient as in List et al. 2024: L = 2 pi D, N = 48, two substeps of .5 a frame, 400 frames dropped.
+# As in List et al. 2024: L = 2 pi D, 48 points, two substeps of .5 per frame, 400 frames of warm-up.
 DOMAINS = (6.8, 7.44, 9.2, 11.2)
 PER_DOMAIN = 16
 FRAMES = 200
@@ -24,12 +24,12 @@ FOLDER = "data/kuramoto-sivashinsky"
 def main() -> float:
     solver = eg.presets.kuramoto_sivashinsky()
     samples = PER_DOMAIN * len(DOMAINS)
-    # One length per trajectory: different domains share a batch.
+    # One length per trajectory: trajectories on different domains share a batch.
     length = 2 * math.pi * torch.tensor(DOMAINS, dtype=torch.float64).repeat_interleave(PER_DOMAIN)
     initial = random_fourier(solver.grid, samples, bandlimit=5, seed=0)
 
     eg.generate(solver, initial, {"length": length}, FOLDER, frames=FRAMES, warmup=WARMUP, seed=0, shard_samples=PER_DOMAIN)
-    eg.validate(FOLDER)  # reads everything, compares checksums, refuses NaN
+    eg.validate(FOLDER)  # reads all states, compares checksums and checks for NaN
 
     data = eg.open(FOLDER)
     train, val, test = data.split(val=0.1, test=0.2)  # by trajectory
@@ -37,7 +37,7 @@ def main() -> float:
     print(f"made by {data.attrs['stepper']}")
     print(f"trajectories: {train.samples} for training, {val.samples} for validation, {test.samples} for tests")
 
-    batch_at = train.batches(16, seeds=range(8))  # a pure function of (step, horizon); every seed draws its own windows
+    batch_at = train.batches(16, seeds=range(8))  # a pure function of (step, horizon); each seed draws its own windows
     window = batch_at(step=0, horizon=4)
     print(f"a batch of 8 seeds, 16 windows, 5 frames: {tuple(window.u.shape)}")
 

@@ -1,7 +1,7 @@
-"""Find a fluid's viscosity and drag from two snapshots of its vorticity, by gradients through a hundred solver steps.
+"""Find viscosity and drag of a flow from two snapshots of its vorticity, by gradients through a hundred solver steps.
 
-The hand-written adjoint gives the gradient by state and parameters; keep="sqrt" runs parts of the trajectory again instead of storing them.
-Prints the relative error of the viscosity; the truth is known, and both snapshots are exact, so it is small.
+The gradient with respect to the parameters comes from the solver's hand-written adjoint. keep="sqrt" recomputes parts of the trajectory instead of
+storing them. The example prints the relative error of the viscosity, which is small because both snapshots are exact.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ def main() -> float:
     grid = Grid((POINTS, POINTS))
     solver = ETDRK(NavierStokesVorticity(), grid, dt=DT)
     start = random_fourier(grid, 1, bandlimit=6, rms=2.0, seed=0)
-    seen = repeat(solver.at(TRUTH, start), start, STEPS)
+    observed = repeat(solver.at(TRUTH, start), start, STEPS)
 
-    # Logarithms, so that both stay positive and are of one size.
+    # Optimise the logarithms, so that both parameters stay positive and have the same scale.
     logarithms = {name: torch.tensor(value, dtype=torch.float64).log().requires_grad_() for name, value in GUESS.items()}
     optimiser = torch.optim.LBFGS(logarithms.values(), max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
         step = solver.at({name: value.exp() for name, value in logarithms.items()}, start)
-        error = (repeat(step, start, STEPS, grad=True, keep="sqrt") - seen).square().mean()
+        error = (repeat(step, start, STEPS, grad=True, keep="sqrt") - observed).square().mean()
         error.backward()
         return error
 

@@ -1,7 +1,7 @@
-"""Your own solver, here thirty lines of numpy, corrected by a network.
+"""Correct your own solver, here a few lines of numpy, with a network.
 
-NOG training needs no gradient of the solver: any program that maps a state to the next will do. Prints the error of the corrected solver over that
-of the solver alone, which blows up now and then, on trajectories never seen: about 5e-4 with these settings.
+Training with NOG (no gradient through the solver) works with any program that maps a state to the next. The example prints the error of the corrected
+solver over the error of the solver alone on test trajectories, about 5e-4 with these settings. The solver alone sometimes blows up.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import eddygrad as eg
 from eddygrad.solver.initial import random_fourier
 
-# Kuramoto-Sivashinsky on L = 16 pi, N = 48, two substeps of h = .5 a frame (List et al. 2024); network and training smaller than theirs.
+# Kuramoto-Sivashinsky on L = 16 pi, 48 points, two substeps of h = .5 per frame: List et al. 2024, whose network and training are larger.
 D, POINTS, H = 8.0, 48, 0.5
 TRAJECTORIES, FRAMES = 40, 300
 WIDTH, DEPTH, SEEDS = 16, 4, 4
@@ -27,17 +27,17 @@ GROW, FEED = np.exp(LINEAR), H * np.divide(np.expm1(LINEAR), LINEAR, out=np.ones
 
 
 def my_solver(u: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """One frame of exponential Euler: u_t = -(u^2/2)_x - u_xx - u_xxxx, (batch, channel, x) -> the same."""
+    """Return the state (batch, channel, x) one frame later, by exponential Euler: u_t = -(u^2 / 2)_x - u_xx - u_xxxx."""
     for _ in range(2):
         flux = -0.5j * K * np.fft.rfft(u * u)
-        flux[..., -1] = 0  # the shortest wave has no odd derivative
+        flux[..., -1] = 0  # the odd derivative of the Nyquist mode is 0
         u = np.fft.irfft(GROW * np.fft.rfft(u) + FEED * flux, n=POINTS)
     return u
 
 
 def main() -> float:
     solver = eg.wrap(my_solver, dt=2 * H, array="numpy")
-    truth = eg.presets.kuramoto_sivashinsky(D, POINTS)  # second order; yours may be measurements or a finer run: eg.open("runs.nc")
+    truth = eg.presets.kuramoto_sivashinsky(D, POINTS)  # second order; your data may be measurements or a finer simulation: eg.open("runs.nc")
     initial = random_fourier(truth.grid, TRAJECTORIES, bandlimit=5, seed=0)
     data = eg.generate(truth, initial, {}, None, frames=FRAMES, warmup=200).split(val=0.1, test=0.3)
 

@@ -1,8 +1,9 @@
-"""The wake of a cylinder: box, cylinder and inflow of the unrolling paper's recipe `wake`, at one Reynolds number and half of its resolution.
+"""Simulate the wake of a cylinder at Re 100 and compare its Strouhal number with that of an isolated cylinder.
 
-The inflow has a gust across it behind the cylinder, so that vortices are shed soon. Drag and lift are recorded with the frames; St is the frequency
-of the lift. A cylinder alone in the flow sheds at St = .164 to .166 with Cd = 1.33 to 1.35 at Re 100 (Williamson 1996); here its images above and
-below are five diameters away, which raises both. Draws the vorticity and prints St, mean Cd, and St over .165.
+Box, cylinder and inflow are those of `eg.recipes.wake`, at half of its resolution. A crosswise gust behind the cylinder starts the vortex shedding
+early. Drag and lift are recorded with every frame; the Strouhal number St is the dimensionless frequency of the lift. An isolated cylinder has
+St = .164 to .166 and Cd = 1.33 to 1.35 at Re 100 (Williamson 1996). Here the box is periodic and five diameters high, which raises both. The example
+draws the vorticity and prints St / .165.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from eddygrad.solver.staggered.probes import strouhal
 
 RE = 100.0
 POINTS, SUBSTEPS = 128, 2  # 128 x 64 cells, two steps per unit of time
-WARMUP, FRAMES = 900, 500  # until the shedding is periodic; what is looked at
+WARMUP, FRAMES = 900, 500  # the shedding is periodic after the warm-up
 SPEED, DIAMETER = wake.SPEED, wake.DIAMETER
-ALONE = 0.165
+ISOLATED = 0.165  # Strouhal number of an isolated cylinder
 PICTURE = Path("wake.png")
 
 
-def start(solver) -> torch.Tensor:
+def initial_state(solver) -> torch.Tensor:
     x, y = solver.grid.points(centred=True)
     gust = 0.3 * torch.exp(-((x - wake.CENTRE[0] - DIAMETER) ** 2 + (y - wake.CENTRE[1]) ** 2) / (2 * (DIAMETER / 2) ** 2))
     return torch.stack([torch.full_like(x, SPEED), gust])[None]
@@ -37,7 +38,7 @@ def main() -> float:
     solver = wake.solver((POINTS, POINTS // 2), SUBSTEPS)
     data = generate(
         WithForces(solver, SPEED, DIAMETER),
-        start(solver),
+        initial_state(solver),
         {"viscosity": wake.viscosity(RE)},
         None,
         frames=FRAMES,
@@ -50,11 +51,11 @@ def main() -> float:
 
     fields, at = Fields.of(data, 0), [round(k * FRAMES / 20) for k in range(4)]
     vorticity = fields.frames(["vorticity"])[at]
-    look = {"scales": fields.scales(vorticity), "bodies": fields.bodies_at(at), "smooth": True}
-    save(planes(vorticity.numpy(), ["vorticity"], at, data.grid.lengths, f"Re {RE:g}, St {st:.3f}", **look), PICTURE)
+    style = {"scales": fields.scales(vorticity), "bodies": fields.bodies_at(at), "smooth": True}
+    save(planes(vorticity.numpy(), ["vorticity"], at, data.grid.lengths, f"Re {RE:g}, St {st:.3f}", **style), PICTURE)
     print(f"Re {RE:g}: mean Cd {float(drag.mean()):.3f}, Cl up to {float(lift.abs().amax()):.3f}, St {st:.4f}; picture {PICTURE}")
-    print(f"St over that of a cylinder alone: {st / ALONE:.3f}")
-    return st / ALONE
+    print(f"St over that of an isolated cylinder: {st / ISOLATED:.3f}")
+    return st / ISOLATED
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Kolmogorov flow with exponax: ETDRK of its vorticity equation.
 
-Modes up to 2/3 (N/2 - 1) - 1 on each axis go into the advection term and come out of it; the state is not cut. Its vorticity is u_y - v_x,
-minus ours, and its forcing -A 4 cos(4 y) of that one is the force (-A sin(4 y), 0). So it is given minus the first state and minus the amplitude,
-and steps minus the state of the others. Drag is a growth rate, of negative sign. Import it after `restrict_cores`: it imports jax.
+The advection term reads and keeps modes up to 2/3 (N/2 - 1) - 1 on each axis; the state is not truncated. exponax's vorticity is u_y - v_x, the
+negative of ours, and its forcing -4 A cos(4 y) corresponds to the force (-A sin(4 y), 0). Initial state and amplitude are therefore negated, and its
+state is the negative of the others'. Drag is a growth rate with negative sign. Import this module after `restrict_cores`, because it imports jax.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import jax
 from workload import DRAG, FLOW_DT, FORCING_AMPLITUDE, FORCING_MODE, VISCOSITY
 
 VERSIONS = f"exponax {version('exponax')}, jax {jax.__version__}"
-SIGN = -1.0  # of its vorticity, against ours
+SIGN = -1.0  # exponax's vorticity over ours
 
 
 def flow_stepper(n: int, scheme: str) -> Any:
-    """The stepper of one sample (1, n, n)."""
+    """Return the stepper of one sample (1, n, n)."""
     return ex.stepper.KolmogorovFlowVorticity(
         2,
         2 * math.pi,

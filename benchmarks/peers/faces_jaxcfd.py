@@ -1,6 +1,6 @@
-"""Peer: periodic finite volumes with jax-cfd, jitted: forward Euler, van Leer's or linear transport, fast diagonalisation. Prints one JSON line.
+"""Peer: time periodic finite volumes with jax-cfd, jitted: forward Euler, van Leer or linear advection, fast diagonalisation.
 
-Its van Leer flux has a term in the time step that ours has not: the two agree to some digits.
+Prints one JSON line. jax-cfd's van Leer flux has a term with the time step that ours does not have, so the two agree to a few digits.
 """
 
 from __future__ import annotations

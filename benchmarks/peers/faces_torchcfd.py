@@ -1,4 +1,4 @@
-"""Peer: periodic finite volumes with torch-cfd: forward Euler, van Leer's transport, pressure by FFT. Prints one JSON line."""
+"""Peer: time periodic finite volumes with torch-cfd: forward Euler, van Leer or linear advection, pressure by FFT. Prints one JSON line."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(faces: torch.Tensor, steps: int) -> torch.Tensor:
 
 
 def gradient() -> object:
-    equation._projection.__dict__.pop("q0", None)  # the last pressure belongs to a graph that is gone
+    equation._projection.__dict__.pop("q0", None)  # the last pressure belongs to a graph that is already freed
     return torch.autograd.grad(run(faces, args.grad).square().mean(), faces)
 
 

@@ -1,7 +1,7 @@
 """Kolmogorov flow with jax-cfd: its spectral vorticity equation and Carpenter-Kennedy RK4 with Crank-Nicolson.
 
-The advection term is cut to the modes below N/3, give or take one row; the state is not. The force is (sin(4 y), 0), and w = v_x - u_y.
-Import it after `restrict_cores`: it imports jax.
+The advection term is truncated to the modes below N/3 (up to one row); the state is not truncated. The force is (sin(4 y), 0), and w = v_x - u_y.
+Import this module after `restrict_cores`, because it imports jax.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ VERSIONS = f"jax-cfd {version('jax-cfd')}, jax {jax.__version__}"
 
 
 def flow_step(n: int) -> Callable[[Any], Any]:
-    """The step on the half spectrum (n, n//2 + 1) of one sample."""
+    """Return the step on the half spectrum (n, n // 2 + 1) of one sample."""
     grid = Grid((n, n), domain=((0, 2 * math.pi), (0, 2 * math.pi)))
 
     def force(grid: Grid) -> Any:

@@ -1,4 +1,4 @@
-"""Peer: the Kuramoto-Sivashinsky step on PhiFlow's tensors, eager as the unrolling paper's code has it, or jitted. Prints one JSON line."""
+"""Peer: time the Kuramoto-Sivashinsky step on PhiFlow's tensors, eager as in the unrolling paper's code, or jitted. Prints one JSON line."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Peer: the same training update in jax: exponax solver, equinox network of the paper's shape, optax Adam, the whole update jitted.
-Prints one JSON line."""
+"""Peer: time the same training update in jax, jitted: exponax solver, equinox network of the paper's shape, optax Adam. Prints one JSON line."""
 
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -97,5 +97,5 @@ emit(
     seeds=1,
     parameters=sum(p.size for p in jax.tree.leaves(eqx.filter(net, eqx.is_array))),
     threads=args.threads,
-    versions=f"jax {jax.__version__}, equinox {eqx.__version__}, exponax {getattr(ex, '__version__', '?')}",
+    versions=f"jax {jax.__version__}, equinox {eqx.__version__}, exponax {version('exponax')}",
 )

@@ -1,5 +1,7 @@
-"""Peer: one training update of a corrected Kuramoto-Sivashinsky solver as a PhiFlow user writes it: PhiFlow solver in the loop, the paper's
-residual network from stock torch modules. Prints one JSON line."""
+"""Peer: time one training update of a corrected Kuramoto-Sivashinsky solver as a PhiFlow user writes it. Prints one JSON line.
+
+The solver is PhiFlow's; the network is the paper's residual network from stock torch modules.
+"""
 
 from __future__ import annotations
 

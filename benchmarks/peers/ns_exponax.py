@@ -1,4 +1,4 @@
-"""Peer: the step of Kolmogorov flow with exponax, jitted; its state plain or kept in Fourier space. Prints one JSON line."""
+"""Peer: time the step of Kolmogorov flow with exponax, jitted; the state in physical or Fourier space. Prints one JSON line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peer: d mean(w_K^2) / d w_0 through K steps of jax-cfd or exponax, jitted, with or without a checkpoint at every step. Prints one JSON line."""
+"""Peer: time d mean(w_K^2) / d w_0 through K steps of jax-cfd or exponax, jitted, with or without a checkpoint per step. Prints one JSON line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from workload import GRADIENT_BATCH, GRADIENT_POINTS, STAGES, first_vorticity, f
 parser = arguments(__doc__)
 parser.add_argument("--n", type=int, default=GRADIENT_POINTS)
 parser.add_argument("--batch", type=int, default=GRADIENT_BATCH)
-parser.add_argument("--scheme", default="rk4cn", choices=[*STAGES], help="rk4cn is jax-cfd's, the others are exponax's")
-parser.add_argument("--k", type=int, default=8, help="steps that the gradient goes through")
+parser.add_argument("--scheme", default="rk4cn", choices=[*STAGES], help="rk4cn: jax-cfd; others: exponax")
+parser.add_argument("--k", type=int, default=8, help="steps K")
 parser.add_argument("--checkpoint", action="store_true")
 args = parser.parse_args()
 restrict_cores(args.threads)

@@ -1,4 +1,4 @@
-"""Peer: d mean(w_K^2) / d w_0 through K steps of torch-cfd, by autograd, with or without a checkpoint at every step. Prints one JSON line."""
+"""Peer: time d mean(w_K^2) / d w_0 through K steps of torch-cfd by autograd, with or without a checkpoint per step. Prints one JSON line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ parser = arguments(__doc__)
 parser.add_argument("--n", type=int, default=GRADIENT_POINTS)
 parser.add_argument("--batch", type=int, default=GRADIENT_BATCH)
 parser.add_argument("--scheme", default="rk4cn", choices=["rk4cn"])
-parser.add_argument("--k", type=int, default=8, help="steps that the gradient goes through")
+parser.add_argument("--k", type=int, default=8, help="steps K")
 parser.add_argument("--checkpoint", action="store_true")
 args = parser.parse_args()
 torch.set_num_threads(args.threads)
@@ -36,7 +36,7 @@ def first_state(n: int, batch: int) -> Tensor:
     return torch.tensor(first_vorticity(batch, n), dtype=torch.float32).requires_grad_()
 
 
-gradient(flow_step(16), first_state(16, 1), 2)  # loads what torch imports at first use, which is no memory of the gradient
+gradient(flow_step(16), first_state(16, 1), 2)  # imports that torch makes at first use must not count as memory
 step, w = flow_step(args.n), first_state(args.n, args.batch)
 result = measure_memory(lambda: gradient(step, w, args.k), args.k, args.repetitions, args.max_seconds)
 emit(

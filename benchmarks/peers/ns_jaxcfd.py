@@ -1,4 +1,4 @@
-"""Peer: the step of Kolmogorov flow with jax-cfd, jitted, the state kept in Fourier space. Prints one JSON line."""
+"""Peer: time the step of Kolmogorov flow with jax-cfd, jitted; the state stays in Fourier space. Prints one JSON line."""
 
 from __future__ import annotations
 

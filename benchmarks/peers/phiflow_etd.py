@@ -1,5 +1,7 @@
-"""ETD1 and ETDRK2 for Kuramoto-Sivashinsky on PhiFlow's tensors, written as its users write it (and the unrolling paper's code does):
-plain expressions, the coefficients built on every step."""
+"""ETD1 and ETDRK2 for Kuramoto-Sivashinsky on PhiFlow's tensors, as PhiFlow's users and the unrolling paper's code write it.
+
+Plain expressions; the coefficients are computed in each step.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ from typing import Any
 
 
 def etd_step(n: int, h: float, order: int) -> Callable[[Any, float], Any]:
-    """step(u, D) on a PhiFlow tensor with the spatial dimension x and the domain 2 pi D; Cox and Matthews 2002."""
+    """Return step(u, D) on a PhiFlow tensor with the spatial dimension x and the domain length 2 pi D; Cox and Matthews 2002.
+
+    Args: n: points. h: time step [s]. order: 1 or 2.
+    """
     from phi.torch.flow import math, spatial, tensor
 
     def step(u: Any, domain: float) -> Any:

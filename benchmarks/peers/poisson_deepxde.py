@@ -1,8 +1,8 @@
-"""Peer: one training iteration of DeepXDE (torch) on the Poisson problem, k = 6. Prints one JSON line.
+"""Peer: time one training iteration of DeepXDE (torch) on the Poisson problem, k = 6. Prints one JSON line.
 
-The same 2500 + 400 points, first weights, standardised inputs, losses and Adam as ours. Points and the source are given, so that nothing is drawn or
-computed anew; what `Model.train` does at an iteration is done and timed, without its tests, callbacks and display. Points are handed over in the
-way that suits the library best: given as anchors and boundary sets, each stands once (its own draw of boundary points has the residual there too).
+It has the same 2500 + 400 points, initial weights, standardised inputs, losses and Adam as ours. Points and source are fixed, so that nothing is
+drawn or computed again. The timed code is an iteration of `Model.train` without tests, callbacks and display. Points are passed as anchors and boundary
+sets, which is fastest for DeepXDE: each point occurs once, whereas DeepXDE's own boundary points would also have a residual.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import pinn_workload as given
 import torch
 from timing import arguments, emit, measure
 
-with contextlib.redirect_stderr(io.StringIO()):  # it tells which backend it uses
+with contextlib.redirect_stderr(io.StringIO()):  # deepxde prints its backend
     import deepxde as dde
 
 parser = arguments(__doc__)
-parser.add_argument("--autodiff", default="reverse", choices=["reverse", "forward"], help="how it differentiates by the points; reverse: its default")
-parser.add_argument("--freed-memory", default="return", choices=["keep", "return"], help="return: torch's default; keep: as ours does")
+parser.add_argument("--autodiff", default="reverse", choices=["reverse", "forward"], help="derivatives by the points; reverse: DeepXDE's default")
+parser.add_argument("--freed-memory", default="return", choices=["keep", "return"], help="return: torch's default; keep: as ours")
 parser.add_argument("--updates", type=int, default=20, help="updates per timed block")
 args = parser.parse_args()
 torch.set_num_threads(args.threads)
@@ -44,8 +44,8 @@ def equation(x: torch.Tensor, u: Any, f: torch.Tensor) -> torch.Tensor:
 
 
 def keep_freed_memory() -> None:
-    """As ours does, whose package is not installed here; its file needs torch alone."""
-    file = Path(__file__).resolve().parents[2] / "eddygrad" / "solver" / "memory.py"
+    """Keep freed memory as ours does. The package is not installed in this environment, so its file, which needs only torch, is loaded by path."""
+    file = Path(__file__).resolve().parents[2] / "eddygrad" / "runtime" / "memory.py"
     spec = importlib.util.spec_from_file_location("memory", file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -54,7 +54,7 @@ def keep_freed_memory() -> None:
 
 
 def model() -> dde.Model:
-    """Compiled, with its points in place."""
+    """Return a compiled model with its points."""
     sides = dde.icbc.PointSetBC(boundary, given.exact(boundary)[:, None])
     square = dde.geometry.Rectangle([0, 0], [1, 1])
     data = dde.data.PDE(square, equation, [sides], anchors=interior, auxiliary_var_function=lambda x: given.source(x)[:, None])
@@ -67,14 +67,14 @@ def model() -> dde.Model:
             linear.weight.copy_(torch.as_tensor(weight.T))
     made = dde.Model(data, network)
     with contextlib.redirect_stdout(io.StringIO()):
-        # The sum of four means over 100 points each is four times the mean over all.
+        # The sum of four means over 100 points each is four times the mean over all points.
         made.compile("adam", lr=given.LEARNING_RATE, loss_weights=[1, 4])
     made.batch_size = None
     return made
 
 
 def iterate(made: dde.Model, times: int) -> None:
-    """The body of `Model._train_sgd`."""
+    """Make iterations, as the loop body of `Model._train_sgd` does."""
     state = made.train_state
     for _ in range(times):
         state.set_data_train(*made.data.train_next_batch(made.batch_size))
@@ -82,7 +82,7 @@ def iterate(made: dde.Model, times: int) -> None:
 
 
 def probe() -> list[float]:
-    """Both losses after some iterations."""
+    """Return the probe: both losses after some iterations."""
     made = model()
     iterate(made, given.PROBE_UPDATES)
     state = made.train_state

@@ -1,7 +1,7 @@
 """Kolmogorov flow with torch-cfd: its spectral vorticity equation and Carpenter-Kennedy RK4 with Crank-Nicolson.
 
-The advection term is cut to the modes below N/3, give or take one row; the state is not. The force is (sin(4 y), 0), built and transformed
-anew at every stage, and w = v_x - u_y.
+The advection term is truncated to the modes below N/3 (up to one row); the state is not truncated. The force is (sin(4 y), 0), which is built and
+transformed again in each stage, and w = v_x - u_y.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VERSIONS = f"torch-cfd {version('torch-cfd')}, torch {torch.__version__}"
 
 
 def flow_step(n: int) -> Callable[[Tensor], Tensor]:
-    """The step on half spectra (batch, n, n//2 + 1)."""
+    """Return the step on half spectra (batch, n, n // 2 + 1)."""
     grid = Grid((n, n), domain=((0.0, 2 * math.pi), (0.0, 2 * math.pi)))
     force = KolmogorovForcing(grid=grid, scale=FORCING_AMPLITUDE, diam=2 * math.pi, wave_number=FORCING_MODE, offsets=((0, 0), (0, 0)))
     scheme = RK4CrankNicolsonStepper()

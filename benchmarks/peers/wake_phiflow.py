@@ -1,6 +1,6 @@
-"""Peer: the wake of a cylinder with PhiFlow: semi-Lagrangian transport and conjugate gradients for the pressure. Prints one JSON line.
+"""Peer: time the wake of a cylinder with PhiFlow: semi-Lagrangian advection and conjugate gradients for the pressure. Prints one JSON line.
 
-`divergence` is max |div u| h / max |u| outside the cylinder; `gave_up` says whether its first solve reported that it did not converge.
+`divergence` is max |div u| h / max |u| outside the cylinder; `gave_up` says whether the first pressure solve did not converge.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where frames come from: one tensor in memory, or shards read on demand. Row r = sample * frames + time."""
+"""Storage of frames: one tensor in memory, or files read on demand. Row r = sample * frames + time."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eddygrad.datasets.format import read_states, reading
 from eddygrad.datasets.manifest import Source
+from eddygrad.datasets.read_shard import read_states, reading
 
 _KEPT_OPEN = 64
 
 
 class Storage(Protocol):
-    """Frames by row number; `rows` keeps the shape of `index` and appends (C, *grid)."""
+    """Frames by row number."""
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Device of the frames."""
+        ...
+
     @property
-    def dtype(self) -> torch.dtype: ...
-    def rows(self, index: Tensor) -> Tensor: ...
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the frames."""
+        ...
+
+    def rows(self, index: Tensor) -> Tensor:
+        """Return the frames of these rows, (*index.shape, C, *grid)."""
+        ...
 
 
 class InMemory:
-    """Trajectories (samples, T, C, *grid) as one tensor; a gather is one flat index_select."""
+    """Trajectories (samples, T, C, *grid) as one tensor; reading rows is one flat index_select."""
 
     def __init__(self, u: Tensor) -> None:
         self.shape = u.shape[2:]
@@ -36,18 +44,21 @@ class InMemory:
 
     @property
     def device(self) -> torch.device:
+        """Device of the frames."""
         return self.flat.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """Floating-point type of the frames."""
         return self.flat.dtype
 
     def rows(self, index: Tensor) -> Tensor:
+        """Return the frames of these rows, (*index.shape, C, *grid)."""
         return self.flat.index_select(0, index.reshape(-1)).view(*index.shape, *self.shape)
 
 
 class OnDisk:
-    """Trajectories in files, read on demand. Contiguous states, as `generate` writes them, are mapped into memory, others read run by run."""
+    """Trajectories in files, read on demand. Contiguous states, as `generate` writes them, are memory-mapped; others are read in runs of frames."""
 
     device = torch.device("cpu")
 
@@ -62,20 +73,22 @@ class OnDisk:
 
     @property
     def nbytes(self) -> int:
+        """Size of all states in bytes."""
         return self.source.samples * self.frames * int(np.prod(self.shape)) * self.dtype.itemsize
 
     def rows(self, index: Tensor) -> Tensor:
+        """Return the frames of these rows, (*index.shape, C, *grid)."""
         rows = index.reshape(-1).cpu().numpy()
         shards = np.searchsorted(self._starts, rows // self.frames, side="right") - 1
         out = np.empty((len(rows), *self.shape), dtype=self.source.header["dtype"])
         for shard in np.unique(shards):
-            here = np.flatnonzero(shards == shard)
+            positions = np.flatnonzero(shards == shard)
             with reading(self.source.files[shard]):
-                self._gather(self._states(int(shard)), rows[here] - self._starts[shard] * self.frames, here, out)
+                self._gather(self._states(int(shard)), rows[positions] - self._starts[shard] * self.frames, positions, out)
         return torch.from_numpy(out).reshape(*index.shape, *self.shape)
 
     def _gather(self, states: np.memmap | h5py.Dataset, rows: np.ndarray, to: np.ndarray, out: np.ndarray) -> None:
-        """out[to] = the frames `rows` of one file."""
+        """Copy the frames `rows` of one file to out[to]."""
         if isinstance(states, np.memmap):
             out[to] = states[rows]
             return
@@ -104,18 +117,18 @@ class OnDisk:
         return states
 
     def load(self) -> Tensor:
-        """Everything as one tensor, checksums and finiteness checked on the way."""
+        """Read all states as one tensor and check checksums and finiteness."""
         u = torch.empty(self.source.samples, self.frames, *self.shape, dtype=self.dtype)
-        at = 0
+        sample = 0
         for file, sha256 in zip(self.source.files, self.source.file_sha256):
             for states in read_states(file, sha256):
-                u[at] = torch.from_numpy(states)
-                at += 1
+                u[sample] = torch.from_numpy(states)
+                sample += 1
         return u
 
 
 class Cached:
-    """Files that fit in memory: read whole, and checked, when the first frame is asked for."""
+    """Files that fit in memory: read completely and checked when the first frame is needed."""
 
     def __init__(self, disk: OnDisk) -> None:
         self.disk = disk
@@ -123,13 +136,16 @@ class Cached:
 
     @property
     def device(self) -> torch.device:
+        """Device of the frames."""
         return self.disk.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """Floating-point type of the frames."""
         return self.disk.dtype
 
     def rows(self, index: Tensor) -> Tensor:
+        """Return the frames of these rows, (*index.shape, C, *grid)."""
         if self.memory is None:
             self.memory = InMemory(self.disk.load())
         return self.memory.rows(index)

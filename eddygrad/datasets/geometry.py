@@ -1,4 +1,4 @@
-"""What stands in and around a flow, as a data set tells it: sides and bodies, written as JSON and read back."""
+"""Boundary conditions and bodies of a data set: written into its header as JSON, and read back."""
 
 from __future__ import annotations
 
@@ -30,44 +30,50 @@ from eddygrad.solver.staggered.boundary_conditions import (
     plane,
 )
 from eddygrad.solver.staggered.faces import Faces, known_values
-from eddygrad.solver.step import Params, Stepper
+from eddygrad.solver.step import Params, Stepper, info_of
 from eddygrad.solver.stream_function import stream_function
 
 _KINDS = {"periodic": Periodic, "free-slip": FreeSlip, "outflow": Outflow, "wall": Wall, "inflow": Inflow}
 
 
 def describe_geometry(stepper: Stepper, grid: Grid, faces: bool, params: Params, times: Sequence[float] = (0.0,)) -> dict[str, Any] | None:
-    """Sides and bodies of a stepper as JSON values; None for one that has no sides, on a periodic spectral grid say.
+    """Return boundary conditions and bodies of a stepper as JSON values; None for a stepper without boundary conditions, e.g. a spectral one.
 
-        {"faces": whether velocities are kept on faces, "sides": [[low, high], ...],
-         "bodies": [{"centre", "radius"} or {"corners"}, with "hollow" where the fluid is within, ...],
-         "moving": [{"radius" or "corners" about its centre, "poses": [[x, y, angle], ...] at the times of the frames}, ...]}
-    A velocity at a side is a number, the name of a parameter, or what its function says at the faces of the kept grid when the first sample's flow
-    begins. Bodies stand and move as in the first sample.
+        {"faces": whether velocities are stored on faces, "sides": [[low, high], ...],
+         "bodies": [{"centre", "radius"} or {"corners"}, with "hollow": true if the fluid is inside, ...],
+         "moving": [{"radius" or "corners" about the centre, "poses": [[x, y, angle], ...], one per frame}, ...]}
 
-    Args: grid: that of what is kept. faces: see `Stored`. times: of the frames after the flow's begin [s].
+    A velocity at a side is a number, the name of a parameter, or a list: the values of its function on the faces of the stored grid at the initial
+    time of the first sample. Bodies have the positions and motion of the first sample.
+
+    Args:
+        stepper: the solver.
+        grid:    of the stored fields.
+        faces:   whether velocities are stored on faces, see `Stored`.
+        params:  physical parameters; the first sample counts.
+        times:   of the frames, after the initial time [s].
     """
-    sides: Sides | None = getattr(stepper, "sides", None)
-    if sides is None:
+    info = info_of(stepper)
+    if info.sides is None:
         return None
     params = {name: value[:1] if isinstance(value, Tensor) and value.ndim else value for name, value in params.items()}
-    like, start = torch.zeros((), dtype=torch.float64), float(params.get("t0", 0.0))
+    start = float(params.get("t0", 0.0))
+    sides = [[_side_json(side, grid, axis, end, start, params) for end, side in enumerate(pair)] for axis, pair in enumerate(info.sides)]
+    fixed = [_posed(_shape(body, grid), body.pose(start, params)) for body in info.bodies if not body.moves]
+    moving = [{**_shape(body, grid), "poses": [body.pose(start + t, params) for t in times]} for body in info.bodies if body.moves]
+    description = {"faces": faces, "sides": sides, "bodies": [image for outline in fixed for image in _images(outline, grid, info.sides)]}
+    return description | ({"moving": moving} if moving else {})
 
-    def told(side: Side, axis: int, end: int) -> dict[str, Any]:
-        kind = next(name for name, of in _KINDS.items() if type(side) is of)
-        if isinstance(side, Outflow):
-            return {"kind": kind, "condition": side.kind}
-        if not isinstance(side, Prescribed):
-            return {"kind": kind}
-        each = [_value(side.component(d, grid.ndim), plane(grid, axis, end, d), start, params, like) for d in range(grid.ndim)]
-        return {"kind": kind, "velocity": each}
 
-    around = [[told(side, axis, end) for end, side in enumerate(pair)] for axis, pair in enumerate(sides)]
-    bodies: Sequence[Body] = getattr(stepper, "bodies", ())
-    standing = [_posed(_shape(body, grid), body.pose(start, params)) for body in bodies if not body.moves]
-    moving = [{**_shape(body, grid), "poses": [body.pose(start + t, params) for t in times]} for body in bodies if body.moves]
-    told_of = {"faces": faces, "sides": around, "bodies": [image for outline in standing for image in _drawn(outline, grid, sides)]}
-    return told_of | ({"moving": moving} if moving else {})
+def _side_json(side: Side, grid: Grid, axis: int, end: int, start: float, params: Params) -> dict[str, Any]:
+    kind = next(name for name, cls in _KINDS.items() if type(side) is cls)
+    if isinstance(side, Outflow):
+        return {"kind": kind, "condition": side.kind}
+    if not isinstance(side, Prescribed):
+        return {"kind": kind}
+    like = torch.zeros((), dtype=torch.float64)
+    velocity = [_value(side.component(d, grid.ndim), plane(grid, axis, end, d), start, params, like) for d in range(grid.ndim)]
+    return {"kind": kind, "velocity": velocity}
 
 
 def _value(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params: Params, like: Tensor) -> float | str | list[float]:
@@ -77,7 +83,7 @@ def _value(value: Value, points: tuple[Tensor, ...], t: Tensor | float, params: 
 
 
 def _shape(body: Body, grid: Grid) -> dict[str, Any]:
-    """A body in its own frame."""
+    """A body in its own frame of reference."""
     hollow = {"hollow": True} if body.hollow else {}
     if isinstance(body, Cylinder):
         return {"radius": body.radius, **hollow}
@@ -86,7 +92,7 @@ def _shape(body: Body, grid: Grid) -> dict[str, Any]:
 
 
 def _posed(shape: Mapping[str, Any], pose: Sequence[float]) -> dict[str, Any]:
-    """The outline of a shape whose centre and angle are (x, y, angle)."""
+    """Outline of a shape placed at (x, y) and turned by an angle."""
     x, y, angle = pose
     rest = {name: shape[name] for name in ("radius", "hollow") if name in shape}
     if "radius" in shape:
@@ -95,8 +101,8 @@ def _posed(shape: Mapping[str, Any], pose: Sequence[float]) -> dict[str, Any]:
     return {"corners": [[x + c * a - s * b, y + s * a + c * b] for a, b in shape["corners"]], **rest}
 
 
-def _drawn(outline: dict[str, Any], grid: Grid, sides: Sides) -> list[dict[str, Any]]:
-    """An outline and its images a period away, as far as they reach into the box; of a hollow body the one in the box."""
+def _images(outline: dict[str, Any], grid: Grid, sides: Sides) -> list[dict[str, Any]]:
+    """An outline and its periodic images that overlap the box; for a hollow body only the one in the box."""
     name = "centre" if "centre" in outline else "corners"
     corners = torch.tensor(outline[name], dtype=torch.float64).reshape(-1, 2)
     radius, middle = outline.get("radius", 0.0), corners.mean(0)
@@ -115,10 +121,15 @@ def _drawn(outline: dict[str, Any], grid: Grid, sides: Sides) -> list[dict[str, 
 
 @dataclass(frozen=True)
 class FlowGeometry:
-    """Sides and bodies of a trajectory on the grid of its data.
+    """Boundary conditions and bodies of a trajectory on the grid of its data.
 
-    Args: faces: whether its velocity stands on the faces of the cells. bodies: {"centre": (x, y), "radius": r} or {"corners": ((x, y), ...)} [m].
-          moving: shapes about their centres with one pose (x, y, angle) a frame, see `describe_geometry`.
+    Args:
+        grid:   of the data.
+        sides:  boundary conditions (low, high) per axis.
+        bodies: outlines of fixed bodies, {"centre": (x, y), "radius": r} or {"corners": ((x, y), ...)} [m].
+        faces:  whether the velocity is on the faces of the cells.
+        params: physical parameters of the trajectory.
+        moving: outlines of moving bodies about their centres, with a pose (x, y, angle) per frame; see `describe_geometry`.
     """
 
     grid: Grid
@@ -130,35 +141,45 @@ class FlowGeometry:
 
     @staticmethod
     def of(data: Dataset, sample: int = 0) -> FlowGeometry | None:
-        """As its file says; None where it says nothing of sides."""
+        """Return the geometry of one sample from the header of its data set; None if the header has none."""
         params = {name: value[sample : sample + 1] for name, value in data.params.items()}
         return FlowGeometry.from_json(data.attrs.get("scene"), data.grid, params)
 
     @staticmethod
-    def from_json(found: Mapping[str, Any] | None, grid: Grid, params: Mapping[str, Tensor]) -> FlowGeometry | None:
-        """From what `describe_geometry` made; None of None."""
-        if found is None:
+    def from_json(description: Mapping[str, Any] | None, grid: Grid, params: Mapping[str, Tensor]) -> FlowGeometry | None:
+        """Return the geometry that `describe_geometry` wrote; None for None.
+
+        Args:
+            description: the JSON values.
+            grid:        of the data.
+            params:      physical parameters of the trajectory.
+        """
+        if description is None:
             return None
-        sides = tuple((_side(low), _side(high)) for low, high in found["sides"])
-        return FlowGeometry(grid, sides, tuple(found["bodies"]), bool(found["faces"]), params, tuple(found.get("moving", ())))
+        sides = tuple((_side(low), _side(high)) for low, high in description["sides"])
+        return FlowGeometry(grid, sides, tuple(description["bodies"]), bool(description["faces"]), params, tuple(description.get("moving", ())))
 
     def bodies_at(self, k: int) -> list[Mapping[str, Any]]:
-        """Outlines of all bodies in the k-th frame."""
-        there = [image for shape in self.moving for image in _drawn(_posed(shape, shape["poses"][k]), self.grid, self.sides)]
-        return [*self.bodies, *there]
+        """Return the outlines of all bodies in frame k."""
+        moving = [image for shape in self.moving for image in _images(_posed(shape, shape["poses"][k]), self.grid, self.sides)]
+        return [*self.bodies, *moving]
 
     @property
     def periodic(self) -> tuple[bool, ...]:
+        """For each axis, whether it is periodic."""
         return tuple(isinstance(low, Periodic) for low, _ in self.sides)
 
     def centred(self, u: Tensor) -> Tensor:
-        """Face velocities (T, D, *grid) at the centres of the cells."""
+        """Return face velocities (T, D, *grid) interpolated to the cell centres."""
         return centred(u, self.periodic)
 
     def vorticity(self, u: Tensor) -> Tensor:
-        """w = v_x - u_y of face velocities (T, 2, nx, ny) in a plane, the mean of a cell's four corners, (T, nx, ny) [1/s].
+        """Return w = v_x - u_y of face velocities in a plane: the mean over a cell's four corners.
 
-        At the corners on a side the velocity beyond it is the one that the solver takes: 2 U - u across a wall that has U, u across a free-slip side.
+        At corners on a boundary the velocity outside is the solver's ghost value: 2 U - u at a wall that moves with U, u at a free-slip side.
+
+        Args:    u: face velocities (T, 2, nx, ny) [m/s].
+        Returns: (T, nx, ny) [1/s], float64.
         """
         u = u.to(torch.float64)
         faces = Faces(self.grid, self.sides, known_values(self.grid, self.sides, 0.0, self.params, u))
@@ -170,13 +191,17 @@ class FlowGeometry:
         return 0.5 * (w[..., 1:] + w[..., :-1])
 
     def stream_function(self, u: Tensor) -> Tensor:
-        """psi of face velocities (T, 2, nx, ny) in a plane, u = d psi / d y, at the corners of the cells, (T, nx + 1, ny + 1) [m^2/s]."""
+        """Return the stream function psi of face velocities in a plane, u = d psi / d y, v = -d psi / d x.
+
+        Args:    u: face velocities (T, 2, nx, ny) [m/s].
+        Returns: psi at the cell corners, (T, nx + 1, ny + 1) [m^2/s], float64.
+        """
         u = u.to(torch.float64)
         faces = Faces(self.grid, self.sides, known_values(self.grid, self.sides, 0.0, self.params, u))
         return stream_function([faces.with_lower(part, axis) for axis, part in enumerate(u.unbind(1))], self.grid)
 
     def _at_corners(self, slope: Tensor, velocity: Tensor, axis: int) -> Tensor:
-        """A slope along `axis` at all corners, from that at the upper ends of the other axis: at its lower side the slope of the side's velocity."""
+        """Extend a slope along `axis` from the cells' upper corners to all corners; on the lower side it is the slope of the side's velocity."""
         own, other = axis - 2, -1 - axis
         if self.periodic[1 - axis]:
             return torch.cat([slope.narrow(other, slope.shape[other] - 1, 1), slope], other)
@@ -184,26 +209,26 @@ class FlowGeometry:
         n = first.shape[own]
         if self.periodic[axis]:
             before, after = first.narrow(own, n - 1, 1), first.narrow(own, 0, 1)
-        else:  # in the box's corner, the slope next to it
+        else:  # in a corner of the box, the adjacent slope
             before = 2 * first.narrow(own, 0, 1) - first.narrow(own, 1, 1)
             after = 2 * first.narrow(own, n - 1, 1) - first.narrow(own, n - 2, 1)
         line = torch.cat([before, first, after], own)
         return torch.cat([line.diff(dim=own) / self.grid.spacing[axis], slope], other)
 
 
-def _side(told: Mapping[str, Any]) -> Side:
-    kind = told["kind"]
+def _side(description: Mapping[str, Any]) -> Side:
+    kind = description["kind"]
     if kind == "outflow":
-        return Outflow(told["condition"])
-    if "velocity" not in told:
+        return Outflow(description["condition"])
+    if "velocity" not in description:
         return Periodic() if kind == "periodic" else FreeSlip()
-    values = tuple(_Table(tuple(value)) if isinstance(value, list) else value for value in told["velocity"])
+    values = tuple(_SideValues(tuple(value)) if isinstance(value, list) else value for value in description["velocity"])
     return Wall(values) if kind == "wall" else Inflow(values)
 
 
 @dataclass(frozen=True)
-class _Table:
-    """A side's velocity by its values."""
+class _SideValues:
+    """A velocity on a side, given by its values on the faces."""
 
     values: tuple[float, ...]
 

@@ -1,9 +1,9 @@
-"""What a data set keeps of a state: another grid, further fields."""
+"""Fields that a data set stores of each state: fewer points, or further fields."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,26 +14,42 @@ from eddygrad.solver.transforms import limited
 from eddygrad.solver.vector_calculus import pressure, vorticity
 
 
+@runtime_checkable
 class Stored(Protocol):
-    """A frozen dataclass that maps states (B, C, *grid) to what is written, (B, len(channels), *grid); its `repr` is provenance.
-
-    One that keeps face velocities on the faces of its own cells says so by an attribute `faces`, True; they are drawn as such.
-    """
+    """Maps states of the solver to the stored fields. A frozen dataclass; its `repr` goes into the header as provenance."""
 
     @property
-    def grid(self) -> Grid: ...
+    def grid(self) -> Grid:
+        """Grid of the stored fields."""
+        ...
+
     @property
-    def channels(self) -> tuple[str, ...]: ...
-    def __call__(self, u: Tensor) -> Tensor: ...
+    def channels(self) -> tuple[str, ...]:
+        """Name of each stored channel."""
+        ...
+
+    @property
+    def faces(self) -> bool:
+        """Whether the stored velocities are on the faces of the cells of `grid`; figures draw them accordingly."""
+        ...
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """Return the stored fields (B, len(channels), *grid) of states (B, C, *solver's grid)."""
+        ...
 
 
 @dataclass(frozen=True)
 class Downsampled:
-    """The state on fewer points of the same box, by a named operator.
+    """Store the state on fewer points of the same box.
 
-    Args: source: the solver's grid. shape: points per axis that are kept. channels: names of the state's channels. method: see `downsample`.
-          modes: the largest mode that is kept on every axis, e.g. that of a dealiased coarse solver; None keeps what the points hold.
-    With "staggered" the channels behind the velocity, a pressure, are means of cells and are kept by "box".
+    With the method "staggered" the velocity is downsampled on faces; later channels, e.g. a pressure, are cell means and use the method "box".
+
+    Args:
+        source:   grid of the solver.
+        shape:    stored points per axis.
+        channels: name of each channel of the state.
+        method:   see `downsample`.
+        modes:    largest stored mode on every axis, e.g. that of a dealiased coarse solver; None stores all modes that the points resolve.
     """
 
     source: Grid
@@ -44,10 +60,12 @@ class Downsampled:
 
     @property
     def grid(self) -> Grid:
+        """Grid of the stored fields."""
         return Grid(self.shape, self.source.length)
 
     @property
     def faces(self) -> bool:
+        """Whether velocities are stored on faces: True for the method "staggered"."""
         return self.method == "staggered"
 
     def __call__(self, u: Tensor) -> Tensor:
@@ -60,18 +78,24 @@ class Downsampled:
 
 @dataclass(frozen=True)
 class FlowFields:
-    """A plane velocity with its vorticity and its pressure beside it.
+    """Store a velocity in the plane with its vorticity and pressure.
 
         (u, v) -> (u, v, w, p),   w = v_x - u_y,   lap p = div(-lambda (u . grad) u - beta |u|^2 u)
-    Args: grid: the solver's. advection, cubic: lambda and beta of the pressure, see `pressure`.
+
+    Args:
+        grid:      grid of the solver.
+        advection: lambda of the pressure, see `pressure`.
+        cubic:     beta of the pressure.
     """
 
     grid: Grid
     advection: float = 1.0
     cubic: float = 0.0
+    faces: ClassVar[bool] = False
 
     @property
     def channels(self) -> tuple[str, ...]:
+        """Names of the four stored channels."""
         return ("velocity_x", "velocity_y", "vorticity", "pressure")
 
     def __call__(self, u: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The manifest of a folder of shards, and the check of a whole data set."""
+"""Manifest of a folder of shards, and `validate`, the check of a whole data set."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from eddygrad.datasets.format import (
     Header,
     Shard,
     canonical,
-    read_contents,
-    read_states,
 )
 from eddygrad.datasets.normalisation import Normalisation
+from eddygrad.datasets.read_shard import read_contents, read_states
 from eddygrad.runtime.files import write_atomically
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a folder of shards holds: the header that all shards share, the samples promised, the shards written so far.
+    """Contents of a folder of shards.
 
-    `normalisation` is there when the data set is complete.
+    Args:
+        header:        attributes that all shards share.
+        samples:       number of samples of the complete data set.
+        shards:        shards written so far.
+        normalisation: of all samples; None until the data set is complete.
     """
 
     header: Header
@@ -37,17 +40,21 @@ class Manifest:
 
     @property
     def complete(self) -> bool:
+        """Whether all samples are written."""
         return sum(s.stop - s.start for s in self.shards) == self.samples
 
     def write(self, folder: Path) -> None:
-        """Atomically, with a checksum of its own."""
+        """Write the manifest into a folder, atomically and with a checksum."""
         body = json.loads(json.dumps(asdict(self), allow_nan=False))
         text = json.dumps({**body, "sha256": _digest(body)}, indent=1, sort_keys=True) + "\n"
         write_atomically(folder / MANIFEST, text.encode())
 
     @staticmethod
     def read(folder: Path) -> Manifest:
-        """Raises: DataError if there is none, it is damaged, or of another schema."""
+        """Read the manifest of a folder.
+
+        Raises: DataError if it is missing, damaged, or of another schema.
+        """
         path = folder / MANIFEST
         if not path.is_file():
             raise DataError(f"{folder}: expected a data set with {MANIFEST}, got none; call generate on this folder or correct the path")
@@ -73,23 +80,35 @@ def _digest(body: object) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set on disk whose headers have been read: its files in order of samples, and what each says."""
+    """A data set on disk whose headers have been read.
+
+    Args:
+        files:       its files, in the order of samples.
+        contents:    of each file.
+        file_sha256: digest of each file's bytes from the manifest; None for a data set of a single file.
+    """
 
     files: tuple[Path, ...]
     contents: tuple[Contents, ...]
-    file_sha256: tuple[str | None, ...]  # as the manifest has it; a single file has none
+    file_sha256: tuple[str | None, ...]
 
     @property
     def header(self) -> Header:
+        """Header of the first file."""
         return self.contents[0].header
 
     @property
     def samples(self) -> int:
+        """Number of samples in all files."""
         return sum(c.samples for c in self.contents)
 
 
-def source(path: str | Path) -> Source:
-    """Find the files of a data set and read their headers; refuses what is incomplete, truncated or does not fit together."""
+def find_source(path: str | Path) -> Source:
+    """Find the files of a data set and read their headers.
+
+    Args:   path: a file or a folder of shards.
+    Raises: DataError if the data set is incomplete, truncated, or its files do not belong together.
+    """
     path = Path(path)
     if not path.is_dir():
         return Source((path,), (read_contents(path),), (None,))
@@ -97,8 +116,8 @@ def source(path: str | Path) -> Source:
     _check_shards(path, manifest)
     files = tuple(path / s.file for s in manifest.shards)
     contents = tuple(read_contents(f) for f in files)
-    for file, shard, found in zip(files, manifest.shards, contents):
-        if (found.start, found.samples) != (shard.start, shard.stop - shard.start) or found.sha256 != shard.sha256 or found.header != manifest.header:
+    for file, shard, held in zip(files, manifest.shards, contents):
+        if (held.start, held.samples) != (shard.start, shard.stop - shard.start) or held.sha256 != shard.sha256 or held.header != manifest.header:
             raise DataError(
                 f"{file}: expected samples {shard.start} to {shard.stop} with the manifest's header and checksum, got another shard; {FIX}"
             )
@@ -106,10 +125,10 @@ def source(path: str | Path) -> Source:
 
 
 def _check_shards(folder: Path, manifest: Manifest) -> None:
-    have = sum(s.stop - s.start for s in manifest.shards)
+    written = sum(s.stop - s.start for s in manifest.shards)
     if not manifest.complete:
         raise DataError(
-            f"{folder}: expected {manifest.samples} samples, got a manifest with {have}; generation was interrupted: call it again, it continues"
+            f"{folder}: expected {manifest.samples} samples, got a manifest with {written}; generation was interrupted: repeat the call to continue"
         )
     position = 0
     for shard in manifest.shards:
@@ -126,15 +145,17 @@ def _check_shards(folder: Path, manifest: Manifest) -> None:
 
 
 def validate(path: str | Path) -> Source:
-    """Read everything and refuse a bad data set in one line that says what, expected, got and the fix.
+    """Read a whole data set and check it.
 
-    Found are: a missing or incomplete manifest, a truncated shard, a changed byte, a wrong dimension, size or type, NaN or Inf, a missing attribute.
+    Errors are: a missing or incomplete manifest, a truncated shard, a changed byte, a wrong dimension, size or dtype, NaN or Inf, and a missing
+    attribute.
 
-    Returns: what was read, if all is well.
-    Raises:  DataError, a ValueError.
+    Args:    path: a file or a folder of shards.
+    Returns: the files and headers of a valid data set.
+    Raises:  DataError (a ValueError) with a message of one line: path, expected, got, fix.
     """
-    found = source(path)
-    for file, sha256 in zip(found.files, found.file_sha256):
+    source = find_source(path)
+    for file, sha256 in zip(source.files, source.file_sha256):
         for _ in read_states(file, sha256):
             pass
-    return found
+    return source

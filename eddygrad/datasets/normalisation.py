@@ -1,4 +1,4 @@
-"""Mean and standard deviation per channel, kept as numbers beside the data."""
+"""Mean and standard deviation of each channel, stored as numbers with the data."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Standardise channels with numbers taken from training data.
+    """Standardise channels with mean and standard deviation of training data.
 
         apply(u) = (u - mean) / std,  undo(v) = v std + mean
-    Args:   mean, std: one number per channel, in the channel's unit; std is the population's.
+
+    Args:
+        mean: one number per channel, in the channel's unit.
+        std:  population standard deviation of each channel, in the channel's unit.
     Raises: ValueError if the lengths differ or a std is not positive.
     """
 
@@ -26,11 +29,11 @@ class Normalisation:
             raise ValueError(f"Normalisation: needs one mean and one positive std per channel, got mean={self.mean}, std={self.std}")
 
     def apply(self, u: Tensor, channel_axis: int = 1) -> Tensor:
-        """(u - mean) / std; `channel_axis` is 1 for states (B, C, *grid), 2 for trajectories (B, T, C, *grid)."""
+        """Return (u - mean) / std; `channel_axis` is 1 for states (B, C, *grid), 2 for trajectories (B, T, C, *grid)."""
         return (u - self._column(self.mean, u, channel_axis)) / self._column(self.std, u, channel_axis)
 
     def undo(self, v: Tensor, channel_axis: int = 1) -> Tensor:
-        """v std + mean, the inverse of `apply`."""
+        """Return v std + mean, the inverse of `apply`."""
         return v * self._column(self.std, v, channel_axis) + self._column(self.mean, v, channel_axis)
 
     def _column(self, values: Sequence[float], u: Tensor, axis: int) -> Tensor:
@@ -42,7 +45,11 @@ class Normalisation:
 
 
 def sample_moments(u: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each sample and channel over time and grid: (B, T, C, *grid) -> two (B, C), float64, one sample at a time."""
+    """Return mean and variance of each sample and channel over time and grid.
+
+    Args:    u: trajectories (B, T, C, *grid). One sample at a time is converted to float64.
+    Returns: mean and variance, (B, C) each, float64, on the CPU.
+    """
     axes = (0, *range(2, u.ndim - 1))
     pairs = [torch.var_mean(sample.to(torch.float64), dim=axes, correction=0) for sample in u]
     if not pairs:
@@ -51,10 +58,13 @@ def sample_moments(u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pool(mean: Tensor, variance: Tensor) -> Normalisation:
-    """Normalisation of several samples of equal length from their moments.
+    """Return the normalisation of several samples of equal length from their moments; Chan, Golub and LeVeque 1983.
 
-        mean = <mean_i>,  var = <var_i> + <(mean_i - mean)^2>                  Chan, Golub and LeVeque 1983
-    Args: mean, variance: (samples, channels). A constant channel gets std 1, so that `apply` only shifts it; no samples give mean 0, std 1.
+        mean = <mean_i>,  var = <var_i> + <(mean_i - mean)^2>
+
+    A constant channel gets std 1, so that `apply` only shifts it. Without samples the result is mean 0, std 1.
+
+    Args: mean, variance: of each sample and channel, (samples, channels).
     """
     if mean.shape[0] == 0:
         return Normalisation((0.0,) * mean.shape[1], (1.0,) * mean.shape[1])

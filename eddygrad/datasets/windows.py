@@ -1,4 +1,4 @@
-"""Training windows as a pure function of (step, horizon): index arithmetic on the trajectories, no overlapping copies."""
+"""Training windows as a pure function of (step, horizon): index arithmetic on the trajectories, without overlapping copies."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ _EPOCHS_KEPT = 3
 
 
 def window_count(samples: int, frames: int, horizon: int, stride: int = 1) -> int:
-    """Number of windows of horizon + 1 frames, `stride` apart, that start anywhere: samples * (frames - horizon * stride).
+    """Return the number of windows in a data set: samples * (frames - horizon * stride).
 
+    Args:
+        samples: number of trajectories.
+        frames:  frames per trajectory.
+        horizon: frames of a window after its first.
+        stride:  frames from one frame of a window to the next.
     Raises: ValueError if the horizon does not fit into a trajectory.
     """
     if horizon < 0 or stride < 1:
@@ -34,13 +39,21 @@ def window_count(samples: int, frames: int, horizon: int, stride: int = 1) -> in
 
 
 class WindowBatches:
-    """`batch_at(step, horizon) -> Window`; made by `Dataset.batches`.
+    """Batches of training windows: `batch_at(step, horizon) -> Window`; made by `Dataset.batches`.
 
-        stream = the permutations of epochs 0, 1, ... laid end to end; batch `step` is its positions step B .. (step + 1) B - 1
-        window w of W:  sample = w // starts, first frame = w mod starts
+        stream = permutations of all window numbers for epochs 0, 1, ..., one after the other
+        batch `step` = entries step B .. (step + 1) B - 1 of the stream
+        window w:  sample = w // starts,  first frame = w mod starts,  starts = first frames per trajectory
 
-    Every seed draws every window once per epoch; nothing is dropped at an epoch's end. Entry s of a stacked batch is bitwise the batch of seed s
-    alone. The permutations of the last few epochs are kept, which changes speed only.
+    Each seed draws every window once per epoch; the last batch of an epoch continues in the next. Entry s of a stacked batch is bitwise equal to the
+    batch of seed s alone. The permutations of the last few epochs are cached.
+
+    Args:
+        data:   the data set.
+        batch:  windows B per seed.
+        seeds:  a sequence stacks the batches of its seeds; an integer (None: 0) gives the batches of one seed.
+        stride: frames from one frame of a window to the next.
+    Raises: ValueError for a batch below 1, no seed, or an empty data set; at a call, for a negative step or a horizon that does not fit.
     """
 
     def __init__(self, data: Dataset, batch: int, seeds: int | Sequence[int] | None, stride: int) -> None:
@@ -49,7 +62,7 @@ class WindowBatches:
         if not (seeds is None or isinstance(seeds, int)) and len(seeds) == 0:
             raise ValueError(f"batches: seeds must be one integer for a single run, or a list of at least one for a stack, got {seeds!r}")
         if data.samples == 0:
-            raise ValueError("batches: expected at least one trajectory, got an empty selection; ask split for a larger share")
+            raise ValueError("batches: expected at least one trajectory, got an empty selection; give split a larger fraction for this part")
         window_count(data.samples, data.frames, 0, stride)
         self.data, self.batch, self.stride = data, batch, stride
         self.stacked = not (seeds is None or isinstance(seeds, int))
@@ -65,17 +78,17 @@ class WindowBatches:
             raise ValueError(f"batches: step must not be negative, got {step}")
         data = self.data
         total = window_count(data.samples, data.frames, horizon, self.stride)
-        which = self._draw(step * self.batch, total)
+        numbers = self._draw(step * self.batch, total)
         if not self.stacked:
-            which = which[0]
+            numbers = numbers[0]
         starts = total // data.samples
-        sample = torch.div(which, starts, rounding_mode="floor")
-        rows = self._first_row[sample] + (which - sample * starts)
+        sample = torch.div(numbers, starts, rounding_mode="floor")
+        rows = self._first_row[sample] + (numbers - sample * starts)
         u = data.store.rows(rows.unsqueeze(-1) + self._offset(horizon))
         return Window(u, {name: value[sample] for name, value in self._params.items()}, 2 if self.stacked else 1)
 
     def _draw(self, position: int, total: int) -> Tensor:
-        """Window numbers (S, B) at stream positions position .. position + batch - 1; a batch may straddle epochs."""
+        """Window numbers (S, B) at stream positions position .. position + batch - 1, which may lie in several epochs."""
         parts, left = [], self.batch
         while left:
             epoch, begin = divmod(position, total)

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 
 import eddygrad.datasets as ds
-from eddygrad.datasets.format import read_states
+from eddygrad.datasets.read_shard import read_states
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.wrap import wrap
 
@@ -202,7 +202,7 @@ def edit_manifest(folder, change, seal=True):
 
 def test_missing_manifest_entry(folder):
     edit_manifest(folder, lambda body: body["shards"].pop(1))
-    refused(folder, "expected 6 samples", "manifest with 4", "call it again")
+    refused(folder, "expected 6 samples", "manifest with 4", "repeat the call")
 
 
 def test_missing_shard(folder):
@@ -227,7 +227,7 @@ def test_damaged_manifest(folder, change):
 
 def test_nothing_there(tmp_path):
     refused(tmp_path, "manifest.json")
-    refused(tmp_path / "absent.nc", "nothing there")
+    refused(tmp_path / "absent.nc", "got no file")
     for content in ("hello", ""):
         (tmp_path / "text.nc").write_text(content)
         assert "delete" not in refused(

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5netcdf
 import numpy as np
@@ -273,6 +273,7 @@ class Named:
     name: str
     value: float = 0.0
     count: int | None = None
+    grid: ClassVar[None] = None
 
     @property
     def units(self) -> dict[str, str]:
@@ -289,7 +290,7 @@ class Named:
         (Named("velocity_x"), "'velocity_x' cannot name a diagnostic"),
         (Named("viscosity"), "'viscosity' cannot name a diagnostic"),
         (Named("a b"), "'a b' cannot name a diagnostic"),
-        (Named("substeps"), "AdaptiveSubsteps records itself"),
+        (Named("substeps"), "is recorded by AdaptiveSubsteps itself"),
         (Named("two", count=2), "one number per sample"),
         (FlowDiagnostics(Grid((16, 16), 1.0)), "the grid of the solver"),
         (Named("endless", math.inf), "NaN or Inf for 'endless' after step 3 in sample 0"),

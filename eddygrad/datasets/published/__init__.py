@@ -1,0 +1,1 @@
+"""Reference values of published benchmarks."""

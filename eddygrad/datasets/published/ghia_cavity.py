@@ -1,4 +1,9 @@
-"""The lid-driven cavity at Re 100 as Ghia, Ghia and Shin 1982 tabulate it: tables I and II, velocities over the lid's speed."""
+"""Velocities on the midlines of the lid-driven cavity at Re 100.
+
+Source: Ghia, Ghia and Shin 1982, "High-Re solutions for incompressible flow using the Navier-Stokes equations and a multigrid method", Journal of
+Computational Physics 48, 387-411, tables I (u along the vertical midline) and II (v along the horizontal midline). Velocities are divided by the
+speed of the lid. The end points on the walls are left out.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,10 @@ _V = (
 
 
 def midlines() -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Points (15, 2) and values (15,) of u(.5, y) and of v(x, .5), float64."""
+    """Return the tabulated velocities of both midlines.
+
+    Returns: ((points, u), (points, v)) for u(.5, y) and v(x, .5); points (15, 2) and values (15,), float64.
+    """
     (y, u), (x, v) = ([torch.tensor([float(n) for n in row.split()], dtype=torch.float64) for row in table] for table in (_U, _V))
     half = torch.full_like(y, 0.5)
     return (torch.stack([half, y], 1), u), (torch.stack([x, half], 1), v)
