@@ -1,8 +1,8 @@
 """Peer: time one training iteration of DeepXDE (torch) on the Poisson problem, k = 6. Prints one JSON line.
 
 It has the same 2500 + 400 points, initial weights, standardised inputs, losses and Adam as ours. Points and source are fixed, so that nothing is
-drawn or computed again. The timed code is an iteration of `Model.train` without tests, callbacks and display. Points are passed as anchors and boundary
-sets, which is fastest for DeepXDE: each point occurs once, whereas DeepXDE's own boundary points would also have a residual.
+drawn or computed again. The timed code is an iteration of `Model.train` without tests, callbacks and display. Points are passed as anchors and
+boundary sets, which is fastest for DeepXDE: each point occurs once, whereas DeepXDE's own boundary points would also have a residual.
 """
 
 from __future__ import annotations
