@@ -1,4 +1,4 @@
-"""`python -m eddygrad`, the same as `eddygrad`."""
+"""Run the command line as `python -m eddygrad`."""
 
 from eddygrad.cli.main import main
 

@@ -1,4 +1,7 @@
-"""Networks by short names: `eg.nets.ResNet(26, 8)`, `eg.nets.EncoderDecoder("32k")`, `eg.nets.stack(MyNetwork)`."""
+"""Networks by short names: `eg.nets.ResNet(26, 8)`, `eg.nets.EncoderDecoder("32k")`, `eg.nets.stack(MyNetwork)`.
+
+A network takes `seed=3`, or `seeds=(0, 1, 2)` for a stack of networks that train side by side; `eg.fit(.., seeds=8)` makes a stack of seeds 0 .. 7.
+"""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def correct(
 ) -> Corrected:
     """A solver with a learned correction.
 
-        parallel:    u+ = s + h f(u)      (Kuramoto-Sivashinsky in the paper; h is the substep)
+        parallel:    u+ = s + h f(u)      (Kuramoto-Sivashinsky in the paper); h is the solver's substep where it has one, else its dt
         sequential:  u+ = s + f(s)        (Kolmogorov flow, wake)
         no-bypass:   u+ = f(s)
     Args:   scale: overrides the factor of f. Others: see `Corrected`.

@@ -1,4 +1,4 @@
-"""Whether a stepper and data belong together: time step, grid, precision."""
+"""Check that a stepper and its data agree in time step, grid, precision and device."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from torch import nn
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.solver.step import Stepper, info_of
 
-# Steps and lengths are float64 numbers that may have been stored in single precision.
+# Relative difference that counts as equal: data may hold steps and lengths in single precision.
 _SAME = 1e-6
 
 
 def check_fits(stepper: Stepper, data: Dataset) -> None:
-    """Refuse a stepper that steps over another time than the data's frames are apart, or that lives on another grid.
+    """Check that the stepper's time step is the time between the data's frames, and that both have the same grid.
 
-    The length of the box is compared where the data carry no parameter "length", which replaces a solver's own.
+    The length of the box is compared unless the data have a parameter "length", which replaces a solver's own.
 
-    Raises: ValueError that names both and the fix; for a solver whose sides or bodies change with time, which data sets do not keep.
+    Raises: ValueError with both values and the fix; also for a solver whose boundary conditions or bodies change with time, because data sets do not
+            store the time of their frames.
     """
     if not math.isclose(stepper.dt, data.dt, rel_tol=_SAME):
         raise ValueError(
-            f"fit: expected frames as far apart as the stepper steps, dt={stepper.dt:g}, got data with dt={data.dt:g}; "
+            f"fit: expected data with the time step of the stepper, dt={stepper.dt:g}, got data with dt={data.dt:g}; "
             f"build the stepper with dt={data.dt:g}, or generate data with its dt"
         )
     info = info_of(stepper)
     if not info.steady:
         raise ValueError(
-            "fit: sides or bodies of the solver change with time, and a data set does not keep the time of its frames; unroll it in your own loop "
-            "with params['t0'], the time of a window's first frame, or place a body at rest by a named parameter, not by a function"
+            "fit: boundary conditions or bodies of the solver change with time, and a data set does not keep the time of its frames; unroll it in "
+            "your own loop with params['t0'], the time of a window's first frame, or place a body at rest by a named parameter, not by a function"
         )
     grid = info.grid
     if grid is None:
@@ -46,7 +47,7 @@ def check_fits(stepper: Stepper, data: Dataset) -> None:
 
 
 def check_precision(stepper: Stepper, data: Dataset) -> None:
-    """Refuse data of another dtype or on another device than the stepper's weights. Raises ValueError that names both and the fix."""
+    """Check that the data have the dtype and device of the stepper's weights. Raises: ValueError with both and the fix."""
     weights = [p for p in stepper.parameters() if p.is_floating_point()] if isinstance(stepper, nn.Module) else []
     if not weights:
         return

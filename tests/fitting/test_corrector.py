@@ -115,7 +115,7 @@ def line(points: int = 48, dt: float = 1.0, length: float = 16 * math.pi) -> Dat
 @pytest.mark.parametrize(
     "other,complaint",
     [
-        ({"dt": 0.1}, "as the stepper steps, dt=1, got data with dt=0.1; build the stepper with dt=0.1"),
+        ({"dt": 0.1}, "of the stepper, dt=1, got data with dt=0.1; build the stepper with dt=0.1"),
         ({"points": 24}, r"on the solver's grid \(48,\), got \(24,\)"),
         ({"length": 6.0}, r"solver's length \(50.2\d*,\), got \(6.0,\); .* or give the data a parameter 'length'"),
     ],
