@@ -15,9 +15,9 @@ from eddygrad.solver.vector_calculus import inverse_square, leray_table, square
 
 @dataclass(frozen=True)
 class _ActiveTurbulence:
-    """Coefficients with the paper's signs, and the products that both forms take of (u, v, w).
+    """Base of both forms: coefficients with the paper's signs, and the products of (u, v, w).
 
-    a_x = lambda_0 w v - beta |u|^2 u,  a_y = -lambda_0 w u - beta |u|^2 v: minus both nonlinear terms, but for a gradient
+    a_x = lambda_0 w v - beta |u|^2 u,  a_y = -lambda_0 w u - beta |u|^2 v: minus both nonlinear terms, up to a gradient
     """
 
     lambda_0: float = 3.5
@@ -32,7 +32,7 @@ class _ActiveTurbulence:
     dealias: ClassVar[float | None] = 1 / 2
 
     def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
-        """Growth rate s(k) = -alpha - Gamma_0 k^2 - Gamma_2 k^4 of a mode."""
+        """Return the growth rate s(k) = -alpha - Gamma_0 k^2 - Gamma_2 k^4 of each mode."""
         k2 = square(k)
         return (-params["alpha"] - params["Gamma_0"] * k2 - params["Gamma_2"] * k2**2,)
 
@@ -56,13 +56,13 @@ class _ActiveTurbulence:
 
 @dataclass(frozen=True)
 class ActiveTurbulenceVelocity(_ActiveTurbulence):
-    """A dense suspension of swimmers as a fluid that drives itself.
+    """A dense suspension of microswimmers as a self-driven fluid, in velocity form.
 
         u_t + lambda_0 (u . grad) u + grad p + alpha u + beta |u|^2 u - Gamma_0 lap u + Gamma_2 lap^2 u = 0,   div u = 0
         Wensink et al. 2012; coefficients and their signs: Maddu et al. 2021
-    The coefficients alpha < 0 and Gamma_0 < 0 drive: modes grow by s(k) = -alpha - Gamma_0 k^2 - Gamma_2 k^4, |u|^2 = -alpha / beta is the
-    uniform state. State: the velocity, two channels, its mean included; all quantities are dimensionless. The mean flow obeys
-    U_t = -alpha U - beta <|u|^2 u>. `pressure` recovers p.
+    alpha < 0 and Gamma_0 < 0 drive the flow: small modes grow at the rate s(k) = -alpha - Gamma_0 k^2 - Gamma_2 k^4, and the uniform state has
+    |u|^2 = -alpha / beta. State: velocity, two channels, mean included; all quantities are dimensionless. The mean flow obeys
+    U_t = -alpha U - beta <|u|^2 u>. `vector_calculus.pressure` gives p.
     """
 
     name: ClassVar[str] = "active-turbulence-velocity"
@@ -72,21 +72,24 @@ class ActiveTurbulenceVelocity(_ActiveTurbulence):
     )
 
     def synthesis(self, k: Wavenumbers, params: Values) -> Table:
+        """Return u, v and the vorticity w = v_x - u_y."""
         one = torch.ones_like(square(k))
         return (one, None), (None, one), (-1j * k[1] * one, 1j * k[0] * one)
 
     def constraint(self, k: Wavenumbers) -> Table:
-        """The Leray projection."""
+        """Return the Leray projection."""
         return leray_table(k)
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        """Return the Leray projection of the products, which removes the pressure."""
         return leray_table(k)
 
     def local(self, params: Values) -> Local:
+        """Return the coefficients of the finite-volume schemes."""
         return Local(params["lambda_0"], -params["alpha"], params["Gamma_0"], -params["Gamma_2"], params["beta"])
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        """Both components of the left side, stacked; zero on a solution."""
+        """Return both components of the left side; zero on a solution."""
         d, p = partials, for_residual(self, params)
         speed2, rows = d["u"] ** 2 + d["v"] ** 2, []
         for c, gradient in (("u", "p_x"), ("v", "p_y")):
@@ -98,7 +101,7 @@ class ActiveTurbulenceVelocity(_ActiveTurbulence):
 
 @dataclass(frozen=True)
 class ActiveTurbulenceVorticity(_ActiveTurbulence):
-    """The same model by its vorticity w = v_x - u_y and its mean flow U.
+    """The same model in vorticity form: w = v_x - u_y and the mean flow U.
 
         w_t + lambda_0 u . grad w + alpha w + beta (|u|^2 w + v M_x - u M_y) - Gamma_0 lap w + Gamma_2 lap^2 w = 0,   M = |u|^2
         U_t = -alpha U - beta <|u|^2 u>                                           Maddu et al. 2021, with the mean flow that curl loses
@@ -110,20 +113,22 @@ class ActiveTurbulenceVorticity(_ActiveTurbulence):
     needs: ClassVar[tuple[str, ...]] = (*("u", "v", "u_x", "u_y", "v_x", "v_y", "w", "w_t", "w_x", "w_y", "w_lap", "w_laplap"),)
 
     def synthesis(self, k: Wavenumbers, params: Values) -> Table:
+        """Return u and v, from the vorticity and the mean flow, and the vorticity w."""
         inverse, mean = inverse_square(k), _only_mean(k)
         return (1j * k[1] * inverse, mean, None), (-1j * k[0] * inverse, None, mean), (1 - mean, None, None)
 
     def constraint(self, k: Wavenumbers) -> Table:
-        """The vorticity has no mean, the mean flow nothing else."""
+        """Return the projection that removes the mean of the vorticity and all but the mean of the mean flow."""
         mean = _only_mean(k)
         return (1 - mean, None, None), (None, mean, None), (None, None, mean)
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        """Return the curl of the products for the vorticity, and their mean for the mean flow."""
         mean = _only_mean(k)
         return (-1j * k[1] * (1 - mean), 1j * k[0] * (1 - mean)), (mean, None), (None, mean)
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        """Left side of the vorticity equation; zero on a solution. Partial derivatives of u and v give M_x and M_y."""
+        """Return the left side of the vorticity equation; zero on a solution. M_x and M_y follow from the partial derivatives of u and v."""
         d, p = partials, for_residual(self, params)
         u, v = d["u"], d["v"]
         m_x, m_y = 2 * (u * d["u_x"] + v * d["v_x"]), 2 * (u * d["u_y"] + v * d["v_y"])
@@ -133,7 +138,7 @@ class ActiveTurbulenceVorticity(_ActiveTurbulence):
 
 
 def _only_mean(k: Wavenumbers) -> Tensor:
-    """1 for the mean, 0 for every other mode: the first entry of the spectrum, wherever else wavenumbers may vanish."""
+    """Return 1 for the mean mode, the first entry of the spectrum, and 0 for every other mode."""
     mean = torch.zeros_like(square(k))
     mean[..., 0, 0] = 1
     return mean

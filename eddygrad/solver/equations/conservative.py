@@ -1,4 +1,4 @@
-"""What equations on a line with the flux u^2 / 2 share."""
+"""Base of the one-dimensional equations with the flux u^2 / 2."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from eddygrad.solver.equations.equation import Table, Values, Wavenumbers
 
 
 class ConservativeLine(abc.ABC):
-    """u_t + (u^2 / 2)_x = L u + f in one dimension: N_hat = -1/2 i k F(u^2). The mean of u is conserved where L and f leave it."""
+    """u_t + (u^2 / 2)_x = L u + f in one dimension: N_hat = -1/2 i k F(u^2). The flux conserves the mean of u."""
 
     channels: ClassVar[tuple[str, ...]] = ("u",)
     inside: ClassVar[tuple[str, ...]] = ()
     ndim: ClassVar[int] = 1
 
     @abc.abstractmethod
-    def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]: ...
+    def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        """Return L(k) [1/s]."""
 
     def synthesis(self, k: Wavenumbers, params: Values) -> None:
         return None
@@ -29,7 +30,7 @@ class ConservativeLine(abc.ABC):
         return None
 
     def pointwise(self, u: Tensor, out: Tensor | None = None) -> Tensor:
-        """What is taken in physical space: u^2, into `out` if given."""
+        """Return u^2, the product in physical space, in `out` if given."""
         return torch.mul(u, u, out=out)
 
     def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor]:
@@ -39,6 +40,7 @@ class ConservativeLine(abc.ABC):
         return (fields * grad).mul_(2), {}
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        """Return -i k / 2, the derivative of the flux."""
         return ((-0.5j * k[0],),)
 
     def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:

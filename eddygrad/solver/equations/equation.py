@@ -1,4 +1,4 @@
-"""What an equation offers to the spectral schemes: du/dt = L u + N(u) + f."""
+"""Protocols of equations, du/dt = L u + N(u) + f: spectral ones, and velocities on a staggered grid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
-# Angular wavenumbers per axis x, y[, z], which broadcast against each other and against rows per sample; in which order modes lie is the scheme's.
+# Angular wavenumbers per axis x, y[, z], which broadcast against each other and against rows per sample. The scheme decides the order of the modes.
 Wavenumbers = tuple[Tensor, ...]
 Values = Mapping[str, Tensor | float]
 Table = Sequence[Sequence[Tensor | None]]
@@ -16,7 +16,7 @@ Table = Sequence[Sequence[Tensor | None]]
 
 @runtime_checkable
 class Equation(Protocol):
-    """What every equation has: its name, its parameters with their units, the channels of its state and its number of space dimensions."""
+    """An equation: name, parameters with their units, channels of the state, number of space dimensions."""
 
     name: ClassVar[str]
     parameters: ClassVar[Mapping[str, str]]
@@ -28,15 +28,16 @@ class Equation(Protocol):
 
 
 class SpectralEquation(Equation, Protocol):
-    """du/dt = L u + N(u) + f on a periodic box, its nonlinear term a table of products of fields.
+    """du/dt = L u + N(u) + f on a periodic box, with a nonlinear term made of products of fields.
 
         field_f   = F^-1 sum_c S_fc(k) u_hat_c                synthesis: linear in the state, e.g. the velocity of a vorticity
-        N_hat_c   = sum_p A_cp(k) F product_p(fields)         analysis: linear in what was multiplied in physical space
-    A frozen dataclass without tensors. `k` are the angular wavenumbers per axis in float64, `params` every parameter by name: a number, or one per
-    sample (B, *1), so all that is returned broadcasts to (B, *spectrum). A table's None is zero. Whatever a parameter enters has its gradient.
+        N_hat_c   = sum_p A_cp(k) F product_p(fields)         analysis: linear in the products, which are taken in physical space
+    A frozen dataclass without tensors. `k` are the angular wavenumbers per axis in float64; `params` holds every parameter by name, a number or one
+    per sample (B, *1), so results broadcast to (B, *spectrum). None in a table is zero. Results have gradients with respect to the parameters.
 
     `parameters` maps names to units; those with a default are attributes of the equation. `inside` names the parameters that `products` uses.
-    `dealias` is the fraction of modes that frees the highest product of aliases, None if the equation is meant to keep them.
+    `needs` names the partial derivatives that `residual` uses. `dealias` is the fraction of modes that removes the aliases of the highest product;
+    None if the equation is meant to keep them.
     """
 
     inside: ClassVar[tuple[str, ...]]
@@ -44,42 +45,54 @@ class SpectralEquation(Equation, Protocol):
     dealias: ClassVar[float | None]
 
     def symbol(self, k: Wavenumbers, params: Values) -> Sequence[Tensor]:
-        """L(k) per channel [1/s]; one entry serves every channel. Complex where a mean flow carries the state."""
+        """Return L(k) per channel [1/s], or one entry for all channels. Complex if a mean flow carries the state."""
         ...
 
     def synthesis(self, k: Wavenumbers, params: Values) -> Table | None:
-        """S, fields x channels; None if the fields are the state's channels."""
+        """Return S, fields x channels; None if the fields are the channels of the state."""
         ...
 
     def constraint(self, k: Wavenumbers) -> Table | None:
-        """The projection onto states that the equation has, channels x channels: applied where a state enters and to a given force. None: all are."""
+        """Return the projection onto admissible states, channels x channels, for initial states and given forces; None if all are admissible."""
         ...
 
     def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
-        """What is multiplied in physical space, field by field; a product is written into its `out` where there is one, as `torch.mul` does."""
+        """Return the products in physical space.
+
+        Args:
+            fields: the fields (B, *grid).
+            params: the parameters named in `inside`.
+            out:    per product a tensor to write it into, as for `torch.mul`, or None.
+        """
         ...
 
     def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Gradients of <grad, products> by the fields (F, ..., *grid), and by each parameter of `inside` at every point: they are summed later."""
+        """Return the gradients of <grad, products> with respect to the fields and, at every point, to each parameter of `inside`.
+
+        Args:
+            fields: the fields (F, B, *grid).
+            params: the parameters named in `inside`.
+            grad:   gradient with respect to the products (P, B, *grid).
+        """
         ...
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:
-        """A, channels x products."""
+        """Return A, channels x products."""
         ...
 
     def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
-        """Constant forcing as {channel: {mode: amplitude}}: amplitude of e^(i k.x) at a mode of the half spectrum; empty if there is none."""
+        """Return the constant forcing, {channel: {mode: amplitude}} with the amplitude of e^(i k.x) at modes of the half spectrum; {} for none."""
         ...
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        """Left side minus right side from the partial derivatives named in `needs`; zero on a solution. See `for_residual` for `params`."""
+        """Return left side minus right side from the partial derivatives named in `needs`; zero on a solution. `params`: see `for_residual`."""
         ...
 
 
 def for_residual(equation: Any, given: Values | None) -> dict[str, Any]:
-    """The values a residual is taken with: the equation's own under the given ones.
+    """Return the parameters of a residual: the given ones, and the equation's own values for the others.
 
-    Raises: ValueError for a name that the equation does not have; a misspelt coefficient would silently leave it at its own.
+    Raises: ValueError for an unknown name: a misspelt coefficient would silently keep the equation's own value.
     """
     known = [*equation.parameters]
     for name in given or {}:
@@ -93,7 +106,10 @@ def for_residual(equation: Any, given: Values | None) -> dict[str, Any]:
 
 
 class Local(NamedTuple):
-    """u_t = -transport (u . grad) u + damping u + viscosity lap u + stiffness lap^2 u - cubic |u|^2 u - grad p + f, a number or (B, *1) each."""
+    """Coefficients of u_t = -transport (u . grad) u + damping u + viscosity lap u + stiffness lap^2 u - cubic |u|^2 u - grad p + f.
+
+    Each is a number or one per sample (B, *1).
+    """
 
     transport: Tensor | float
     damping: Tensor | float
@@ -107,9 +123,9 @@ class VelocityEquation(Equation, Protocol):
     """The equation of an incompressible velocity, as the finite-volume schemes need it."""
 
     def local(self, params: Values) -> Local:
-        """The coefficients for all parameters by name."""
+        """Return the coefficients from the parameters."""
         ...
 
     def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
-        """Constant forcing by modes, see `SpectralEquation`."""
+        """Return the constant forcing by modes, see `SpectralEquation.forcing`."""
         ...

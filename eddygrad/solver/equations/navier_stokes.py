@@ -23,7 +23,7 @@ _PARAMETERS = {
 
 @dataclass(frozen=True)
 class _NavierStokes:
-    """What both forms share: damping and Kolmogorov forcing."""
+    """Base of both forms: damping and Kolmogorov forcing."""
 
     viscosity: float = 1e-3
     drag: float = 0.0
@@ -40,7 +40,7 @@ class _NavierStokes:
             raise ValueError(f"Navier-Stokes: forcing_mode and hyper_power must be at least 1, got {self.forcing_mode} and {self.hyper_power}")
 
     def _for_residual(self, params: Values | None, zero: tuple[str, ...]) -> dict[str, Tensor | float]:
-        """See `for_residual`. Raises ValueError where one of `zero` is not zero too: the residual has no such term."""
+        """Return the parameters of the residual, see `for_residual`. Raises ValueError if one of `zero` is not zero: the residual lacks its term."""
         values: dict[str, Tensor | float] = for_residual(self, params)
         for name in zero:
             if isinstance(values[name], Tensor) or values[name] != 0:
@@ -48,7 +48,7 @@ class _NavierStokes:
         return values
 
     def _damping(self, k: Wavenumbers, params: Values) -> Tensor:
-        """-nu k^2 - nu_h k^(2p) - drag"""
+        """Return -nu k^2 - nu_h k^(2p) - drag [1/s]."""
         k2 = square(k)
         damping = -params["viscosity"] * k2 - params["drag"]
         hyper = params["hyperviscosity"]
@@ -67,10 +67,10 @@ class NavierStokesVorticity(_NavierStokes):
 
         w_t + ((U + u) . grad) w = nu lap w - drag w - nu_h (-lap)^p w + curl f
         u = psi_y,  v = -psi_x,  -lap psi = w;      Kolmogorov forcing f = (A sin(n 2 pi y / L_y), 0)
-        u . grad w = (d_xx - d_yy)(u v) + d_xy (v^2 - u^2)          Basdevant 1983: two transforms there and two back
+        u . grad w = (d_xx - d_yy)(u v) + d_xy (v^2 - u^2)          Basdevant 1983: two transforms to physical space and two back
     State: one channel, vorticity [1/s], zero mean. Parameters: viscosity nu [m^2/s], drag [1/s], hyperviscosity nu_h [m^2p/s] of power p =
-    `hyper_power`, forcing_amplitude A [m/s^2] at mode n = `forcing_mode`, mean_u and mean_v, the mean flow U [m/s], which carries the vorticity
-    exactly; "forcing", a field curl f [1/s^2]. Unforced and inviscid it conserves energy and enstrophy.
+    `hyper_power`, forcing_amplitude A [m/s^2] at mode n = `forcing_mode`, mean_u and mean_v, the mean flow U [m/s], which is part of the linear
+    symbol; "forcing", a field curl f [1/s^2]. Without force and damping it conserves energy and enstrophy.
     """
 
     mean_u: float = 0.0
@@ -83,12 +83,14 @@ class NavierStokesVorticity(_NavierStokes):
     ndim: ClassVar[int] = 2
 
     def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        """Return -nu k^2 - nu_h k^(2p) - drag - i k . U [1/s]."""
         damping, mean = self._damping(k, params), (params["mean_u"], params["mean_v"])
         if any(isinstance(m, Tensor) or m != 0 for m in mean):
             return (damping - 1j * (k[0] * mean[0] + k[1] * mean[1]),)
         return (damping,)
 
     def synthesis(self, k: Wavenumbers, params: Values) -> Table:
+        """Return the velocity of the vorticity: u_hat = i k_y w_hat / k^2, v_hat = -i k_x w_hat / k^2."""
         inverse = inverse_square(k)
         return (1j * k[1] * inverse,), (-1j * k[0] * inverse,)
 
@@ -96,6 +98,7 @@ class NavierStokesVorticity(_NavierStokes):
         return None
 
     def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+        """Return u v and v^2 - u^2. Args: see `SpectralEquation.products`."""
         u, v = fields
         return torch.mul(u, v, out=out[0]), torch.mul(v, v, out=out[1]).addcmul_(u, u, value=-1)
 
@@ -110,7 +113,7 @@ class NavierStokesVorticity(_NavierStokes):
         return ((k[0] ** 2 - k[1] ** 2, k[0] * k[1]),)
 
     def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
-        """curl f = -A n cos(n y), half of it in each of the two modes +-n of y; the half spectrum stores +n."""
+        """Return curl f = -A n cos(n y): half of the amplitude in each of the modes +n and -n of y; the half spectrum stores +n."""
         if not self._is_forced(params):
             return {}
         n = self.forcing_mode
@@ -118,9 +121,10 @@ class NavierStokesVorticity(_NavierStokes):
         return {0: {(0, n): -0.5 * params["forcing_amplitude"] * n * fundamental}}
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        """w_t + (U + u) w_x + (V + v) w_y - nu (w_xx + w_yy) + drag w - curl f, zero on a solution.
+        """Return w_t + (U + u) w_x + (V + v) w_y - nu (w_xx + w_yy) + drag w - curl f, zero on a solution.
 
-        curl f is params["forcing"], at the points of the partials. Raises: ValueError for hyperviscosity, or a force by its amplitude.
+        curl f is params["forcing"] at the points of the partials.
+        Raises: ValueError for hyperviscosity, or a force given by its amplitude.
         """
         d, p = partials, {"forcing": 0.0, **self._for_residual(params, ("hyperviscosity", "forcing_amplitude"))}
         carried = (d["u"] + p["mean_u"]) * d["w_x"] + (d["v"] + p["mean_v"]) * d["w_y"]
@@ -129,12 +133,12 @@ class NavierStokesVorticity(_NavierStokes):
 
 @dataclass(frozen=True)
 class NavierStokesVelocity(_NavierStokes):
-    """Incompressible flow in two or three dimensions by its velocity, kept free of divergence by the Leray projection P.
+    """Incompressible flow in two or three dimensions by its velocity, kept divergence-free by the Leray projection P.
 
         u_t = P [-(u . grad) u + f] + nu lap u - drag u - nu_h (-lap)^p u,   div u = 0;   f = (A sin(n 2 pi y / L_y), 0, 0)
         P u_hat = u_hat - k (k . u_hat) / k^2                                      Canuto et al. 2007, sec. 3.2
-    Products are those of the traceless tensor u_i u_j - u_d u_d delta_ij, whose missing part is a pressure. State: `dimension` channels [m/s];
-    the mean flow is part of it. Parameters as in the vorticity form, "forcing" a field f [m/s^2]. Its divergence is projected out.
+    The products are those of u_i u_j - u_d u_d delta_ij (d the last axis): the difference to u_i u_j is a pressure. State: `dimension` channels
+    [m/s], mean flow included. Parameters as in the vorticity form; "forcing" is a field f [m/s^2], whose divergence is projected out.
     """
 
     dimension: int = 2
@@ -158,21 +162,23 @@ class NavierStokesVelocity(_NavierStokes):
 
     @property
     def _pairs(self) -> list[tuple[int, int]]:
-        """Components of the traceless tensor: the diagonal without its last, then the upper triangle."""
+        """Components of the tensor: the diagonal without its last entry, which is zero, then the upper triangle."""
         d = self.dimension
         return [(i, i) for i in range(d - 1)] + [(i, j) for i in range(d) for j in range(i + 1, d)]
 
     def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        """Return -nu k^2 - nu_h k^(2p) - drag [1/s]."""
         return (self._damping(k, params),)
 
     def synthesis(self, k: Wavenumbers, params: Values) -> None:
         return None
 
     def constraint(self, k: Wavenumbers) -> Table:
-        """The Leray projection."""
+        """Return the Leray projection."""
         return leray_table(k)
 
     def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+        """Return the products u_i u_j, on the diagonal u_i^2 - u_d^2. Args: see `SpectralEquation.products`."""
         last = fields[-1]
         return tuple(
             torch.mul(fields[i] - last, fields[i] + last, out=place) if i == j else torch.mul(fields[i], fields[j], out=place)
@@ -191,7 +197,7 @@ class NavierStokesVelocity(_NavierStokes):
         return out, {}
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:
-        """-P_ci i k_j for the product u_i u_j, both orders of a pair."""
+        """Return -P_ci i k_j for the product u_i u_j, summed over both orders of a pair."""
         rows: list[list[Tensor]] = []
         for c in range(self.dimension):
             row = []
@@ -204,26 +210,30 @@ class NavierStokesVelocity(_NavierStokes):
         return rows
 
     def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
-        """A sin(n y): mode +n of y has amplitude A / 2i. In three dimensions both signs of it stand in the half spectrum."""
+        """Return A sin(n y): mode +n of y has amplitude A / 2i. In three dimensions the half spectrum holds both signs of n."""
         if not self._is_forced(params):
             return {}
         n, half = self.forcing_mode, -0.5j * params["forcing_amplitude"]
         return {0: {(0, n): half} if self.dimension == 2 else {(0, n, 0): half, (0, -n, 0): -half}}
 
     def local(self, params: Values) -> Local:
-        """Raises: ValueError for hyperviscosity, which no difference scheme here has."""
+        """Return the coefficients of the finite-volume schemes.
+
+        Raises: ValueError for hyperviscosity, which they do not have.
+        """
         hyper = params["hyperviscosity"]
         if isinstance(hyper, Tensor) or hyper != 0:
             raise ValueError("NavierStokesVelocity: hyperviscosity is for the spectral schemes; leave it 0 on a staggered grid")
         return Local(1.0, -params["drag"], params["viscosity"], 0.0, 0.0)
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        """Both components of u_t + (u . grad) u + grad p - nu lap u + drag u - f in two dimensions, stacked; zero on a solution.
+        """Return both components of u_t + (u . grad) u + grad p - nu lap u + drag u - f in two dimensions; zero on a solution.
 
-        f is params["forcing"], two fields. Raises: ValueError for hyperviscosity, a force by its amplitude, or three dimensions.
+        f is params["forcing"], two fields.
+        Raises: ValueError for hyperviscosity, a force given by its amplitude, or three dimensions.
         """
         if self.dimension != 2:
-            raise ValueError("residual: of the velocity form is written for two dimensions")
+            raise ValueError(f"residual: expected the velocity form in two dimensions, got {self.dimension}")
         d, p = partials, self._for_residual(params, ("hyperviscosity", "forcing_amplitude"))
         forcing: Any = p.get("forcing", (0.0, 0.0))
         rows = []

@@ -1,4 +1,4 @@
-"""Plane Navier-Stokes flow with Smagorinsky's eddy viscosity: what a coarse grid is given when nothing is learnt."""
+"""Plane Navier-Stokes flow with Smagorinsky's eddy viscosity: the classical closure of a coarse grid, a baseline for learned ones."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from eddygrad.solver.vector_calculus import projected
 
 @dataclass(frozen=True)
 class SmagorinskyVelocity:
-    """A large-eddy model in two dimensions: viscosity that grows with the local rate of strain.
+    """A large-eddy model in two dimensions: an eddy viscosity that grows with the local rate of strain.
 
         u_t = P [-(u . grad) u + div(2 nu_t S) + f] + nu lap u - drag u,   nu_t = l^2 |S|,   |S| = sqrt(2 S_ij S_ij)      Smagorinsky 1963
-    The mixing length l = C_s dx [m] is a parameter like the others, with a gradient, so it can be tuned; C_s of .1 to .2 is usual. The rest is
-    `NavierStokesVelocity`. The product |S| S is no polynomial, so dealiasing frees the quadratic terms only.
+    The mixing length l = C_s dx [m] is a parameter with a gradient, so it can be tuned; C_s of 0.1 to 0.2 is usual. The rest is
+    `NavierStokesVelocity`. The product |S| S is not a polynomial, so dealiasing removes the aliases of the quadratic terms only.
     """
 
     viscosity: float = 1e-3
@@ -30,7 +30,7 @@ class SmagorinskyVelocity:
     mixing_length: float = 0.0
 
     def __post_init__(self) -> None:
-        _ = self._resolved  # checks what they share
+        _ = self._resolved  # checks the fields that both have
 
     name: ClassVar[str] = "smagorinsky"
     channels: ClassVar[tuple[str, ...]] = ("velocity_x", "velocity_y")
@@ -51,7 +51,7 @@ class SmagorinskyVelocity:
         return self._resolved.symbol(k, {**params, "hyperviscosity": 0.0})
 
     def synthesis(self, k: Wavenumbers, params: Values) -> Table:
-        """Velocity, and the rates of strain S_11 = u_x and S_12 = (u_y + v_x) / 2; S_22 = -S_11."""
+        """Return velocity and the rates of strain S_11 = u_x and S_12 = (u_y + v_x) / 2; S_22 = -S_11."""
         one = torch.ones_like(k[0] * k[1])
         return (one, None), (None, one), (1j * k[0] * one, None), (0.5j * k[1] * one, 0.5j * k[0] * one)
 
@@ -59,7 +59,11 @@ class SmagorinskyVelocity:
         return self._resolved.constraint(k)
 
     def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
-        """Those of the flow, and the stresses tau_11 and tau_12 = 2 l^2 |S| S_1j, |S| = 2 sqrt(S_11^2 + S_12^2)."""
+        """Return the products of the flow and the stresses tau_1j = 2 l^2 |S| S_1j, |S| = 2 sqrt(S_11^2 + S_12^2).
+
+        Args:
+            fields, params, out: see `SpectralEquation.products`.
+        """
         flow = self._resolved.products(fields[:2], params, out[:2])
         s11, s12 = fields[2:]
         eddy = 4 * params["mixing_length"] ** 2 * _size(s11, s12)
@@ -75,7 +79,7 @@ class SmagorinskyVelocity:
         return torch.cat([flow, strain]), {"mixing_length": 8 * length * size * along}
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:
-        """-P_ci i k_j for the flow's products, P_ci i k_j tau_ij for the stresses with tau_22 = -tau_11."""
+        """Return -P_ci i k_j for the products of the flow and P_ci i k_j for the stresses tau_ij, with tau_22 = -tau_11."""
         flow = self._resolved.analysis(k, params)
         rows = []
         for c, own in enumerate(flow):
@@ -87,10 +91,11 @@ class SmagorinskyVelocity:
         return self._resolved.forcing(k, params)
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:
-        raise ValueError("residual: smagorinsky models the unresolved flow and has none; take that of NavierStokesVelocity")
+        """Raise ValueError: a closure of the unresolved flow has no residual."""
+        raise ValueError("residual: smagorinsky models the unresolved flow and has no residual; take that of NavierStokesVelocity")
 
 
 def _size(s11: Tensor, s12: Tensor) -> Tensor:
-    """sqrt(S_11^2 + S_12^2), with gradient zero where there is no strain."""
+    """Return sqrt(S_11^2 + S_12^2), with gradient zero where the strain is zero."""
     square = s11 * s11 + s12 * s12
     return torch.where(square > 0, torch.where(square > 0, square, 1.0).sqrt(), 0.0)

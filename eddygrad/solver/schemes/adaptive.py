@@ -1,4 +1,4 @@
-"""As many substeps as the flow's speed asks for."""
+"""Adaptive substeps: their number follows the Courant number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from eddygrad.solver.schemes.spectral.spectral_scheme import SpectralScheme, per_sample
+from eddygrad.solver.schemes.parameters import per_sample
+from eddygrad.solver.schemes.spectral.spectral_scheme import SpectralScheme
 from eddygrad.solver.schemes.spectral.spectral_step import SpectralStep
 from eddygrad.solver.schemes.wrapper import SchemeWrapper
 from eddygrad.solver.step import Observer, Params, StayingStep, StepperInfo
@@ -20,13 +21,16 @@ from eddygrad.solver.step import Observer, Params, StayingStep, StepperInfo
 
 @dataclass(frozen=True)
 class AdaptiveSubsteps(SchemeWrapper[SpectralScheme]):
-    """A spectral scheme whose substeps follow the Courant number; for making data.
+    """A spectral scheme whose number of substeps follows the Courant number; for generating data.
 
         substeps = ceil(dt max_x sum_i |u_i| / dx_i / courant)              Courant, Friedrichs and Lewy 1928
-    One number for the batch, chosen at every step from the state at its beginning. It is told to the observer as "substeps", and "courant" is the
-    number that it leads to; `observed` says how a data set keeps both per frame. A gradient takes the choice as given.
+    One number for the batch, chosen before every step. The observer receives it as "substeps", and the resulting Courant number as "courant"; a data
+    set records both per frame. Gradients treat the number as constant.
 
-    Args:   scheme: the stepper; its own substeps are the fewest. courant: largest Courant number. most: substeps at most.
+    Args:
+        scheme:  a spectral scheme; its substeps are the smallest number.
+        courant: largest Courant number.
+        most:    largest number of substeps.
     Raises: ValueError for a Courant number that is not positive; at a step, if more than `most` would be needed or the state is not finite.
     """
 
@@ -40,14 +44,16 @@ class AdaptiveSubsteps(SchemeWrapper[SpectralScheme]):
             raise ValueError(f"AdaptiveSubsteps: courant must be positive and most at least {self.scheme.substeps}, got {self.courant}, {self.most}")
 
     def info(self) -> StepperInfo:
+        """Return the facts of the scheme, without a substep."""
         return replace(super().info(), substep=None)  # it varies
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> AdaptiveStep:
+        """Bind to physical parameters, see `SpectralScheme.at`; `observe` receives "substeps" and "courant"."""
         return AdaptiveStep(self, params, like, observe)
 
 
 class AdaptiveStep(StayingStep):
-    """The bound step: one bound step of the scheme per number of substeps."""
+    """The bound step; it holds one bound step of the scheme per number of substeps."""
 
     def __init__(self, plan: AdaptiveSubsteps, params: Params, like: Tensor, observe: Observer | None) -> None:
         self.plan, self.params, self.like, self.observe = plan, params, like, observe
@@ -73,7 +79,7 @@ class AdaptiveStep(StayingStep):
         return self._first.leave(state)
 
     def _step(self, substeps: int) -> SpectralStep:
-        """Bound once per count, with the graph of learnable parameters wherever the first call stands; recomputation does not see the binding."""
+        """Bind once per number of substeps: with the graph of learnable parameters, whatever mode the first call is in, and unseen by checkpoints."""
         if substeps not in self._steps:
             with torch.inference_mode(False), torch.enable_grad(), saved_tensors_hooks(lambda t: t, lambda t: t):
                 step = replace(self.plan.scheme, substeps=substeps).at(self.params, self.like)
@@ -83,7 +89,7 @@ class AdaptiveStep(StayingStep):
         return self._steps[substeps]
 
     def _spacing(self, batch: int) -> Sequence[float | Tensor]:
-        """Distance of points per axis, with a domain length of its own per sample."""
+        """Return the distance of points per axis, per sample if domain lengths differ [m]."""
         grid = self.plan.grid
         if "length" not in self.params:
             return list(grid.spacing)
@@ -93,12 +99,12 @@ class AdaptiveStep(StayingStep):
 
     @torch.no_grad()
     def _speed(self, state: Tensor) -> float:
-        """max_x sum_i |u_i| / dx_i [1/s]: the first fields of an equation are the velocity that carries."""
+        """Return max_x sum_i |u_i| / dx_i [1/s]; the first fields of an equation are the velocity."""
         grid = self.plan.grid
         h = state.reshape(-1, *state.shape[-grid.ndim - 1 :])
         term = self._first.bound.repeated(len(h)).term
         fields = term.fields(h)
         rate = sum(fields[i].abs() / dx for i, dx in enumerate(self._spacing(len(h))))
         assert isinstance(rate, Tensor)
-        factor = term.coefficients.get("lambda_0")  # what carries the active fluid
+        factor = term.coefficients.get("lambda_0")  # the advection coefficient of active turbulence
         return float((rate if factor is None else rate * factor.abs().max()).amax())

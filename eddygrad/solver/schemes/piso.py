@@ -1,4 +1,4 @@
-"""PISO on a staggered grid: an implicit predictor with the last pressure, then pressure correctors."""
+"""PISO on a staggered grid: an implicit predictor with the previous pressure, then pressure correctors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from eddygrad.solver.linear_solvers import Krylov
-from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme, StaggeredStep
+from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
+from eddygrad.solver.schemes.staggered_step import StaggeredStep
 from eddygrad.solver.staggered.advection import Carriers, advection, carriers
 from eddygrad.solver.staggered.faces import Components, Faces
 from eddygrad.solver.staggered.momentum import Momentum, times
@@ -19,19 +20,22 @@ _SOLVER = Krylov("bicgstab", tolerance=1e-6, iterations=50)
 
 @dataclass(frozen=True)
 class PISO(StaggeredScheme):
-    """Pressure-implicit with splitting of operators; the pressure is a channel of the state.
+    """Pressure-implicit with splitting of operators (PISO); the pressure is a channel of the state.
 
         R(w) = w / h - N(u, w) - L w,   N(u, w) = -(u . grad) w                                                     Issa 1986
-        predictor:  R(w) = u / h - grad p + f, less what bodies at rest take of the acceleration
+        predictor:  R(w) = u / h - grad p + f, minus the resistance of bodies at rest
         corrector:  w^ = w - (R(w) - u / h - f) / a,   w <- w^ - grad phi,   div w = 0,   p = a phi
-    a = 1/h + 2 nu sum_d 1 / h_d^2 is the diagonal of R, the same in every cell for central transport, so a corrector is one direct solve. First order
-    in time; a steady state does not depend on the time step. The predictor's system is solved by `solver`, with 1 - h L for preconditioner.
+    a = 1/h + 2 nu sum_d 1 / h_d^2 is the diagonal of R, the same in every cell for central advection, so a corrector is one direct solve. First order
+    in time; a steady state does not depend on the time step. `solver` solves the predictor's system, preconditioned by 1 - h L.
 
     State: (B, D + 1, *grid): face velocities [m/s] and the pressure over density at the centres [m^2/s^2].
 
-    Args: equation, grid, dt, boundaries, substeps, advection, bodies: see `StaggeredScheme`; "van-leer" is not linear and refused.
-          correctors: pressure correctors, one or more; the method has two. solver: a `Krylov` method for the predictor; the observer is told of
-          its iterations, and there is a warning of a time step that it cannot solve for.
+    Args:
+        equation, grid, dt, boundaries, substeps, advection, bodies, compiled, pressure: see `StaggeredScheme`; advection="van-leer" is refused,
+                    because it is not linear.
+        correctors: number of pressure correctors, at least 1; the published method has 2.
+        solver:     a `Krylov` method for the predictor. The observer receives its iterations; it warns if it does not converge for a time step.
+    Raises: ValueError for no corrector or advection="van-leer", and as `StaggeredScheme`.
     """
 
     correctors: int = 2
@@ -41,7 +45,7 @@ class PISO(StaggeredScheme):
         if self.correctors < 1 or self.correctors != int(self.correctors):
             raise ValueError(f"PISO: correctors must be a whole number of at least 1, got {self.correctors}")
         if self.advection == "van-leer":
-            raise ValueError("PISO: the implicit predictor needs a linear transport, got 'van-leer'; take 'central', 'upwind1' or 'upwind3'")
+            raise ValueError("PISO: the implicit predictor needs a linear advection, got 'van-leer'; take 'central', 'upwind1' or 'upwind3'")
         super().__post_init__()
 
     @property
@@ -49,11 +53,12 @@ class PISO(StaggeredScheme):
         return self.grid.ndim + 1
 
     def step(self, momentum: Momentum, observe: Observer | None) -> PISOStep:
+        """Return the step of a bound flow."""
         return PISOStep(self, momentum, observe)
 
 
 class PISOStep(StaggeredStep):
-    """The bound step."""
+    """The bound step of `PISO`."""
 
     def __init__(self, scheme: PISO, momentum: Momentum, observe: Observer | None) -> None:
         super().__init__(scheme, momentum, observe)
@@ -62,6 +67,7 @@ class PISOStep(StaggeredStep):
         self._helmholtz = momentum.diffusion_solvers(h)
 
     def substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
+        """Make one substep. Args: see `StaggeredStep.substep`."""
         m, h = self.momentum, self.scheme.substep
         before, now = m.at(t), m.at(t + h)
         *velocity, p = u
@@ -83,13 +89,13 @@ class PISOStep(StaggeredStep):
         return [*w, times(self._diagonal, held.phi)]
 
     def _balance(self, w: Components, by: Carriers, faces: Faces) -> list[Tensor]:
-        """R(w) [m/s^2]"""
+        """Return R(w) [m/s^2]."""
         m, h = self.momentum, self.scheme.substep
         carried, spread = advection(w, faces, self.scheme.advection, by), m.spread(w, faces)
         return [own / h - times(m.local.transport, c) - l for own, c, l in zip(w, carried, spread)]
 
     def _predicted(self, begin: list[Tensor], right: Components, by: Carriers, now: Faces) -> list[Tensor]:
-        """w with R(w) = right, by its difference from `begin`, which has the sides' values."""
+        """Solve R(w) = right for the difference of w from `begin`, which has the boundary values."""
         still, h = now.homogeneous(), self.scheme.substep
         nothing = [torch.zeros_like(own) for own in begin]
 

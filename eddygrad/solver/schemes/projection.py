@@ -1,4 +1,4 @@
-"""Incompressible flow on a staggered grid: explicit or half-implicit stages, each made free of divergence by a direct pressure solve."""
+"""Projection method on a staggered grid: explicit or half-implicit stages, each projected by a direct pressure solve."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from eddygrad.solver.schemes.stability import COURANT, DIFFUSION
-from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme, StaggeredStep
+from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
+from eddygrad.solver.schemes.staggered_step import StaggeredStep
 from eddygrad.solver.schemes.tableau import LOW_STORAGE
 from eddygrad.solver.staggered.fast_diagonalisation import Separable
 from eddygrad.solver.staggered.momentum import Momentum
@@ -19,15 +20,19 @@ from eddygrad.solver.step import Observer
 
 @dataclass(frozen=True)
 class Projection(StaggeredScheme):
-    """Finite volumes on a staggered grid with a pressure that leaves no divergence after any stage.
+    """Finite volumes on a staggered grid; the velocity is divergence-free after every stage.
 
         g <- F(u) + beta_k g,   u* = u + gamma_k h g,   lap phi = div u*,   u <- u* - grad phi            Chorin 1968; Sanderse, Koren 2012
         diffusion="implicit":   (1 - mu_k L) u* = (1 + mu_k L) u + gamma_k h g,  L = nu lap [+ Gamma lap^2],  mu_k = h (alpha_{k+1} - alpha_k) / 2
     Order of the explicit part: 1 Euler, 2 Heun, 3 Williamson, 4 Carpenter and Kennedy (`tableau.LOW_STORAGE`). With implicit diffusion the order in
-    time is 2 on periodic and slip sides, 1 at walls, where diffusion and projection do not commute. Space: second order, see `staggered.advection`.
+    time is 2 with periodic and slip sides, and 1 at walls, where diffusion and projection do not commute. In space: order 2, see
+    `staggered.advection`.
 
-    Args: equation, grid, dt, boundaries, substeps, advection, bodies: see `StaggeredScheme`. order: of the explicit part.
-          diffusion: "explicit", stable for nu h (4 / dx^2 + 4 / dy^2) of about 2 and less, or "implicit".
+    Args:
+        equation, grid, dt, boundaries, substeps, advection, bodies, compiled, pressure: see `StaggeredScheme`.
+        order:     order of the explicit part, 1 to 4.
+        diffusion: "explicit", stable up to nu h (4 / dx^2 + 4 / dy^2) of about 2, or "implicit".
+    Raises: ValueError for another order or diffusion, and as `StaggeredScheme`.
     """
 
     order: Literal[1, 2, 3, 4] = 3
@@ -49,11 +54,12 @@ class Projection(StaggeredScheme):
         return DIFFUSION[self.order] if self.diffusion == "explicit" else math.inf
 
     def step(self, momentum: Momentum, observe: Observer | None) -> ProjectionStep:
+        """Return the step of a bound flow."""
         return ProjectionStep(self, momentum, observe)
 
 
 class _Stage(NamedTuple):
-    """A stage ends at `time` after the substep's begin; `solvers` of 1 - mu L per component where diffusion is implicit."""
+    """A stage: its end `time` after the start of the substep [s], beta (`memory`), gamma h (`weight`), mu, and the solvers of 1 - mu L."""
 
     time: float
     memory: float
@@ -63,7 +69,7 @@ class _Stage(NamedTuple):
 
 
 class ProjectionStep(StaggeredStep):
-    """The bound step."""
+    """The bound step of `Projection`."""
 
     def __init__(self, scheme: Projection, momentum: Momentum, observe: Observer | None) -> None:
         super().__init__(scheme, momentum, observe)
@@ -75,6 +81,7 @@ class ProjectionStep(StaggeredStep):
             self._stages.append(_Stage(h * b, memory, weight * h, mu, solvers))
 
     def substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
+        """Make one substep. Args: see `StaggeredStep.substep`."""
         m = self.momentum
         g: list[Tensor] | None = None
         now = m.at(t)

@@ -1,4 +1,4 @@
-"""Operator splitting on a staggered grid: transport along characteristics, then diffusion and forces, then the pressure."""
+"""Operator splitting on a staggered grid: advection along characteristics, then diffusion and forces, then projection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Literal
 from torch import Tensor
 
 from eddygrad.solver.schemes.stability import DIFFUSION
-from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme, StaggeredStep
+from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
+from eddygrad.solver.schemes.staggered_step import StaggeredStep
 from eddygrad.solver.staggered.faces import Components, Faces
 from eddygrad.solver.staggered.momentum import Momentum, is_number
 from eddygrad.solver.staggered.semi_lagrangian import mac_cormack, semi_lagrangian
@@ -21,14 +22,16 @@ _TRANSPORT: dict[str, Callable[[Components, Faces, float], list[Tensor]]] = {"se
 
 @dataclass(frozen=True)
 class Splitting(StaggeredScheme):
-    """Transport that no step is too long for, as graphics and operator-splitting solvers have it.
+    """Semi-Lagrangian advection, which is stable for any time step, as in computer graphics and operator-splitting solvers.
 
         u* = transport(u, h),   u** = u* + h (L u** + L u) / 2 [or h L u] + h f,   u <- P u**                       Stam 1999
     First order in time. `advection` is not used here.
 
-    Args: equation (a Navier-Stokes one), grid, dt, boundaries, substeps, bodies: see `StaggeredScheme`.
-          transport: "semi-lagrangian", first order in space, or "mac-cormack", second; see `staggered.characteristics`.
-          diffusion: "explicit", stable for nu h (4 / dx^2 + 4 / dy^2) of about 2 and less, or "implicit".
+    Args:
+        equation, grid, dt, boundaries, substeps, bodies, compiled, pressure: see `StaggeredScheme`; the equation must be Navier-Stokes.
+        transport: "semi-lagrangian", first order in space, or "mac-cormack", second order; see `staggered.semi_lagrangian`.
+        diffusion: "explicit", stable up to nu h (4 / dx^2 + 4 / dy^2) of about 2, or "implicit".
+    Raises: ValueError for another transport or diffusion, and as `StaggeredScheme`.
     """
 
     transport: Literal["semi-lagrangian", "mac-cormack"] = "mac-cormack"
@@ -46,13 +49,17 @@ class Splitting(StaggeredScheme):
         return DIFFUSION[1] if self.diffusion == "explicit" else math.inf
 
     def step(self, momentum: Momentum, observe: Observer | None) -> SplittingStep:
+        """Return the step of a bound flow.
+
+        Raises: ValueError for an equation whose advection has a factor other than 1.
+        """
         if not is_number(momentum.local.transport, 1.0):
-            raise ValueError(f"Splitting: {self.equation.name} carries its velocity with another speed than its own; take Projection")
+            raise ValueError(f"Splitting: expected advection by the velocity itself, got {self.equation.name} with a factor; take Projection")
         return SplittingStep(self, momentum, observe)
 
 
 class SplittingStep(StaggeredStep):
-    """The bound step."""
+    """The bound step of `Splitting`."""
 
     def __init__(self, scheme: Splitting, momentum: Momentum, observe: Observer | None) -> None:
         super().__init__(scheme, momentum, observe)
@@ -60,6 +67,7 @@ class SplittingStep(StaggeredStep):
         self._solvers = momentum.diffusion_solvers(self._mu) if scheme.diffusion == "implicit" else None
 
     def substep(self, u: list[Tensor], t: Tensor | float, taken: list[Tensor]) -> list[Tensor]:
+        """Make one substep. Args: see `StaggeredStep.substep`."""
         m, h = self.momentum, self.scheme.substep
         before, now = m.at(t), m.at(t + h)
         u = before.imposed(u)

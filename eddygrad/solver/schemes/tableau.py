@@ -1,4 +1,4 @@
-"""Exponential Runge-Kutta methods as tables: every stage is a combination of the first state and the nonlinear terms so far."""
+"""Runge-Kutta methods as tables: every stage combines the initial state and the nonlinear terms of earlier stages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eddygrad.solver.schemes.spectral.phi_functions import phi
 
-# Explicit Runge-Kutta methods in low-storage form, g <- N(u) + beta_k g, u <- u + gamma_k h g, by order: times alpha of the stages, beta, gamma.
+# Explicit Runge-Kutta methods in low-storage form, g <- N(u) + beta_k g, u <- u + gamma_k h g: order -> times alpha of the stages, beta, gamma.
 # Euler; Heun; Williamson 1980; Carpenter and Kennedy 1994 (five stages).
 LOW_STORAGE: dict[int, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]] = {
     1: ((0.0, 1.0), (0.0,), (1.0,)),
@@ -27,14 +27,14 @@ LOW_STORAGE: dict[int, tuple[tuple[float, ...], tuple[float, ...], tuple[float, 
 
 @dataclass(frozen=True)
 class Stage:
-    """u_stage = linear * u + h sum_j weights[j] N(u_j); a weight that is None is zero."""
+    """u_stage = linear * u + h sum_j weights[j] N(u_j); a weight None is zero."""
 
     linear: Tensor
     weights: Sequence[Tensor | None]
 
 
 class Relative(NamedTuple):
-    """A stage as `linear * u`, or as the value of the earlier stage `base` with the same linear part, plus h sum_j weights[j] N(u_j)."""
+    """A stage that starts from `linear * u`, or from an earlier stage `base` of the same linear part, plus h sum_j weights[j] N(u_j)."""
 
     linear: Tensor
     base: int | None
@@ -42,7 +42,7 @@ class Relative(NamedTuple):
 
 
 def relative(stages: Sequence[Stage]) -> list[Relative]:
-    """Stages whose linear part was seen before, as that stage plus a difference of nonlinear terms: a product less each."""
+    """Express a stage whose linear part occurred before by that earlier stage plus a difference of nonlinear terms; this saves a product."""
     rows = []
     for i, stage in enumerate(stages):
         base = next((j for j in reversed(range(i)) if stages[j].linear is stage.linear), None)
@@ -61,10 +61,12 @@ def _minus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 
 def etdrk(order: int, z: Tensor) -> list[Stage]:
-    """Stages of the exponential time differencing Runge-Kutta methods ETD1, ETDRK2, ETDRK3, ETDRK4; the last stage is the new state.
+    """Return the stages of the exponential time differencing methods ETD1, ETDRK2, ETDRK3, ETDRK4; the last stage is the new state.
 
         Cox and Matthews 2002, eqs. (4), (22), (23-25), (26-29), written with phi functions
-    Args:   order: 1 .. 4. z: h L, float64, any shape.
+    Args:
+        order: 1 .. 4.
+        z:     h L, float64, any shape.
     Raises: ValueError for another order.
     """
     e, p1 = torch.exp(z), phi(1, z)
@@ -93,7 +95,7 @@ def etdrk(order: int, z: Tensor) -> list[Stage]:
 
 
 def integrating_factor(z: Tensor) -> list[Stage]:
-    """Stages of the classical fourth-order Runge-Kutta method for exp(-t L) u: the linear part exactly, without phi functions.
+    """Return the stages of the classical fourth-order Runge-Kutta method for exp(-t L) u: exact in the linear part, without phi functions.
 
         u_2 = e^(z/2) (u + h/2 N_1),  u_3 = e^(z/2) u + h/2 N_2,  u_4 = e^z u + h e^(z/2) N_3
         u+  = e^z u + h/6 (e^z N_1 + 2 e^(z/2) (N_2 + N_3) + N_4)                              Canuto et al. 2007, app. D; Trefethen 2000, ch. 10

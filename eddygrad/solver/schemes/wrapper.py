@@ -44,4 +44,5 @@ class SchemeWrapper(Generic[S]):
         return True
 
     def info(self) -> StepperInfo:
+        """Return the facts of the scheme with the observed numbers of this wrapper."""
         return replace(self.scheme.info(), observed=self.observed, observed_units=self.observed_units)

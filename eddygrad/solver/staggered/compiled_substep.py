@@ -14,7 +14,8 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 from eddygrad.runtime.compilation import deviation, round_off, use_own_cache, warn_of_deviation
 
 if TYPE_CHECKING:
-    from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme, StaggeredStep
+    from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
+    from eddygrad.solver.schemes.staggered_step import StaggeredStep
 
 Components = list[Tensor]
 Substep = Callable[["StaggeredStep", Components, Tensor | float], tuple[Components, Components]]

@@ -1,4 +1,4 @@
-"""The exponential step as products with small circulant matrices: on a short line cheaper than its FFTs."""
+"""The exponential step as products with small circulant matrices, which is faster than FFTs on a short line."""
 
 from __future__ import annotations
 
@@ -15,16 +15,23 @@ from eddygrad.solver.step import StayingStep
 
 @dataclass(frozen=True)
 class DenseStage:
-    """u_stage = base + matrix @ [u; f_0; f_1; ...] over the columns `span` of that pile; `base` is an earlier stage with the same linear part."""
+    """u_stage = base + matrix @ [u; f_0; f_1; ...], over the blocks `start` to `stop`; `base` is an earlier stage of the same linear part."""
 
-    matrix: Tensor  # (N, span * N), acts on columns
-    start: int  # first block of the pile that is used: 0 is u, 1 is f_0
+    matrix: Tensor  # (N, (stop - start) N), acts on columns
+    start: int  # first block that is used: 0 is u, 1 is f_0
     stop: int
     base: int | None
 
 
 def dense_stages(stages: list[Stage], flux: Tensor, n: int, dtype: torch.dtype) -> list[DenseStage]:
-    """Every diagonal factor c(k) becomes the circulant matrix with first column irfft(c). Float64 until the cast. `flux` is h A(k)."""
+    """Return the stages with every diagonal factor c(k) as the circulant matrix whose first column is irfft(c), computed in float64 and cast last.
+
+    Args:
+        stages: tableau.
+        flux:   h A(k), the step times the analysis of the product.
+        n:      number of points.
+        dtype:  dtype of the matrices.
+    """
     dense = []
     for linear, base, weights in relative(stages):
         blocks = [None if base is not None else _circulant(linear + 0j, n)]
@@ -45,9 +52,9 @@ def _circulant(symbol: Tensor, n: int) -> Tensor:
 
 @dataclass
 class _Buffers:
-    """Memory of a run without gradients: the next substep's program and the one after, which alternate between two piles [u; f_0; f_1; ...].
+    """Memory of a roll-out without gradients: the programs of the next two substeps, which alternate between two stacks [u; f_0; f_1; ...].
 
-    A program lists per stage where the nonlinear term is taken from and put to, then matrix, pile, base and result of the product.
+    A program lists per stage the input and output of the nonlinear term, then matrix, operand, base and result of the product.
     """
 
     now: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor]]
@@ -56,7 +63,7 @@ class _Buffers:
 
 
 class DenseStep(StayingStep):
-    """A bound step of matrix products. With gradients it is a plain function; in `repeat` without them it reuses its buffers."""
+    """A bound step of matrix products. With gradients it is a plain function; in `repeat` without gradients it reuses buffers."""
 
     def __init__(self, stages: list[DenseStage], pointwise: Callable[..., Tensor], substeps: int) -> None:
         self.stages, self.pointwise, self.substeps = stages, pointwise, substeps

@@ -16,13 +16,13 @@ from eddygrad.solver.schemes.spectral.spectral_scheme import SpectralScheme
 from eddygrad.solver.schemes.tableau import etdrk
 from eddygrad.solver.step import Step
 
-# Up to this many points a step is a few matrix products of that size, cheaper than its FFTs (docs/performance.md).
+# Up to this many points a step by matrix products is faster than by FFTs (docs/performance.md).
 _DENSE_LIMIT = 96
 
 
 @dataclass(frozen=True)
 class ETDRK(SpectralScheme):
-    """Exponential time differencing: the linear part exactly, the nonlinear part by Runge-Kutta.
+    """Exponential time differencing: exact in the linear part, Runge-Kutta for the nonlinear part.
 
         u+ = e^z u + h sum_j b_j(z) N(u_j),  z = h L,  h = dt / substeps        Cox and Matthews 2002
     Order 1 is ETD1 (exponential Euler), order 2 to 4 are ETDRK2, ETDRK3 and ETDRK4. Coefficients are computed in float64 and cast last.
@@ -30,8 +30,8 @@ class ETDRK(SpectralScheme):
     Args:
         equation, grid, dt, substeps, dealias, gradient: see `SpectralScheme`.
         order:       1 to 4.
-        realisation: "dense" multiplies by N x N matrices (a conservative equation on a line, one length for the batch, not dealiased),
-                     "spectral" transforms; "auto" takes the faster.
+        realisation: "dense" multiplies by N x N matrices (for a conservative equation on a line, one length for the batch, not dealiased),
+                     "spectral" uses FFTs; "auto" takes the faster one.
     Raises: ValueError for an order, substeps, fraction, realisation or dt out of range.
     """
 

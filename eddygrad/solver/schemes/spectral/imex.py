@@ -19,9 +19,11 @@ class CrankNicolsonRK(SpectralScheme):
 
         g <- N(u) + beta_k g,   (1 - mu_k L) u <- (1 + mu_k L) u + gamma_k h g,   mu_k = h (alpha_{k+1} - alpha_k) / 2
         Canuto et al. 2007, app. D.3; order 2 Heun, 3 Williamson 1980, 4 Carpenter and Kennedy 1994 (five stages)
-    As a whole the method has order 2: the explicit part alone has its own. Stable for any L <= 0, with modes of large h |L| damped slowly.
+    The whole method has order 2, whatever the order of the explicit part. It is stable for any L <= 0; modes of large h |L| are damped slowly.
 
-    Args: equation, grid, dt, substeps, dealias, gradient: see `SpectralScheme`. explicit: 2, 3 or 4, order of the explicit part.
+    Args:
+        equation, grid, dt, substeps, dealias, gradient: see `SpectralScheme`.
+        explicit: order of the explicit part, 2, 3 or 4.
     Raises: ValueError for another order; at binding, for a substep that is too long for a growing mode.
     """
 
@@ -33,6 +35,10 @@ class CrankNicolsonRK(SpectralScheme):
         super().__post_init__()
 
     def program(self, symbol: Tensor, dtype: torch.dtype) -> LowStorage:
+        """Return the substep for the linear symbol, see `SpectralScheme.program`.
+
+        Raises: ValueError if a growing mode makes 1 - mu L vanish or change sign.
+        """
         alpha, beta, gamma = LOW_STORAGE[self.explicit]
         h = self.substep
         mu = [0.5 * h * (b - a) for a, b in pairwise(alpha)]

@@ -14,10 +14,11 @@ from eddygrad.solver.schemes.tableau import integrating_factor
 
 @dataclass(frozen=True)
 class IntegratingFactorRK4(SpectralScheme):
-    """The classical Runge-Kutta method for e^(-t L) u, whose linear part is gone: exact for it, order 4 for the rest.
+    """The classical Runge-Kutta method for e^(-t L) u: exact in the linear part, order 4 in the rest.
 
         Canuto et al. 2007, app. D; see `tableau.integrating_factor`
-    Args: equation, grid, dt, substeps, dealias, gradient: see `SpectralScheme`.
+    Args:
+        equation, grid, dt, substeps, dealias, gradient: see `SpectralScheme`.
     """
 
     def program(self, symbol: Tensor, dtype: torch.dtype) -> RungeKutta:

@@ -21,20 +21,20 @@ class LinearMap:
     entries: tuple[tuple[Tensor | None, ...], ...]
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> LinearMap:
-        """Every entry changed: rows picked, repeated or cut."""
+        """Return the map with a function applied to every entry, e.g. to select or repeat samples."""
         return LinearMap(tuple(tuple(None if e is None else change(e) for e in row) for row in self.entries))
 
     def adjoint(self, factor: Tensor) -> LinearMap:
-        """The conjugate transpose, times `factor`."""
+        """Return the conjugate transpose, times `factor`."""
         columns = range(len(self.entries[0]))
         return LinearMap(tuple(tuple(_conjugate(row[j], factor) for row in self.entries) for j in columns))
 
     def __call__(self, x: Tensor, dim: int) -> Tensor:
-        """The y_i stacked along `dim`, from the x_j along the first axis."""
+        """Return the y_i stacked along `dim`, from the x_j along the first axis."""
         return self.function(dim)(x)
 
     def function(self, dim: int, start: Sequence[Tensor] | None = None) -> Callable[[Tensor], Tensor]:
-        """x -> y as the fewest calls of torch, decided once; y_i is added to start[i], which the batch may share."""
+        """Return x -> y with as few calls of torch as possible, decided once; y_i is added to start[i], which the batch may share."""
         begin = [None] * len(self.entries) if start is None else start
         rows = [_row(row, own) for row, own in zip(self.entries, begin)]
         if len(rows) == 1:
@@ -45,7 +45,7 @@ class LinearMap:
         return lambda x: torch.stack([row(parts) for parts in (x.unbind(),) for row in rows], dim)
 
     def _column(self, dim: int) -> Callable[[Tensor], Tensor]:
-        """One x: one product with all entries in one tensor. Learnable entries are stacked anew at every call, for every graph its own."""
+        """Return the map for a single x: one product with all entries in one tensor. Learnable entries are stacked at every call, into its graph."""
         entries = [row[0] for row in self.entries if row[0] is not None]
         if any(e.requires_grad for e in entries):
             return lambda x: torch.stack(entries, dim) * x[0].unsqueeze(dim)
@@ -58,7 +58,7 @@ class LinearMap:
 
 
 def _row(row: Sequence[Tensor | None], start: Tensor | None) -> Callable[[Sequence[Tensor]], Tensor]:
-    """x -> start + sum_j row[j] x[j]"""
+    """Return x -> start + sum_j row[j] x[j]."""
     entries = [(j, e) for j, e in enumerate(row) if e is not None]
     if not entries:
         return lambda x: torch.zeros_like(x[0]) if start is None else start.expand_as(x[0]).clone()
@@ -81,8 +81,13 @@ def _conjugate(entry: Tensor | None, factor: Tensor) -> Tensor | None:
 class NonlinearTerm:
     """N_hat(u) + f_hat for states (B, C, *band); maps and coefficients are shared (1, ...) or one per sample (B, ...).
 
-    Args: synthesis: state -> fields, None if the fields are the channels. analysis: products -> channels.
-          coefficients: of the products, (1 or B, *1). force: f_hat, (1 or B, C, *band).
+    Args:
+        equation:     equation whose products are taken.
+        band:         modes of the state.
+        synthesis:    state -> fields; None if the fields are the channels.
+        analysis:     products -> channels.
+        coefficients: parameters of the products (1 or B, *1).
+        force:        f_hat (1 or B, C, *band).
     """
 
     equation: SpectralEquation
@@ -93,7 +98,7 @@ class NonlinearTerm:
     force: Tensor | None = None
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> NonlinearTerm:
-        """The same term with every tensor changed: rows picked, repeated or cut."""
+        """Return the term with a function applied to every tensor, e.g. to select or repeat samples."""
         return replace(
             self,
             synthesis=None if self.synthesis is None else self.synthesis.mapped(change),
@@ -103,11 +108,11 @@ class NonlinearTerm:
         )
 
     def fields(self, h: Tensor) -> Tensor:
-        """(B, C, *band) -> (F, B, *grid)"""
+        """Return the fields of a state: (B, C, *band) -> (F, B, *grid)."""
         return self.band.ifft(self._synthesised(h.transpose(0, 1)))
 
     def of(self, fields: Tensor) -> Tensor:
-        """(F, B, *grid) -> (B, C, *band)"""
+        """Return the nonlinear term of fields: (F, B, *grid) -> (B, C, *band)."""
         return self._analysed(self.band.fft(self._products(fields)))
 
     @cached_property
@@ -119,14 +124,14 @@ class NonlinearTerm:
         force = self.force
         if force is None:
             return self.analysis.function(1)
-        if force.requires_grad:  # taken apart at every call, for every graph its own
+        if force.requires_grad:  # divided at every call, so that each call has a graph of its own
             return lambda q: self.analysis.function(1, force.unbind(1))(q)
         with ordinary_tensors():
             return self.analysis.function(1, force.unbind(1))
 
     @cached_property
     def _products(self) -> Callable[[Tensor], Tensor]:
-        """(F, B, *grid) -> (P, B, *grid), written where they are transformed from unless autograd watches; the next call writes there again."""
+        """The products (F, B, *grid) -> (P, B, *grid); without autograd they are written into scratch memory, which the next call overwrites."""
         multiply, coefficients, count = self.equation.products, self.coefficients, len(self.analysis.entries[0])
 
         def products(fields: Tensor) -> Tensor:
@@ -140,14 +145,14 @@ class NonlinearTerm:
         return products
 
     def adjoint(self, fields: Tensor, grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Gradients of Re <grad, N(u)> by the state, (B, C, *band), and by the coefficients of the products, (B, *1)."""
+        """Return the gradients of Re <grad, N(u)> with respect to the state (B, C, *band) and to the coefficients of the products."""
         back, onward = self._adjoints
         g_fields, g_coefficients = self.equation.products_adjoint(fields, self.coefficients, self.band.ifft(back(grad.transpose(0, 1))))
         return onward(self.band.fft(g_fields)), g_coefficients
 
     @cached_property
     def _adjoints(self) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-        """The adjoints of analysis and synthesis, decided once; the weights of the half spectrum stand in them."""
+        """The adjoints of analysis and synthesis, including the weights of the half spectrum."""
         like = next(e for row in self.analysis.entries for e in row if e is not None)
         w, n = self.band.weights(like.device), self.band.points
         back = self.analysis.adjoint(n / w).function(0)

@@ -12,10 +12,13 @@ _TERMS = 21
 
 
 def phi(order: int, z: Tensor) -> Tensor:
-    """phi_0(z) = exp z,  phi_{j+1}(z) = (phi_j(z) - 1/j!) / z,  phi_j(0) = 1/j!.     Cox and Matthews 2002; Hochbruck and Ostermann 2010
+    """Return phi_j(z).
 
-    Args:    order: j = 0 .. 3. z: float64 or complex128, any shape.
-    Returns: same shape; relative error below 1e-13 for real z; differentiable, at zero too.
+        phi_0(z) = exp z,  phi_{j+1}(z) = (phi_j(z) - 1/j!) / z,  phi_j(0) = 1/j!      Cox and Matthews 2002; Hochbruck and Ostermann 2010
+    Args:
+        order: j = 0 .. 3.
+        z:     float64 or complex128, any shape.
+    Returns: same shape; relative error below 1e-13 for real z; differentiable, also at zero.
     Raises:  ValueError if z is not of double precision.
     """
     if z.dtype not in (torch.float64, torch.complex128):

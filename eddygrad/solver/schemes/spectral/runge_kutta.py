@@ -1,4 +1,4 @@
-"""A bound time step on half spectra: how stages follow from linear factors and nonlinear terms, forwards and backwards."""
+"""Substeps on half spectra from linear factors and nonlinear terms, and their hand-written adjoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eddygrad.solver.schemes.tableau import Stage, relative
 
 @dataclass
 class StageRecord:
-    """What a step leaves behind for its adjoint: the fields of every stage; stage values and terms only where coefficients have a gradient."""
+    """Values of a substep that its adjoint needs: the fields of every stage, and stage values and terms if coefficients have gradients (`whole`)."""
 
     whole: bool
     fields: list[Tensor] = field(default_factory=list)
@@ -26,7 +26,7 @@ class StageRecord:
 
 @dataclass
 class Pulled:
-    """What the adjoint of a step brings: gradients by the state, by the program's tensors in their order, by products' coefficients and force."""
+    """Gradients of a substep with respect to the state, the program's tensors in order, the products' coefficients and the force."""
 
     state: Tensor
     tensors: list[Tensor | None]
@@ -34,6 +34,7 @@ class Pulled:
     force: Tensor | None
 
     def add(self, coefficients: dict[str, Tensor]) -> None:
+        """Add gradients with respect to coefficients."""
         for name, value in coefficients.items():
             self.coefficients[name] = self.coefficients[name] + value if name in self.coefficients else value
 
@@ -43,24 +44,39 @@ class Program(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def tensors(self) -> list[Tensor]: ...
+    def tensors(self) -> list[Tensor]:
+        """The linear factors in order."""
 
     @abc.abstractmethod
     def rebuilt(self, tensors: Sequence[Tensor]) -> Program:
-        """The same program with other factors."""
+        """Return the program with other factors."""
 
     @abc.abstractmethod
     def advance(self, h: Tensor, term: NonlinearTerm, record: StageRecord | None = None) -> Tensor:
-        """The state a substep later."""
+        """Return the state a substep later.
+
+        Args:
+            h:      state (B, C, *band).
+            term:   nonlinear term.
+            record: receives the values that the adjoint needs.
+        """
 
     @abc.abstractmethod
     def pull(self, record: StageRecord, grad: Tensor, term: NonlinearTerm) -> Pulled:
-        """The adjoint of `advance` at what was recorded."""
+        """Return the gradients of a substep: the adjoint of `advance` at recorded values.
+
+        Args:
+            record: values recorded by `advance`.
+            grad:   gradient with respect to the new state (B, C, *band).
+            term:   nonlinear term.
+        """
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Program:
+        """Return the program with a function applied to every factor."""
         return self.rebuilt([change(t) for t in self.tensors])
 
     def evaluate(self, h: Tensor, term: NonlinearTerm, record: StageRecord | None) -> Tensor:
+        """Return the nonlinear term of a stage and record its values. Args: see `advance`."""
         fields = term.fields(h)
         out = term.of(fields)
         if record is not None:
@@ -72,15 +88,15 @@ class Program(abc.ABC):
 
 
 def conjugate(t: Tensor) -> Tensor:
-    """The complex conjugate; factors of real symbols are their own."""
+    """Return the complex conjugate, without a copy for real factors."""
     return t.conj().resolve_conj() if bool(t.imag.any()) else t
 
 
 @dataclass(frozen=True)
 class RungeKutta(Program):
-    """Stages that combine the first state and the terms so far: exponential and integrating-factor Runge-Kutta methods.
+    """Exponential and integrating-factor Runge-Kutta methods: stages that combine the initial state and the terms of earlier stages.
 
-    u_i = linear_i u + sum_j w_ij N(u_j),  or  u_i = u_base + sum_j w_ij N(u_j) where an earlier stage has the same linear part
+    u_i = linear_i u + sum_j w_ij N(u_j),  or  u_i = u_base + sum_j w_ij N(u_j) if an earlier stage has the same linear part
     """
 
     linear: tuple[Tensor | None, ...]
@@ -89,7 +105,13 @@ class RungeKutta(Program):
 
     @staticmethod
     def of(stages: Sequence[Stage], h: float, dtype: torch.dtype) -> RungeKutta:
-        """From a tableau in float64 or complex128; weights take the step h in, all is cast to the complex `dtype`."""
+        """Make the program from a tableau.
+
+        Args:
+            stages: tableau in float64 or complex128.
+            h:      substep [s], which the weights are multiplied by.
+            dtype:  complex dtype of the factors.
+        """
         rows = relative(stages)
         return RungeKutta(
             tuple(None if row.base is not None else row.linear.to(dtype) for row in rows),
@@ -122,7 +144,7 @@ class RungeKutta(Program):
 
     @cached_property
     def _stages(self) -> list[tuple[Tensor | None, int, list[tuple[int, Tensor]]]]:
-        """Of every stage: its linear factor or None, the value that it starts from without one, and the terms that it adds with their weights."""
+        """Per stage: its linear factor or None, the value that it starts from in that case, and the terms that it adds with their weights."""
         rows = zip(self.linear, self.base, self.weights)
         return [(linear, base + 1, [(j, w) for j, w in enumerate(weights) if w is not None]) for linear, base, weights in rows]
 
@@ -132,7 +154,7 @@ class RungeKutta(Program):
 
     def pull(self, record: StageRecord, grad: Tensor, term: NonlinearTerm) -> Pulled:
         count, adjoint = len(self.linear), self._conjugates
-        # Gradients by the values u (0) and u_1 .. u_s, and by the terms N(u_0) .. N(u_{s-1}).
+        # Gradients with respect to the values u (index 0) and u_1 .. u_s, and to the terms N(u_0) .. N(u_{s-1}).
         values: list[Tensor | None] = [None] * count + [grad]
         terms: list[Tensor | None] = [None] * count
         pulled = Pulled(grad, [], {}, None)
@@ -154,7 +176,7 @@ class RungeKutta(Program):
             assert g_term is not None
             state, coefficients = term.adjoint(record.fields[i], g_term)
             before = values[i]
-            values[i] = state if before is None else state.add_(before)  # the adjoint's own memory
+            values[i] = state if before is None else state.add_(before)  # in place: the adjoint's own memory
             pulled.add(coefficients)
             if record.whole and term.force is not None:
                 pulled.force = _plus(pulled.force, g_term)
@@ -199,7 +221,7 @@ class LowStorage(Program):
         by_q: list[Tensor | None] = [None] * count
         g: Tensor | None = None
         for k in reversed(range(count)):
-            if record.whole:  # the recorded term of a stage is the sum g_k: it is added to in place
+            if record.whole:  # the recorded term of a stage is the sum g_k, because `advance` adds to it in place
                 by_p[k], by_q[k] = record.values[k].conj() * grad, record.terms[k].conj() * grad
             own = adjoint.q[k] * grad
             g = own if g is None else own.add_(g, alpha=self.beta[k + 1])
@@ -217,5 +239,5 @@ def _plus(total: Tensor | None, part: Tensor) -> Tensor:
 
 
 def _plus_product(total: Tensor | None, factor: Tensor, part: Tensor) -> Tensor:
-    """total + factor part, in the memory of a total that this function made."""
+    """Return total + factor part, in place if this function made `total`."""
     return factor * part if total is None else total.addcmul_(factor, part)

@@ -1,4 +1,4 @@
-"""The bound spectral step: enter is the FFT, inner the substeps on half spectra, leave the inverse; its adjoint is written by hand."""
+"""The bound spectral step on half spectra: `enter` is the FFT, `inner` makes the substeps, `leave` is the inverse FFT; with hand-written adjoints."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ from eddygrad.solver.schemes.spectral.runge_kutta import Program, Pulled, StageR
 from eddygrad.solver.schemes.spectral.truncated_spectrum import Band
 from eddygrad.solver.step import SteadyStep
 
-# One field of so many samples at a time: what a stage touches then stays in the cache (docs/performance.md).
+# Samples are processed in parts whose field has about this size: the data of a stage then stay in the cache (docs/performance.md).
 _CHUNK_BYTES = 1 << 20
-_TWICE = "a spectral step has no second derivative by its hand-written adjoint; build the scheme with gradient='autograd' for double backward"
+_NO_SECOND_DERIVATIVE = (
+    "a spectral step has no second derivative by its hand-written adjoint; build the scheme with gradient='autograd' for double backward"
+)
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A program, its nonlinear term and the constraint of its states, for one set of parameters.
+    """A program, its nonlinear term and the constraint of its states, bound to parameters.
 
-    Every tensor is shared (1, ...) or has a row per sample (B, ...); the constraint knows directions only and is shared, (*band) each.
+    Every tensor is shared (1, ...) or has a row per sample (B, ...); the entries of the constraint, which depend on directions only, are (*band).
     """
 
     program: Program
@@ -36,30 +38,31 @@ class Bound:
     constraint: LinearMap | None = None
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Bound:
+        """Return the coefficients with a function applied to every tensor."""
         return Bound(self.program.mapped(change), self.term.mapped(change), self.constraint)
 
     @cached_property
     def rows(self) -> int:
-        """Samples that the coefficients tell apart; 1 if they are shared."""
+        """Number of samples that have coefficients of their own; 1 if all share them."""
         synthesis = () if self.term.synthesis is None else self.term.synthesis.entries
         tables = [e for row in (*synthesis, *self.term.analysis.entries) for e in row if e is not None]
         force = [] if self.term.force is None else [self.term.force]
         return max(t.shape[0] for t in (*self.program.tensors, *tables, *self.term.coefficients.values(), *force))
 
     def repeated(self, batch: int) -> Bound:
-        """For a batch of stacked seeds: rows of B samples again for every seed."""
+        """Return the coefficients for a merged batch of stacked seeds: the rows of B samples are repeated for every seed."""
         rows = self.rows
         if rows in (1, batch):
             return self
         return self.mapped(lambda t: t if t.shape[0] == 1 else t.repeat(batch // rows, *[1] * (t.ndim - 1)))
 
     def part(self, start: int, stop: int) -> Bound:
-        """The coefficients of some samples, without their graph."""
+        """Return the coefficients of samples `start` to `stop`, without their graph."""
         return self.mapped(lambda t: (t if t.shape[0] == 1 else t[start:stop]).detach())
 
     @property
     def learnable(self) -> list[Tensor]:
-        """What the hand-written adjoint has gradients for: the program's factors, the products' coefficients, the force."""
+        """Tensors for which the hand-written adjoint has gradients: the program's factors, the products' coefficients, the force."""
         return [*self.program.tensors, *self.term.coefficients.values(), *([] if self.term.force is None else [self.term.force])]
 
 
@@ -72,7 +75,14 @@ class Part(NamedTuple):
 
 
 class SpectralStep(SteadyStep):
-    """A bound step on half spectra; holds no state. `plain` leaves gradients to autograd: slower, twice differentiable, also by the tables."""
+    """A bound step on half spectra, without state.
+
+    Args:
+        bound:    coefficients.
+        band:     modes of the state.
+        substeps: substeps per step.
+        plain:    leave gradients to autograd: slower, but twice differentiable, and also with respect to synthesis and analysis.
+    """
 
     def __init__(self, bound: Bound, band: Band, substeps: int, plain: bool = False) -> None:
         self.bound, self.band, self.substeps, self.plain = bound, band, substeps, plain
@@ -85,23 +95,30 @@ class SpectralStep(SteadyStep):
         self._kept: tuple[torch.Size | None, list[Part]] = None, []
 
     def enter(self, u: Tensor) -> Tensor:
-        """(..., C, *grid) -> (..., C, *band): on the band, and what the equation's constraint leaves of it."""
+        """Transform a state to the band and apply the equation's constraint: (..., C, *grid) -> (..., C, *band)."""
         h = self.band.fft(u) if self.plain or not u.requires_grad else _ToBand.apply(u, self.band)
         h = h if self._mask is None else h * self._mask
         constraint = self.bound.constraint
         return h if constraint is None else constraint(h.movedim(self._channel, 0), self._channel)
 
     def leave(self, state: Tensor) -> Tensor:
-        """(..., C, *band) -> (..., C, *grid)"""
+        """Transform back: (..., C, *band) -> (..., C, *grid)."""
         if self.plain or not state.requires_grad:
             return self.band.ifft(state)
         return _FromBand.apply(state, self.band)
 
     def inner(self, state: Tensor, k: int = 0) -> Tensor:
+        """Return the inner representation one step later; it does not depend on k."""
         return self.steps(state, 1)
 
     def steps(self, state: Tensor, count: int, again: bool = False) -> Tensor:
-        """`count` times `inner`, part of the batch by part. Args: again: the backward pass makes the steps again instead of keeping their fields."""
+        """Return the inner representation `count` steps later, computed part by part of the batch.
+
+        Args:
+            state: (..., C, *band).
+            count: number of steps.
+            again: repeat the steps in the backward pass instead of storing their fields.
+        """
         if again and self.plain:
             return recomputed(lambda u: self.steps(u, count), state)
         parts = self._parts(state.shape)
@@ -126,7 +143,7 @@ class SpectralStep(SteadyStep):
         return _advanced(parts, h, count)
 
     def _for(self, batch: int) -> Bound:
-        """The coefficients for this batch; kept for the last one unless they carry a graph."""
+        """Return the coefficients for this batch size; cached for the last one unless they carry a graph."""
         if self.bound.rows in (1, batch):
             return self.bound
         if any(t.requires_grad for t in self.bound.learnable):
@@ -137,9 +154,9 @@ class SpectralStep(SteadyStep):
         return self._repeated[batch]
 
     def _parts(self, shape: torch.Size) -> list[Part]:
-        """A batch of states of this shape in parts whose fields fit the cache, each with its coefficients; kept for the last shape.
+        """Divide a batch of states of this shape into parts whose fields fit the cache, each with its coefficients; cached for the last shape.
 
-        Raises: ValueError where the parameters are bound for another number of samples.
+        Raises: ValueError if the parameters are bound for another number of samples.
         """
         kept, parts = self._kept
         if shape != kept:
@@ -163,7 +180,7 @@ class SpectralStep(SteadyStep):
 
 
 def _advanced(parts: list[Part], h: Tensor, count: int, records: list[list[StageRecord]] | None = None) -> Tensor:
-    """A batch `count` substeps later, every part in one go: its state then stays in the cache. `records`: one for every substep of every part."""
+    """Advance a batch by `count` substeps, part by part, so that its state stays in the cache. `records`: one per substep of each part."""
     out = []
     for i, (start, stop, bound) in enumerate(parts):
         u = h if len(parts) == 1 else h[start:stop]
@@ -175,8 +192,8 @@ def _advanced(parts: list[Part], h: Tensor, count: int, records: list[list[Stage
 
 
 class _Advance(torch.autograd.Function):
-    """Substeps as one node. Of each only the fields of its stages are kept, and values and terms where coefficients have a gradient; or of all
-    only the first state, and the backward pass makes the substeps again, part by part."""
+    """Substeps as one node of the graph. It stores the fields of all stages (and values and terms if coefficients have gradients), or, with `again`,
+    only the initial state, and repeats the substeps in the backward pass, part by part."""
 
     @staticmethod
     def forward(ctx: Any, parts: list[Part], count: int, again: bool, h: Tensor, *learnable: Tensor) -> Tensor:
@@ -193,14 +210,14 @@ class _Advance(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         if torch.is_grad_enabled():
-            raise RuntimeError(_TWICE)
+            raise RuntimeError(_NO_SECOND_DERIVATIVE)
         with one_thread_if_small(len(grad) * ctx.parts[0].bound.term.band.points, grad.device):
             return _pulled_back(ctx, grad)
 
 
 def _pulled_back(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     totals: list[Tensor | None] = [None] * len(ctx.shapes)
-    states, saved = [], ctx.saved_tensors  # looked at once: a checkpoint around this step hands them out a single time
+    states, saved = [], ctx.saved_tensors  # read once only: a checkpoint around this step unpacks them a single time
     for i, (start, stop, bound) in enumerate(ctx.parts):
         g = grad[start:stop]
         for record in reversed(_records(ctx, i, saved)):
@@ -214,7 +231,7 @@ def _pulled_back(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
 
 
 def _records(ctx: Any, i: int, saved: tuple[Tensor, ...]) -> list[StageRecord]:
-    """What the substeps of part i left behind, or leave behind when they are made again."""
+    """Return the records of the substeps of part i, stored or made again."""
     if ctx.again:
         records = [StageRecord(ctx.whole) for _ in range(ctx.count)]
         (h,) = saved
@@ -234,7 +251,7 @@ def _in_order(pulled: Pulled, bound: Bound) -> list[Tensor | None]:
 
 
 def _collect(total: Tensor | None, g: Tensor, shape: torch.Size, dtype: torch.dtype, start: int, stop: int) -> Tensor:
-    """Sum `g` over what the coefficient is shared by, into its own shape; a coefficient per sample gets rows start to stop."""
+    """Add `g` to `total`, summed to the shape of the coefficient; a coefficient per sample gets rows start to stop."""
     if total is None:
         total = torch.zeros(shape, dtype=dtype, device=g.device)
     rows = total if shape[0] == 1 else total[start:stop]
@@ -243,7 +260,7 @@ def _collect(total: Tensor | None, g: Tensor, shape: torch.Size, dtype: torch.dt
 
 
 class _ToBand(torch.autograd.Function):
-    """The transform with its adjoint on half spectra; autograd's own makes a full complex one."""
+    """The FFT with its adjoint on half spectra; that of autograd would use a full complex spectrum."""
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, band: Band) -> Tensor:
@@ -253,7 +270,7 @@ class _ToBand(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         if torch.is_grad_enabled():
-            raise RuntimeError(_TWICE)
+            raise RuntimeError(_NO_SECOND_DERIVATIVE)
         factor = ctx.band.points / ctx.band.weights(grad.device)
         return ctx.band.ifft(grad * factor.to(grad.dtype)), None
 
@@ -267,6 +284,6 @@ class _FromBand(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         if torch.is_grad_enabled():
-            raise RuntimeError(_TWICE)
+            raise RuntimeError(_NO_SECOND_DERIVATIVE)
         h = ctx.band.fft(grad)
         return h * (ctx.band.weights(grad.device) / ctx.band.points).to(h.dtype), None

@@ -1,4 +1,4 @@
-"""The part of the half spectrum that a dealiased state holds, and the transforms between it and the grid."""
+"""The truncated half spectrum of a dealiased state, and the transforms between it and the grid."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from eddygrad.solver.transforms import dealias_mask, nyquist_free
 
 @dataclass(frozen=True)
 class Band:
-    """The first columns of the half spectrum's last axis: those that dealiasing keeps. Passes over the other axes skip what is always zero.
+    """The columns of the half spectrum's last axis that dealiasing keeps; transforms along the other axes skip the columns that are always zero.
 
-    Columns stand first, (columns, N_1[, N_2]): the other axes are contiguous then, and their transforms need no copies around them.
+    Arrays have the shape (columns, N_1[, N_2]): the other axes are then contiguous, and their transforms need no copies.
 
-    Args: grid: where. dealias: fraction of modes kept, |m| < fraction N/2 on every axis; None keeps all.
+    Args:
+        grid:    grid of the fields.
+        dealias: fraction of modes kept, |m| < fraction N/2 on every axis; None keeps all.
     """
 
     grid: Grid
@@ -28,12 +30,14 @@ class Band:
 
     @cached_property
     def columns(self) -> int:
+        """Number of columns that are kept."""
         n = self.grid.shape[-1]
         full = n // 2 + 1
         return full if self.dealias is None else min(full, math.ceil(self.dealias * n / 2 - 1e-9) + (self.dealias == 1))
 
     @cached_property
     def whole(self) -> bool:
+        """Whether all columns are kept."""
         return self.columns == self.grid.shape[-1] // 2 + 1
 
     @property
@@ -41,28 +45,28 @@ class Band:
         return (self.columns, *self.grid.shape[:-1])
 
     def _cut(self, t: Tensor) -> Tensor:
-        """What broadcasts to the half spectrum (..., *grid axes), in the band's layout."""
+        """Convert an array that broadcasts to the half spectrum to the layout of the band."""
         return t[..., : self.columns].movedim(-1, -self.grid.ndim)
 
     def place(self, mode: Sequence[int]) -> tuple[int, ...]:
-        """Index of a mode (m_1, .., m_ndim) in an array of the band's shape."""
+        """Return the index of a mode (m_1, .., m_ndim) in an array of the band's shape."""
         return (mode[-1], *mode[:-1])
 
     def wavenumbers(self, length: Tensor | None = None, device: torch.device | str | None = None) -> tuple[Tensor, ...]:
-        """Angular wavenumbers per axis; see `Grid.wavenumbers`."""
+        """Return the angular wavenumbers per axis [1/m]; see `Grid.wavenumbers`."""
         return tuple(self._cut(k) for k in self.grid.wavenumbers(length, device))
 
     def directions(self, length: Tensor | None = None, device: torch.device | str | None = None) -> tuple[Tensor, ...]:
-        """The same where odd derivatives may act: a Nyquist mode has no direction along its axis."""
+        """Return the angular wavenumbers for odd derivatives: 0 at the Nyquist mode of each axis, which has no direction."""
         free = (self._cut(nyquist_free(self.grid, axis, device)) for axis in range(self.grid.ndim))
         return tuple(k * f for k, f in zip(self.wavenumbers(length, device), free))
 
     def mask(self, device: torch.device | str | None = None) -> Tensor | None:
-        """1 for the modes that are kept, else 0; None if all are."""
+        """Return 1 for the modes that are kept and 0 for others; None if all are kept."""
         return None if self.dealias is None else self._cut(dealias_mask(self.grid, self.dealias, device)).contiguous()
 
     def directed(self, device: torch.device | str | None = None) -> Tensor:
-        """1 where odd derivatives and products may act: kept by dealiasing and no Nyquist mode, which has no direction."""
+        """Return 1 for the modes that odd derivatives and products may use: kept by dealiasing, and no Nyquist mode; 0 for others."""
         keep = torch.ones(self.shape, dtype=torch.float64, device=device)
         for axis in range(self.grid.ndim):
             keep = keep * self._cut(nyquist_free(self.grid, axis, device))
@@ -70,16 +74,16 @@ class Band:
         return keep if mask is None else keep * mask
 
     def fft(self, x: Tensor) -> Tensor:
-        """(..., *grid) -> (..., *band): the half spectrum, columns beyond the band never made."""
+        """Return the truncated half spectrum of a field: (..., *grid) -> (..., *band)."""
         h = torch.fft.rfft(x)
         if not self.whole:
             h = h.narrow(-1, 0, self.columns)
-        if self._plane:  # the usual case by the calls that cost least
+        if self._plane:  # the common case, with the cheapest calls
             return torch.fft.fft(h.mT)
         return torch.fft.fftn(h.movedim(-1, -self.grid.ndim), dim=self._others) if self._others else h
 
     def ifft(self, h: Tensor) -> Tensor:
-        """(..., *band) -> (..., *grid): its inverse on the band."""
+        """Return the field of a truncated half spectrum: (..., *band) -> (..., *grid)."""
         if self._plane:
             return torch.fft.irfft(torch.fft.ifft(h).mT, self._points_last)
         h = torch.fft.ifftn(h, dim=self._others).movedim(-self.grid.ndim, -1) if self._others else h
@@ -98,7 +102,7 @@ class Band:
         return self.grid.shape[-1]
 
     def weights(self, device: torch.device | str | None = None) -> Tensor:
-        """How often a column's modes stand in the full spectrum: twice, but the first and the Nyquist column once. (columns, *1), float64.
+        """Return how often each column counts in the full spectrum, (columns, *1) in float64: twice, the first and the Nyquist column once.
 
         The adjoint of `ifft` is weights / N^ndim times `fft`, that of `fft` is `ifft` after N^ndim / weights.
         """
@@ -111,4 +115,5 @@ class Band:
 
     @property
     def points(self) -> int:
+        """Number of grid points."""
         return math.prod(self.grid.shape)
