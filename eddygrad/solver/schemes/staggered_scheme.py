@@ -185,7 +185,7 @@ class StaggeredScheme(abc.ABC):
         if "length" in params:
             raise ValueError("params: a staggered grid has its own length; build the stepper on another Grid and leave 'length' out")
         unnamed = {name: value for name, value in params.items() if name not in self._given}
-        check_names(unnamed, self.equation, any(callable(value) for value in self._given))  # type: ignore[arg-type]
+        check_names(unnamed, self.equation, any(callable(value) for value in self._given))
         names = [name for name in self.equation.parameters if name != "forcing"]
         own = {name: getattr(self.equation, name) for name in names if hasattr(self.equation, name)}
         given = {name: per_sample(name, params[name], like, self.grid.ndim) for name in names if name in params}

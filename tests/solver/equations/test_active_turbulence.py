@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from cases.solver_cases import laplacian
-from test_navier_stokes import _time_derivative
+from cases.spectral_cases import time_derivative
 from torch import Tensor
 
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity, ActiveTurbulenceVorticity
@@ -91,7 +91,7 @@ def test_residual_and_pressure_vanish_on_the_solver(own: dict[str, float]) -> No
     """The momentum balance closes with the pressure of the Poisson equation, so both are right; another pressure does not close it."""
     equation, grid, dt = ActiveTurbulenceVelocity(**own), Grid((64, 64)), 1e-3
     u = leray(random_fourier(grid, 1, 2, bandlimit=3, rms=0.7, seed=2), grid) + 0.2
-    mid, rate = _time_derivative(ETDRK(equation, grid, dt=dt, order=4).at({}, u), u, dt)
+    mid, rate = time_derivative(ETDRK(equation, grid, dt=dt, order=4).at({}, u), u, dt)
     partials = _residual_partials(mid, rate, grid, equation)
     assert set(partials) == set(equation.needs)
     assert equation.residual(partials).abs().max() < 1e-7
@@ -117,7 +117,7 @@ def test_pressure_obeys_its_poisson_equation() -> None:
 def test_the_vorticity_residual_vanishes_on_the_solver() -> None:
     equation, grid, dt = ActiveTurbulenceVorticity(), Grid((96, 96)), 1e-3
     u = leray(random_fourier(grid, 1, 2, bandlimit=2, rms=0.7, seed=4), grid) + 0.2
-    mid, rate = _time_derivative(ETDRK(equation, grid, dt=dt, order=4).at({}, three_channels(u, grid)), three_channels(u, grid), dt)
+    mid, rate = time_derivative(ETDRK(equation, grid, dt=dt, order=4).at({}, three_channels(u, grid)), three_channels(u, grid), dt)
     v = velocity(mid[:, :1], grid, tuple(mid[:, c].mean((-2, -1)) for c in (1, 2)))
     partials = {"w": mid[:, 0], "w_t": rate[:, 0]} | {f"w_{part}": value for part, value in _spatial(mid[:, 0], grid).items()}
     for c, name in enumerate(("u", "v")):

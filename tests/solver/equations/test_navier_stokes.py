@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from cases.solver_cases import laplacian
-from test_spectral_schemes import SCHEMES
+from cases.spectral_cases import SCHEMES, time_derivative
 from torch import Tensor
 
 from eddygrad.solver.equations.burgers import Burgers
@@ -197,20 +197,12 @@ def test_burgers_steepens_as_the_exact_solution_does() -> None:
     assert derivative(end, grid)[0, 0, 1024].item() == pytest.approx(-152.00516, rel=1e-6)
 
 
-def _time_derivative(step: Any, u: Tensor, dt: float) -> tuple[Tensor, Tensor]:
-    """The state after two steps, and its derivative by a five-point stencil."""
-    frames = [u]
-    for _ in range(4):
-        frames.append(step(frames[-1]))
-    return frames[2], (frames[0] - 8 * frames[1] + 8 * frames[3] - frames[4]) / (12 * dt)
-
-
 def test_residuals_vanish_on_the_solver() -> None:
     grid, dt = Grid((48, 48)), 1e-3
     common = {"viscosity": 0.05, "drag": 0.2}
     w = random_fourier(grid, 1, bandlimit=3, seed=9)
     equation = NavierStokesVorticity(**common, mean_u=0.3)
-    mid, rate = _time_derivative(ETDRK(equation, grid, dt=dt, order=4).at({}, w), w, dt)
+    mid, rate = time_derivative(ETDRK(equation, grid, dt=dt, order=4).at({}, w), w, dt)
     u = velocity(mid, grid)
     partials = {"w_x": derivative(mid, grid, (1, 0)), "w_y": derivative(mid, grid, (0, 1)), "w_lap": laplacian(mid, grid)}
     partials |= {"w": mid, "w_t": rate, "u": u[:, :1], "v": u[:, 1:]}
@@ -220,7 +212,7 @@ def test_residuals_vanish_on_the_solver() -> None:
 
     start = velocity(w, grid, (0.3, 0.1))
     by_velocity = NavierStokesVelocity(**common)
-    mid, rate = _time_derivative(ETDRK(by_velocity, grid, dt=dt, order=4).at({}, start), start, dt)
+    mid, rate = time_derivative(ETDRK(by_velocity, grid, dt=dt, order=4).at({}, start), start, dt)
     p = pressure(mid, grid)[:, 0]
     partials = {}
     for c, name in enumerate(("u", "v")):
@@ -234,7 +226,7 @@ def test_residuals_vanish_on_the_solver() -> None:
     line = Grid((96,))
     v = random_fourier(line, 1, bandlimit=3, seed=10)
     burgers = Burgers(viscosity=0.2)
-    mid, rate = _time_derivative(ETDRK(burgers, line, dt=dt / 4, order=4).at({}, v), v, dt / 4)
+    mid, rate = time_derivative(ETDRK(burgers, line, dt=dt / 4, order=4).at({}, v), v, dt / 4)
     partials = {"u": mid, "u_t": rate, "u_x": derivative(mid, line), "u_xx": derivative(mid, line, 2)}
     assert burgers.residual(partials).abs().max() < 1e-8
 

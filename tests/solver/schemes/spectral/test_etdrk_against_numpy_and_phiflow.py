@@ -1,4 +1,4 @@
-"""One frame against implementations that share no line with ours: PhiFlow as its users write it, and numpy with full transforms."""
+"""An exponential step equals two implementations that share no line with it: numpy with full transforms, and PhiFlow as its users write it."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def numpy_frame(u: np.ndarray, domain: float, order: int) -> np.ndarray:
 @pytest.mark.parametrize("order", (1, 2))
 @pytest.mark.parametrize("realisation", ("dense", "spectral"))
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_one_frame_is_numpys(order: int, realisation: str, domain: float) -> None:
+def test_a_frame_equals_numpys(order: int, realisation: str, domain: float) -> None:
     u = smooth(4, modes=20)
     ours = scheme(order, realisation).at({"length": 2 * math.pi * 8 * domain}, u)(u)
     np.testing.assert_allclose(ours, numpy_frame(u.numpy(), 8 * domain, order), rtol=0, atol=CANCELLATION)
 
 
 @pytest.mark.parametrize("order", (1, 2))
-def test_one_frame_is_phiflows(order: int) -> None:
+def test_a_frame_equals_phiflows(order: int) -> None:
     pytest.importorskip("phi")
     from phi.flow import batch, spatial, tensor
     from phi.flow import math as pm

@@ -1,4 +1,4 @@
-"""Corners of the spectral engine: all modes kept, boxes with one length, parameters per seed, coefficients that outlive a call."""
+"""The bound spectral step: rough states, one length for a box, parameters per seed, coefficients that outlive a call, scratch memory, errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_spectral_schemes import EQUATIONS, SCHEMES, build, params, state
+from cases.spectral_cases import EQUATIONS, SCHEMES, build, params, state
 from torch import Tensor
 
 from eddygrad.runtime.threads import threads
@@ -107,28 +107,6 @@ def test_what_ran_before_does_not_change_a_gradient(before: str) -> None:
     torch.testing.assert_close(results[2], torch.autograd.grad(own(own(w)).square().sum(), amplitude)[0], rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("keep", [1, 2, "sqrt"])
-def test_adaptive_substeps_may_be_recomputed(keep: Any) -> None:
-    grid = Grid((12, 12))
-    w = random_fourier(grid, 2, bandlimit=3, rms=3.0, seed=3)
-    results = []
-    for way in ("all", keep):
-        nu = torch.tensor(0.05, dtype=torch.float64, requires_grad=True)
-        step = AdaptiveSubsteps(ETDRK(NavierStokesVorticity(), grid, dt=0.1), courant=0.1).at({"viscosity": nu}, w)
-        results.append(torch.autograd.grad(repeat(step, w, 4, grad=True, keep=way).square().sum(), nu)[0])
-    torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=0)
-
-
-def test_adaptive_substeps_know_the_length_of_the_box() -> None:
-    counts = []
-    for grid, own in ((Grid((12, 12)), {"length": 0.5}), (Grid((12, 12), 0.5), {})):
-        w = random_fourier(grid, 1, bandlimit=3, seed=4)
-        AdaptiveSubsteps(ETDRK(NavierStokesVorticity(), grid, dt=0.1), courant=0.01).at(
-            own, w, observe=lambda name, value: counts.append(float(value)) if name == "substeps" else None
-        )(w)
-    assert counts[0] == counts[1] > 1
-
-
 def test_parameters_are_read_when_a_step_is_bound() -> None:
     """What is bound does not follow a parameter that is changed in place afterwards."""
     u = state("active velocity")
@@ -154,14 +132,6 @@ def test_bound_in_inference_mode_a_step_serves_training(equation: str) -> None:
     assert torch.isfinite(torch.autograd.grad(step(leaf).square().sum(), leaf)[0]).all()
 
 
-def test_no_strain_has_a_gradient() -> None:
-    grid = Grid((12, 12))
-    for gradient in ("adjoint", "autograd"):
-        u = torch.zeros(1, 2, 12, 12, dtype=torch.float64, requires_grad=True)
-        step = ETDRK(SmagorinskyVelocity(mixing_length=0.1), grid, dt=0.1, gradient=gradient).at({}, u)  # type: ignore[arg-type]
-        assert torch.isfinite(torch.autograd.grad(step(u).sum(), u)[0]).all()
-
-
 @pytest.mark.parametrize(
     "make, message",
     [
@@ -169,8 +139,8 @@ def test_no_strain_has_a_gradient() -> None:
         (lambda: SmagorinskyVelocity(forcing_mode=0), "forcing_mode and hyper_power must be at least 1"),
         (lambda: NavierStokesVorticity(forcing_amplitude=1.0).residual({}), "forcing_amplitude must be zero"),
         (lambda: NavierStokesVelocity(hyperviscosity=1.0).residual({}), "hyperviscosity must be zero"),
-        (lambda: SmagorinskyVelocity().residual({}), "models the unresolved flow and has none"),
-        (lambda: NavierStokesVelocity(dimension=3).residual({}), "written for two dimensions"),
+        (lambda: SmagorinskyVelocity().residual({}), "models the unresolved flow and has no residual"),
+        (lambda: NavierStokesVelocity(dimension=3).residual({}), "velocity form in two dimensions, got 3"),
         (lambda: _bind(KuramotoSivashinsky(), {"length": 9.0, "forcing": torch.ones(1, 1, 12)}), "takes no 'forcing'"),
         (lambda: _bind(Burgers(), {"length": -6.0}), "'length' must be positive"),
         (lambda: _bind(Burgers(), {"length": math.nan}), "'length' must be positive"),
