@@ -169,7 +169,7 @@ class SpectralScheme(abc.ABC):
         return Bound(self.program(symbol, complex_dtype), term, self._constraint(values, complex_dtype, device))
 
     def _values(self, values: Mapping[str, Tensor]) -> dict[str, Tensor | float]:
-        known = [field.name for field in fields(self.equation)] if is_dataclass(self.equation) else []
+        known: list[str] = [field.name for field in fields(self.equation)] if is_dataclass(self.equation) else []
         own = {name: getattr(self.equation, name) for name in self.equation.parameters if name in known}
         return {**own, **values}
 
