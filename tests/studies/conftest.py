@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
 SETS = [
     ("D/8=1.40", "extrapolation", 70.37),
@@ -159,3 +161,25 @@ def fabricate_fixture() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fabricate(tmp_path_factory.mktemp("study") / "fabricated", networks=((16, 4), (26, 8)), diverge=True)
+
+
+@pytest.fixture
+def drawn() -> None:
+    """Ask for figures that are drawn, see `_figures_are_not_drawn`."""
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_not_drawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the SVG of a figure empty, which takes most of the time of a report, unless the test asks for `drawn`. Figures are composed as ever."""
+    if "drawn" in request.fixturenames:
+        return
+    save = Figure.savefig
+
+    def savefig(self: Figure, target: Any, **options: Any) -> None:
+        if not (isinstance(target, StringIO) and options["format"] == "svg"):
+            save(self, target, **options)
+            return
+        width, height = 72 * self.get_size_inches()
+        target.write(f'<svg width="{width}pt" height="{height}pt" viewBox="0 0 {width} {height}"></svg>')
+
+    monkeypatch.setattr(Figure, "savefig", savefig)

@@ -225,6 +225,7 @@ def test_spectra_of_old_and_new_files_share_the_mode_number(fabricate: Fabricate
     assert "NaN" not in tables.to_json(study, tmp_path / "out.json").read_text()
 
 
+@pytest.mark.usefixtures("drawn")
 def test_report_is_one_whole_file_that_needs_nothing_else(page: str) -> None:
     outline = Outline()
     outline.feed(page)
@@ -251,6 +252,7 @@ def test_report_is_one_whole_file_that_needs_nothing_else(page: str) -> None:
     assert [i for i in outline.ids if i in sections] == sections
 
 
+@pytest.mark.usefixtures("drawn")
 def test_report_is_the_same_twice(study: tables.Study, page: str) -> None:
     assert report.html(study) == page
 

@@ -131,6 +131,7 @@ def test_every_seed_is_drawn_and_none_twice(found: tables.Results) -> None:
         np.testing.assert_allclose(drawn, np.sort(np.concatenate([run.error for run in runs])))
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_report_of_weightings_is_one_whole_file_that_needs_nothing_else(found: tables.Results) -> None:
     text = page.html(found)
     outline = Outline()
