@@ -63,10 +63,9 @@ def test_help_of_a_command_is_that_of_the_command(capsys: pytest.CaptureFixture[
 
 def test_the_examples_in_the_help_parse() -> None:
     for name, command in COMMANDS.items():
-        doc = command.load().__doc__ or ""
-        for line in (line.strip() for line in doc.splitlines()):
-            if line.startswith("example: eddygrad"):
-                parse(name, line.split()[3:])
+        kind = command.load()
+        examples = [line.split() for line in (kind.__doc__ or "").splitlines() if line.strip().startswith("example: eddygrad")]
+        assert examples and all(words[2] == name and isinstance(parse(name, words[3:]), kind) for words in examples)
 
 
 def test_generate_then_validate_then_a_flipped_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -155,7 +155,10 @@ def test_a_users_stepper_may_call_anything_its_grid() -> None:
         def at(self, params: Any, like: torch.Tensor, observe: Any = None) -> Any:
             return lambda u, k=0: u
 
-    check_fits(correct(Own(), ResNet(2, 0), "parallel"), line())
+    stepper = correct(Own(), ResNet(2, 0, cin=1), "parallel")
+    check_fits(stepper, line())
+    u = line()[0][:1]
+    assert stepper.at({}, u)(u).shape == u.shape
 
 
 def test_a_refined_training_goes_on_in_its_folder(tmp_path: Path) -> None:

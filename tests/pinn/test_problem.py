@@ -265,7 +265,7 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
             lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x}, eg.pinn.Annulus((0, 0), 0, 1), 0.0, periodic={"x": 2.0}),
             "only a Box tells its sides apart; give values of the others as conditions=",
         ),
-        (lambda: eg.fit(laplace(), None), "pass options by name"),
+        (lambda: eg.fit(laplace(), exact), "pass options by name"),
         (lambda: eg.fit(laplace(), weighting="inverse"), "expected one of uniform, inverse-dirichlet"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x}, eg.pinn.Box(0, 1), hard=True), "for a rectangle"),
         (lambda: eg.pinn.Problem(lambda d, p: {"boundary": d.u_x}, eg.pinn.Box(0, 1), exact).terms(1), "a residual is called 'boundary'"),
