@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 import eddygrad as eg
-from eddygrad.evaluation.baselines import baseline
 from eddygrad.studies.unrolling.config import preset
 
 
@@ -109,21 +108,6 @@ def test_the_example_of_the_package_runs(halving: eg.Split, tmp_path: Path, monk
     assert (tmp_path / "report.html").exists() and names["run"].stepper.seeds == (0, 1)
     test = names["run"].test(baselines=["coarse"])
     assert float(test.error.max()) < 0.5 * float(test.baselines["coarse"].metrics["rellinf"].mean())
-
-
-def test_baselines_by_name_are_built_from_the_solver() -> None:
-    solver = eg.presets.kuramoto_sivashinsky(order=1)
-    assert baseline("coarse", solver, 1.0) is solver
-    assert baseline("coarse:dt/2", solver, 1.0) == eg.presets.kuramoto_sivashinsky(order=1, substeps=4)
-    wrapped = eg.wrap(decay, dt=0.1)
-    for name, given, complaint in (
-        ("corse", solver, "baselines are 'persistence', 'coarse' and 'coarse:dt/N', got 'corse'"),
-        ("coarse:dt/1", solver, "got 'coarse:dt/1'"),
-        ("coarse:dt/2", wrapped, "needs a solver with substeps, got wrap"),
-        ("coarse", None, "this network replaces the solver"),
-    ):
-        with pytest.raises(ValueError, match=complaint):
-            baseline(name, given, 1.0)
 
 
 def test_a_comparison_from_the_face(tmp_path: Path) -> None:

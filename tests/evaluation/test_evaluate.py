@@ -13,7 +13,6 @@ from eddygrad.correctors.resnet import ResNet
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.evaluation import metrics
 from eddygrad.evaluation.baselines import Persistence
-from eddygrad.evaluation.cost import seconds_per_frame
 from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import trajectory
@@ -143,20 +142,6 @@ def test_a_seed_that_was_lost_is_charged_in_every_metric(data):
     score.charging([False, True])
     for name, value in score.metrics.items():
         assert torch.equal(value[0], before[name][0]) and (value[1] == (0.0 if "_time" in name else 30.0)).all(), name
-
-
-def test_a_frame_costs_what_the_clock_says_whatever_interrupts_once(monkeypatch):
-    """Seven repeats of ten frames of 1/64 s, one of them with a hiccup of 100 s: binary fractions, so exactly 1/64."""
-    now = [0.0]
-    calls = [0]
-
-    def step(u):
-        calls[0] += 1
-        now[0] += 100.0 if calls[0] == 33 else 1 / 64
-        return u
-
-    monkeypatch.setattr("eddygrad.evaluation.cost.time.perf_counter", lambda: now[0])
-    assert seconds_per_frame(wrap(step, dt=0.5), {}, torch.zeros(2, 1, 12)) == 1 / 64 and calls[0] == 70
 
 
 def test_two_dimensions_and_a_horizon_too_long():

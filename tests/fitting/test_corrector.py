@@ -1,48 +1,30 @@
-"""Training in one call: what a run's folder is bound to, which windows a single network sees, and what does not fit together."""
+"""Training in one call: what identifies the run of a folder, which windows a network sees, what fit does with sizes and seeds."""
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from cases.fitting_cases import OPTIONS, data, line, network, refusal
 
 from eddygrad import presets
-from eddygrad.correctors.compose import Corrected, correct, predict, transition
+from eddygrad.correctors.compose import Corrected, correct, predict
 from eddygrad.correctors.encoder_decoder import EncoderDecoder
 from eddygrad.correctors.features import Features, domain_size
 from eddygrad.correctors.network_stack import stack
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.dataset import Dataset
-from eddygrad.datasets.forces import WithForces
-from eddygrad.fitting.compatibility import check_fits
 from eddygrad.fitting.corrector import fit_stepper
-from eddygrad.fitting.recipe import TrainingRecipe
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.linear_solvers import Krylov
 from eddygrad.solver.schemes.projection import Projection
-from eddygrad.solver.staggered.bodies import Cylinder
-from eddygrad.solver.staggered.boundary_conditions import Inflow, Outflow, Periodic
 from eddygrad.solver.wrap import wrap
 from eddygrad.training.refinement import Refinement
-
-OPTIONS = {"unroll": "nog:2", "steps": 4, "batch": 2, "validate_every": 4, "validation_horizon": 3, "progress": False}
-
-
-def data(scale: float = 1.0) -> Dataset:
-    u = torch.randn(6, 12, 1, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return Dataset.from_tensor(scale * u, {}, Grid((8,), 2 * math.pi), dt=1.0)
-
-
-def network(seeds: int | tuple[int, ...]) -> ResNet:
-    return ResNet(3, 1, cin=1, **seed_options(seeds)).double()
 
 
 def test_a_folder_is_bound_to_the_content_of_its_data(tmp_path: Path) -> None:
@@ -80,87 +62,6 @@ def test_training_takes_its_threads_and_gives_them_back(monkeypatch: pytest.Monk
         torch.set_num_threads(own)
 
 
-def test_a_short_training_is_validated_five_times_and_a_long_one_every_thousand() -> None:
-    assert [TrainingRecipe(steps=steps).validation_interval for steps in (1, 4, 10, 500, 5000, 20_000)] == [1, 1, 2, 100, 1000, 1000]
-    assert TrainingRecipe(steps=10, validate_every=7).validation_interval == 7
-    curve = fit_stepper(predict(network(0), 1.0), data(), unroll="one", steps=10, batch=2, progress=False).fit.curve
-    assert [record["step"] for record in curve] == [2, 4, 6, 8, 10]
-
-
-def test_a_numpy_solver_that_blows_up_is_counted_without_warnings() -> None:
-    def blow(u: np.ndarray) -> np.ndarray:
-        return 1e3 * (u * u)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        run = fit_stepper(correct(wrap(blow, dt=1.0, array="numpy"), network(0)), data(), unroll="one", steps=1, batch=2, progress=False)
-        test = run.test(horizon=11, baselines=["coarse"])
-        assert test.baselines["coarse"].diverged == [1]
-    with pytest.warns(RuntimeWarning, match="overflow"):
-        blow(np.array(1e200))
-
-
-def refusal(call: Callable[[], object]) -> str:
-    with pytest.raises(ValueError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def line(points: int = 48, dt: float = 1.0, length: float = 16 * math.pi) -> Dataset:
-    u = torch.randn(4, 6, 1, points, generator=torch.Generator().manual_seed(1))
-    return Dataset.from_tensor(u, {}, Grid((points,), length), dt=dt)
-
-
-@pytest.mark.parametrize(
-    "other,complaint",
-    [
-        ({"dt": 0.1}, "of the stepper, dt=1, got data with dt=0.1; build the stepper with dt=0.1"),
-        ({"points": 24}, r"on the solver's grid \(48,\), got \(24,\)"),
-        ({"length": 6.0}, r"solver's length \(50.2\d*,\), got \(6.0,\); .* or give the data a parameter 'length'"),
-    ],
-)
-def test_data_of_another_step_or_grid_are_refused_before_training(other: dict[str, float], complaint: str) -> None:
-    solver = presets.kuramoto_sivashinsky(order=1)
-    for stepper in (solver, correct(solver, ResNet(2, 0), "parallel"), transition(solver, ResNet(2, 0), 0.5)):
-        check_fits(stepper, line())
-        with pytest.raises(ValueError, match=complaint):
-            check_fits(stepper, line(**other))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=complaint):
-        fit_stepper(correct(solver, ResNet(2, 0), "parallel"), line(**other), **OPTIONS)  # type: ignore[arg-type]
-
-
-def test_a_solver_that_changes_with_time_is_refused() -> None:
-    """Windows begin at any frame, and a data set does not say when that was."""
-    grid = Grid((32, 16), (2.0, 1.0))
-    data = Dataset.from_tensor(torch.zeros(2, 6, 2, 32, 16), {}, grid, dt=0.1)
-
-    def around(speed: Any, steady: bool, place: Any) -> Projection:
-        sides = ((Inflow((speed, 0.0), steady=steady), Outflow()), Periodic())
-        return Projection(NavierStokesVelocity(), grid, 0.1, sides, bodies=(Cylinder((place, 0.5), radius=0.2),))
-
-    for solver in (around(1.0, True, 0.5), around(1.0, True, "place")):
-        check_fits(correct(solver, EncoderDecoder("32k", cin=2), "sequential"), data)
-    for solver in (around(lambda x, t, p: 1 + 0.1 * torch.sin(t), False, 0.5), around(1.0, True, lambda t, p: 0.5 + 0.1 * torch.sin(t))):
-        with pytest.raises(ValueError, match=r"change with time, and a data set does not keep the time .* params\['t0'\]"):
-            check_fits(correct(solver, EncoderDecoder("32k", cin=2), "sequential"), data)
-        with pytest.raises(ValueError, match="change with time"):
-            check_fits(correct(WithForces(solver), EncoderDecoder("32k", cin=2), "sequential"), data)
-
-
-def test_a_users_stepper_may_call_anything_its_grid() -> None:
-    class Own:
-        dt, differentiable, grid = 1.0, False, (48,)
-
-        def at(self, params: Any, like: torch.Tensor, observe: Any = None) -> Any:
-            return lambda u, k=0: u
-
-    stepper = correct(Own(), ResNet(2, 0, cin=1), "parallel")
-    check_fits(stepper, line())
-    u = line()[0][:1]
-    assert stepper.at({}, u)(u).shape == u.shape
-
-
 def test_a_refined_training_goes_on_in_its_folder(tmp_path: Path) -> None:
     """Also where the user's own stepper, whose solver is refined in place, is given again."""
     grid = Grid((16, 16), 1.0)
@@ -175,22 +76,6 @@ def test_a_refined_training_goes_on_in_its_folder(tmp_path: Path) -> None:
     assert fit_stepper(stepper, split, **plan, **options).as_json()["curve"]["iterations"] == curve
     with pytest.raises(ValueError, match="split the data with val > 0"):
         fit_stepper(stepper, split.train.split(val=0.0, test=0.0), refinement=Refinement(), **OPTIONS)
-
-
-def test_a_length_of_the_data_replaces_the_solvers_and_single_precision_is_the_same_step() -> None:
-    check_fits(presets.kuramoto_sivashinsky(), Dataset.from_tensor(line().all(), {"length": 30.0}, Grid((48,), 6.0)))
-    tenth = float(torch.tensor(0.1, dtype=torch.float32))
-    check_fits(wrap(lambda u: u, dt=0.1), line(dt=tenth))  # a wrapped function knows no grid
-    assert tenth != 0.1
-
-
-def test_another_precision_is_one_line_with_the_fix() -> None:
-    single = predict(ResNet(3, 1, cin=1), 1.0)
-    told = refusal(lambda: fit_stepper(single, data(), **OPTIONS))
-    assert "expected data in torch.float32" in told and "got torch.float64; write data.to(dtype=torch.float32) or network.double()" in told
-    assert "write data.to(dtype=torch.float64)" in refusal(lambda: fit_stepper(predict(network(0), 1.0), data().to(dtype=torch.float32), **OPTIONS))
-    fit_stepper(single, data().to(dtype=torch.float32), **OPTIONS)
-    fit_stepper(predict(network(0), 1.0), data(), **OPTIONS)
 
 
 @pytest.mark.parametrize("make", [network, lambda seeds: stack(lambda: torch.nn.Conv1d(1, 1, 3, padding=1), **seed_options(seeds)).double()])
@@ -235,11 +120,3 @@ def test_what_fit_sizes_is_what_an_explicit_network_becomes() -> None:
     known = Dataset.from_tensor(line().all(), {"length": 50.0}, Grid((48,), 6.0))
     implied, explicit = train(ResNet(3, 1)), train(ResNet(3, 1, 2, 1, 1))
     assert repr(implied) == repr(explicit) and all(torch.equal(a, b) for a, b in zip(implied.parameters(), explicit.parameters()))
-
-
-def test_the_test_says_before_anything_runs_what_it_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = fit_stepper(predict(network(0), 1.0), data(), **OPTIONS)
-    assert run.test(horizon=11).model.error_over_time.shape[-1] == 12
-    monkeypatch.setattr("eddygrad.fitting.trained.evaluate", lambda *args: pytest.fail("something was computed"))
-    assert "horizon 12 needs 13 frames, got 12 in a trajectory; pass horizon=11" in refusal(run.test)
-    assert "got 'coarze'" in refusal(lambda: run.test(horizon=3, baselines=["persistence", "coarze"]))
