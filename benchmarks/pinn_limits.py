@@ -14,7 +14,7 @@ import poisson_update
 import torch
 import turbulence_residual
 from limits import peak_rate
-from products import Products, products_of, replay
+from matrix_products import Products, products_of, replay
 from timing import arguments, emit, measure
 
 from eddygrad.runtime.memory import keep_freed_memory
@@ -29,7 +29,7 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def recorded(work: str, seeds: int, batch: int) -> Products:
+def recorded_products(work: str, seeds: int, batch: int) -> Products:
     """Return the products of one iteration of all seeds with uniform weights."""
     return products_of(poisson_update.build("taylor", "uniform", seeds)[0] if work == "poisson" else turbulence_residual.build("taylor", batch))
 
@@ -39,13 +39,13 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     seeds = args.seeds if args.work == "poisson" else 1
-    found = recorded(args.work, seeds, args.batch)
-    flops = found.flops / seeds
+    products = recorded_products(args.work, seeds, args.batch)
+    flops = products.flops / seeds
     if args.kind == "peak":
         rate = peak_rate()
         result = {key: flops / rate for key in ("seconds", "seconds_min", "seconds_max")}
     else:
-        run, repeats = replay(found), max(1, int(3e9 / found.flops))
+        run, repeats = replay(products), max(1, int(3e9 / products.flops))
 
         def block() -> None:
             for _ in range(repeats):
@@ -55,7 +55,7 @@ def main() -> None:
     workload, scheme = ("pinn-poisson", "k=6") if args.work == "poisson" else ("pinn-residual", "vorticity")
     size = {"seeds": seeds} if args.work == "poisson" else {"batch": args.batch}
     rates = {"flops": flops, "iterations_per_second": 1 / result["seconds"]}
-    emit(workload, f"limit: {args.kind}", result, scheme=scheme, **size, **rates, products=len(found.made), threads=args.threads)
+    emit(workload, f"limit: {args.kind}", result, scheme=scheme, **size, **rates, products=len(products.made), threads=args.threads)
 
 
 if __name__ == "__main__":

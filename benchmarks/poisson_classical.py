@@ -49,8 +49,8 @@ def solver(nodes: int, order: int) -> tuple[Callable[[], np.ndarray], np.ndarray
 
 
 def _solved_by_sines(right: np.ndarray, eigenvalues: np.ndarray) -> np.ndarray:
-    found: np.ndarray = idstn(dstn(right, type=1) / eigenvalues, type=1)
-    return found
+    solution: np.ndarray = idstn(dstn(right, type=1) / eigenvalues, type=1)
+    return solution
 
 
 def _neighbours(u: np.ndarray) -> np.ndarray:

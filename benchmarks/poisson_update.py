@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import pinn_workload as given
 import torch
+from matrix_products import products_of
 from nested_autograd import PlainNetwork, poisson_losses
-from products import products_of
 from timing import arguments, emit, measure
 from torch import Tensor
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import pinn_workload as given
 import torch
+from matrix_products import products_of
 from nested_autograd import PlainNetwork, turbulence_residual
-from products import products_of
 from timing import arguments, available_mb, emit, measure_memory
 from torch import Tensor
 

@@ -41,9 +41,9 @@ def main() -> float:
     print(study.report())
 
     ratios = json.loads((study.folder / "results.json").read_text())["ratios"]
-    found = next(r for r in ratios if r["kind"] == "task" and r["paper"])
-    print(f"{found['label']}: {found['ratio']:.2f}, 95 % interval {found['low']:.2f} to {found['high']:.2f} (paper: {found['paper']})")
-    return float(found["ratio"])
+    ratio = next(r for r in ratios if r["kind"] == "task" and r["paper"])
+    print(f"{ratio['label']}: {ratio['ratio']:.2f}, 95 % interval {ratio['low']:.2f} to {ratio['high']:.2f} (paper: {ratio['paper']})")
+    return float(ratio["ratio"])
 
 
 if __name__ == "__main__":

@@ -57,21 +57,21 @@ def main() -> float:
         run = train(f"tuning/{pair[0]:g}-{pair[1]:g}", constant, TUNING_SEEDS, TUNING_UPDATES)
         tuning[pair] = mean(run.fit.curve[-1]["validation"])
     tuned = eg.weightings.Fixed({"data": 1.0, **dict(zip(terms, min(tuning, key=lambda pair: tuning[pair])))})
-    found: dict[str, Any] = {"tuning": {f"{d:g}, {e:g}": error for (d, e), error in tuning.items()}}
+    results: dict[str, Any] = {"tuning": {f"{d:g}, {e:g}": error for (d, e), error in tuning.items()}}
     for name, weighting in {"uniform": "uniform", "tuned constant": tuned, "inverse-Dirichlet": "inverse-dirichlet"}.items():
         run = train(name, weighting, SEEDS, UPDATES)
         test = run.test(horizon=HORIZON, baselines=["coarse"])
         last = json.loads(Path(f"{FOLDER}/{name}/metrics.jsonl").read_text().splitlines()[-1])["terms"]
-        found["solver alone"] = {**row(test.baselines["coarse"]), "weights": {}}
-        found[name] = {**row(test.model), "weights": {term: last[term]["weight"] for term in terms}, "seconds": run.fit.seconds}
+        results["solver alone"] = {**row(test.baselines["coarse"]), "weights": {}}
+        results[name] = {**row(test.model), "weights": {term: last[term]["weight"] for term in terms}, "seconds": run.fit.seconds}
 
     print(f"{'':18} {f'error at frame {HORIZON}':>29} {'divergence [1/s]':>29} {'energy error':>29}   weights of divergence, energy")
-    for name in list(found)[1:]:
-        cells = [f"{mean(v):.2e} ({min(v):.2e} - {max(v):.2e})" for v in (found[name][key] for key in ("error", *terms))]
-        weights = [f"{mean(w if isinstance(w, list) else [w]):.2g}" for w in found[name]["weights"].values()]
+    for name in list(results)[1:]:
+        cells = [f"{mean(v):.2e} ({min(v):.2e} - {max(v):.2e})" for v in (results[name][key] for key in ("error", *terms))]
+        weights = [f"{mean(w if isinstance(w, list) else [w]):.2g}" for w in results[name]["weights"].values()]
         print(f"{name:18} {' '.join(f'{cell:>29}' for cell in cells)}   {', '.join(weights)}")
-    write_atomically(Path(RESULTS), (json.dumps(found, indent=1) + "\n").encode())
-    ratio = mean(found["uniform"]["error"]) / mean(found["inverse-Dirichlet"]["error"])
+    write_atomically(Path(RESULTS), (json.dumps(results, indent=1) + "\n").encode())
+    ratio = mean(results["uniform"]["error"]) / mean(results["inverse-Dirichlet"]["error"])
     print(f"error under uniform weights / error under inverse-Dirichlet weights: {ratio:.2f}")
     return ratio
 

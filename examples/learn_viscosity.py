@@ -38,10 +38,10 @@ def main() -> float:
         return error
 
     optimiser.step(loss)
-    found = {name: float(value.detach().exp()) for name, value in logarithms.items()}
-    for name, value in found.items():
+    estimate = {name: float(value.detach().exp()) for name, value in logarithms.items()}
+    for name, value in estimate.items():
         print(f"{name}: found {value:.6g}, truth {TRUTH[name]:.6g}")
-    error = abs(found["viscosity"] / TRUTH["viscosity"] - 1)
+    error = abs(estimate["viscosity"] / TRUTH["viscosity"] - 1)
     print(f"relative error of the viscosity: {error:.1e}")
     return error
 

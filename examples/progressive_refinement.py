@@ -44,7 +44,7 @@ def main() -> float:
         "progressive": (iterated, Refinement(iterations=8, step=8, threshold=0.8)),
         "direct": (coarse, None),
     }
-    found: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for name, (pressure, refinement) in runs.items():
         corrected, folder = eg.correct(pressure, eg.nets.EncoderDecoder("32k", cin=2)), FOLDER / name.replace(" ", "-")
         plan = {"steps": UPDATES, "validate_every": VALIDATE_EVERY, "batch": BATCH, "lr": LEARNING_RATE, "refinement": refinement}
@@ -52,23 +52,23 @@ def main() -> float:
         run = eg.fit(corrected, data, unroll="wig:2", schedule="constant", folder=folder, **plan)
         records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         curve = [record for record in records if "validation" in record]
-        found[name] = {
+        results[name] = {
             "seconds": run.fit.seconds,
             "processor_seconds": time.process_time() - busy,
             "error": [record["validation"][0] for record in curve],
             "at": [record["seconds"] for record in curve],
             "iterations": [record.get("iterations") for record in curve],
         }
-    worst = max(min(row["error"]) for row in found.values())
-    for name, row in found.items():
+    worst = max(min(row["error"]) for row in results.values())
+    for name, row in results.items():
         row["reached"] = next(t for t, e in zip(row["at"], row["error"]) if e <= worst)
         iterations = f", iterations {row['iterations'][0]} to {row['iterations'][-1]}" if row["iterations"][0] else ""
         print(
             f"{name:15} {row['seconds']:7.1f} s, {row['processor_seconds']:7.1f} s of CPU time; validation error {min(row['error']):.2e}{iterations}"
         )
         print(f"{'':15} {row['reached']:7.1f} s to {worst:.2e}")
-    (FOLDER / "progressive-refinement.json").write_text(json.dumps(found, indent=1))
-    saved = 1 - found["progressive"]["seconds"] / found["to convergence"]["seconds"]
+    (FOLDER / "progressive-refinement.json").write_text(json.dumps(results, indent=1))
+    saved = 1 - results["progressive"]["seconds"] / results["to convergence"]["seconds"]
     print(f"progressive refinement saves {100 * saved:.0f} % of the training time")
     return saved
 

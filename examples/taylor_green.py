@@ -56,11 +56,11 @@ def curve(points: int) -> dict[str, list[float]]:
     return {"time": times, "energy": [e for e, _ in rows], "dissipation": [d for _, d in rows]}
 
 
-def balance(found: dict[str, list[float]]) -> float:
+def balance(history: dict[str, list[float]]) -> float:
     """Return |E(0) - E(T) - integral of eps| over the energy loss; the integral is computed by Simpson's rule."""
-    eps, h = found["dissipation"], found["time"][1]
+    eps, h = history["dissipation"], history["time"][1]
     integral = h / 3 * (eps[0] + eps[-1] + 4 * sum(eps[1:-1:2]) + 2 * sum(eps[2:-1:2]))
-    lost = found["energy"][0] - found["energy"][-1]
+    lost = history["energy"][0] - history["energy"][-1]
     return abs(lost - integral) / lost
 
 
@@ -68,10 +68,10 @@ def main() -> float:
     curves = {points: curve(points) for points in POINTS}
     coarse, fine = (curves[points]["dissipation"] for points in POINTS)
     difference = max(abs(a / b - 1) for a, b in zip(coarse, fine))
-    for points, found in curves.items():
-        print(f"{points}^3: dissipation at t = {END:g}: {found['dissipation'][-1]:.6f}; energy balance closed to {balance(found):.1e}")
+    for points, history in curves.items():
+        print(f"{points}^3: dissipation at t = {END:g}: {history['dissipation'][-1]:.6f}; energy balance closed to {balance(history):.1e}")
     print(f"largest difference of the dissipation: {100 * difference:.2f} %")
-    record = {str(points): {**found, "balance": balance(found)} for points, found in curves.items()} | {"difference": difference}
+    record = {str(points): {**history, "balance": balance(history)} for points, history in curves.items()} | {"difference": difference}
     write_atomically(OUT, (json.dumps(record, indent=1) + "\n").encode())
     return difference
 

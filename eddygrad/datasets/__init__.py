@@ -1,4 +1,4 @@
-"""Data sets: format, generation, windows, normalisation, and one recipe per setting of a paper."""
+"""Data sets: file format, generation, training windows, normalisation, and recipes of published set-ups."""
 
 from eddygrad.datasets.dataset import Dataset, Split, open
 from eddygrad.datasets.frame_diagnostics import FlowDiagnostics

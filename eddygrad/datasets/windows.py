@@ -74,6 +74,7 @@ class WindowBatches:
         self._epochs: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
 
     def __call__(self, step: int, horizon: int) -> Window:
+        """Return batch `step` of windows with horizon + 1 frames."""
         if step < 0:
             raise ValueError(f"batches: step must not be negative, got {step}")
         data = self.data

@@ -1,5 +1,9 @@
 """Selections, splits, normalisation, and the same frames from memory and from disk."""
 
+from pathlib import Path
+from typing import Any
+
+import h5netcdf
 import pytest
 import torch
 import xarray as xr
@@ -145,3 +149,38 @@ def test_tensors_that_do_not_fit_are_refused_in_one_line(change, text):
     with pytest.raises(ValueError, match=text) as caught:
         Dataset.from_tensor(**({"u": torch.zeros(2, 3, 1, 4)} | change))
     assert "\n" not in str(caught.value)
+
+
+def test_they_go_where_their_samples_and_frames_go(tmp_path: Path) -> None:
+    numbers = torch.arange(60.0).reshape(10, 6)
+    data = Dataset.from_tensor(torch.randn(10, 6, 1, 4), {"rate": 1.0}, diagnostics={"count": numbers, "age": numbers / 3}, units={"age": "s"})
+    assert data.attrs["diagnostics"] == {"count": "1", "age": "s"} and data.diagnostics["count"].dtype == torch.float64
+    view = data.select([7, 2]).take(0.5)
+    for seen in (view, view.to("cpu", torch.float64), view.save(tmp_path / "view.nc")):
+        assert torch.equal(seen.diagnostics["count"], numbers[[7, 2], :3].double())
+    for part in data.split(seed=3):
+        assert torch.equal(part.diagnostics["age"], data.diagnostics["age"][part.index])
+    assert ds.open(tmp_path / "view.nc").attrs["diagnostics"] == {"age": "s", "count": "1"}
+
+
+def test_the_fingerprint_sees_them() -> None:
+    u, numbers = torch.randn(2, 3, 1, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 3)
+    prints = {Dataset.from_tensor(u, diagnostics=d).fingerprint for d in (None, {"a": numbers}, {"b": numbers}, {"a": numbers + 1})}
+    assert len(prints) == 4 and Dataset.from_tensor(u, diagnostics={}).fingerprint in prints
+
+
+def test_data_without_them_are_what_they_were(tmp_path: Path) -> None:
+    """Checksum, fingerprint and attributes that were computed before data sets had diagnostics."""
+    u = torch.arange(24, dtype=torch.float64).reshape(2, 3, 1, 4)
+    options: dict[str, Any] = {"units": {"rate": "1/s"}, "pde": "none", "eddygrad": "pinned"}
+    data = Dataset.from_tensor(u, {"rate": torch.tensor([0.5, 2.0])}, Grid((4,), 2.0), dt=0.25, **options)
+    again = data.save(tmp_path / "tiny.nc")
+    with h5netcdf.File(tmp_path / "tiny.nc", "r") as file:
+        assert file.attrs["sha256"] == "2d0cf10057e67f36df1910ebb87163ee6dbd163fcb12e809077e785915b79266"
+        assert sorted(file.variables) == ["channel", "rate", "sample", "sample_mean", "sample_variance", "time", "u", "x"]
+    assert sorted(again.attrs) == [
+        "channels", "dt", "dtype", "eddygrad", "frames", "grid_length", "grid_shape", "parameters", "pde", "schema", "seed", "stepper", "stride",
+        "warmup",
+    ]  # fmt: skip
+    assert data.fingerprint == again.fingerprint == "893d6d040fc465bf" and again.diagnostics == {}
+    assert repr(again) == "Dataset(2 x 3 x 1 x 4, channels=['u'], dt=0.25, params=['rate'], float64)"

@@ -12,8 +12,14 @@ import torch
 from torch import nn
 
 import eddygrad.datasets as ds
+from eddygrad.datasets.generate import generate
+from eddygrad.datasets.kept_fields import Downsampled
 from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
+from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
+from eddygrad.solver.initial import random_fourier
+from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.vector_calculus import leray
 from eddygrad.solver.wrap import wrap
 
 
@@ -194,3 +200,11 @@ def test_killed_at_any_moment_it_continues_to_the_same_bits(tmp_path):
     assert torch.equal(again.all(), whole.all())
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
     ds.validate(tmp_path / "killed")
+
+
+def test_a_state_that_is_not_finite_is_named_before_it_is_kept() -> None:
+    grid = Grid((16, 16))
+    u = 1e4 * leray(random_fourier(grid, 1, 2, bandlimit=4, seed=0), grid)
+    stepper = ETDRK(NavierStokesVelocity(viscosity=1e-4), grid, dt=1.0)
+    with pytest.raises(ValueError, match="NaN or Inf after step"):
+        generate(stepper, u, {}, None, frames=30, progress=False, stored=Downsampled(grid, (8, 8), ("u", "v")))

@@ -113,7 +113,7 @@ class DatasetRecipe:
             if sample < group.samples:
                 return self.state(group, sample, self.seed)
             sample -= group.samples
-        raise IndexError(f"{self.name}: expected a sample below {self.samples}, got a larger number")
+        raise IndexError(f"{self.name}: expected a sample in 0 .. {self.samples - 1}, got a larger number")
 
     def generate(
         self,

@@ -34,7 +34,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
-nested, products, given = load("nested_autograd"), load("products"), load("pinn_workload")
+nested, products, given = load("nested_autograd"), load("matrix_products"), load("pinn_workload")
 
 
 def moved(network: CoordinateNetwork) -> CoordinateNetwork:
@@ -154,7 +154,7 @@ def test_the_residual_between_points_is_told_apart_from_that_at_them(tmp_path: P
     problem = "poisson:k=2,interior=30,width=6,depth=1"
     eg.pinn.compare(tmp_path, problem=problem, weighting="uniform", seeds=2, steps=4, validate_every=1).run(progress=False)
     (run,) = (tmp_path / "runs").glob("*.json")
-    found = load("poisson_between").between(run)
+    found = load("poisson_overfitting").compare_residuals(run)
     assert found is not None and len(found["others"]) == 2 and found["kept"] != found["others"]
     assert found["error"] == pytest.approx(json.loads(run.read_text())["errors"]["error"], rel=0.01)
     case = poisson(k=2, seeds=(1, 2), interior=30, width=6, depth=1)

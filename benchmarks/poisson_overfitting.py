@@ -2,7 +2,7 @@
 
 Prints one JSON line per finished run of a study whose work folder still has its weights: mean r^2 at both sets of points and the error, per seed.
 
-python benchmarks/poisson_between.py FOLDER
+python benchmarks/poisson_overfitting.py FOLDER
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def between(run: Path) -> dict[str, object] | None:
+def compare_residuals(run: Path) -> dict[str, object] | None:
     """Return the residuals and errors of a run; None if its weights are missing."""
     known = json.loads(run.read_text())
     weights = run.parents[1] / "work" / run.stem / "weights.safetensors"
@@ -54,5 +54,5 @@ def between(run: Path) -> dict[str, object] | None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for path in sorted((options().folder / "runs").glob("*.json")):
-        found = between(path)
-        print(json.dumps(found) if found else f"# {path.stem}: its weights are missing")
+        row = compare_residuals(path)
+        print(json.dumps(row) if row else f"# {path.stem}: its weights are missing")

@@ -41,12 +41,12 @@ def layout(x: Tensor) -> Layout:
 def products_of(work: Callable[[], object]) -> Products:
     """Return the products of the second call of `work`; the first call makes what is made only once."""
     work()
-    with Products() as found:
+    with Products() as recorded:
         work()
-    return found
+    return recorded
 
 
-def replay(found: Products) -> Callable[[], None]:
+def replay(recorded: Products) -> Callable[[], None]:
     """Return a function that makes the recorded products alone, in the same layouts and with preallocated results.
 
     Products of one shape share factors and result, which then stay in the cache, so the limit is a lower bound.
@@ -61,7 +61,7 @@ def replay(found: Products) -> Callable[[], None]:
         return memory[role, of]
 
     work = []
-    for left, right in found.made:
+    for left, right in recorded.made:
         size = (*left[0][:-1], right[0][-1])
         out = buffer("out", (size, torch.empty(size, device="meta").stride(), left[2]))
         work.append((torch.mm if len(size) == 2 else torch.bmm, buffer("left", left), buffer("right", right), out))
