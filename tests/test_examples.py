@@ -1,4 +1,4 @@
-"""The examples run as they stand, at tiny settings, and say what is true."""
+"""All examples run at tiny settings and print the known number."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def load(name: str, **settings: Any) -> ModuleType:
 
 
 def errors(path: Path) -> np.ndarray[Any, Any]:
-    """rellinf of a run: (seeds, samples)."""
+    """Return the metric rellinf of a run, (seeds, samples)."""
     return np.array(json.loads(path.read_text())["test"]["metrics"]["rellinf"])
 
 
@@ -65,14 +65,14 @@ def test_examples_run_and_print_their_number(name: str, tmp_path: Path, monkeypa
     if name == "learn_viscosity":
         assert number < 1e-2  # the guess is off by 3
     if name == "cylinder_drag":
-        assert number == pytest.approx(1.1, abs=0.06)  # first order in the cell: 3 % at 20 cells
-    if name == "taylor_green":  # still smooth at .8: both grids resolve it, and the integral over 8 frames is Simpson's
+        assert number == pytest.approx(1.1, abs=0.06)  # first order in the cell size: 3 % at 20 cells
+    if name == "taylor_green":  # the flow is smooth until t = .8, so both grids and Simpson's rule over 8 frames resolve it
         found = json.loads((tmp_path / "taylor-green.json").read_text())
         assert number < 2e-3 and all(found[points]["balance"] < 1e-5 for points in ("12", "16"))
         assert found["16"]["energy"][0] == pytest.approx(1 / 8, rel=1e-12) and found["16"]["dissipation"][0] == pytest.approx(3 / 4 / 1600, rel=1e-12)
     if name == "poisson_pinn":
         assert number < 0.8 and (tmp_path / "poisson-uniform.png").exists()
-    if name == "wake":  # the images, five diameters away, raise it; here are six cells to the diameter
+    if name == "wake":  # periodic images five diameters away raise it; six cells per diameter
         assert 1.0 < number < 1.4 and (tmp_path / "wake.png").exists() and "mean Cd" in printed
     if name == "progressive_refinement":
         assert ", iterations 8 to " in printed and number < 1 and (tmp_path / "runs/progressive-refinement/progressive-refinement.json").exists()
@@ -83,15 +83,15 @@ def test_examples_run_and_print_their_number(name: str, tmp_path: Path, monkeypa
         best = min(found["tuning"], key=found["tuning"].get).split(", ")
         assert len(found["tuning"]) == 4 and [np.mean(w) for w in tuned["weights"].values()] == pytest.approx([float(x) for x in best])
         assert uniform["weights"] == {"divergence": 1.0, "energy": 1.0} and all(len(set(w)) == 2 for w in balanced["weights"].values())
-        # The solver keeps its divergence at round-off; sixty updates leave some of the network's, and with small weights take 6 % of the error away.
+        # The solver's divergence is round-off. After sixty updates the network's is not, and small weights reduce the error by 6 %.
         assert alone["divergence"][0] < 1e-5 < min(uniform["divergence"]) and max(tuned["error"]) < 0.98 * alone["error"][0]
-    if name == "active_channel":  # 3.1 to 3.6 in a periodic box; twenty frames of a quarter of its area scatter
+    if name == "active_channel":  # 3.1 to 3.6 in a periodic box; the mean over twenty frames and a quarter of the area varies
         assert 2.0 < number < 4.5 and (tmp_path / "active-channel.png").exists()
         middle, near = (float(x) for x in re.findall(r"\d+\.\d{3}", printed))
         assert middle == pytest.approx(number, abs=1e-3) and near < 0.5 * middle
     if name == "simulate_and_correct":
         assert number < 1 and (tmp_path / "report.html").exists()
-        # A trajectory's error counts as at most 1, so that one on which the solver alone blows up does not decide; untrained it doubles.
+        # Errors are clipped at 1, so that a blow-up of the solver alone does not decide. Without training the error doubles.
         alone, corrected = (errors(tmp_path / "report" / "runs" / f"{run}.json").clip(max=1).mean() for run in ("baseline-coarse", "correct-nog3"))
         assert corrected < 0.2 * alone
     if name == "compare_modalities":
@@ -99,11 +99,11 @@ def test_examples_run_and_print_their_number(name: str, tmp_path: Path, monkeypa
         runs = {f"{task}-{unroll}-w4d1" for task in ("correct", "predict") for unroll in ("one", "nog2", "wig2")}
         assert all(any(row.startswith(run) for row in printed.splitlines()) for run in runs)
         mean = {run: np.log(errors(tmp_path / "study" / "runs" / f"{run}.json").mean(1)).mean() for run in runs}
-        # Ratios are those of geometric means over seeds; the printed one is prediction with WIG over correction with NOG.
+        # Ratios of geometric means over seeds; the printed one is prediction with WIG over correction with NOG.
         assert number == pytest.approx(np.exp(mean["predict-wig2-w4d1"] - mean["correct-nog2-w4d1"]), rel=1e-9)
         found = [r for r in json.loads((tmp_path / "study" / "results.json").read_text())["ratios"] if r["kind"] == "modality"]
         assert {r["label"] for r in found} == {"NOG 2 / ONE", "WIG 2 / ONE", "WIG 2 / NOG 2"}
-        # Networks that start alike and see the same frames for 20 updates are near each other, and not the same.
+        # Networks with equal initial weights and equal data differ little after 20 updates, but they differ.
         assert all(1 / 3 < r["ratio"] < 3 and r["low"] < r["ratio"] < r["high"] for r in found) and len({r["ratio"] for r in found}) == len(found)
 
 
@@ -114,7 +114,7 @@ def test_every_example_is_tested_and_short() -> None:
 
 
 def test_the_numpy_solver_of_the_example_is_exponential_euler() -> None:
-    """Against our own ETD1 in float64; a step amplifies round-off by about e^(h/4), so a few ulp of 1."""
+    """Compare with our ETD1 in float64. A step amplifies round-off by about e^(h / 4), hence a tolerance of a few ulp of 1."""
     solver = load("simulate_and_correct").my_solver
     ours = eg.presets.kuramoto_sivashinsky(8, 48, order=1)
     u = random_fourier(ours.grid, 3, bandlimit=20, seed=1)

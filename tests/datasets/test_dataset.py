@@ -151,7 +151,7 @@ def test_tensors_that_do_not_fit_are_refused_in_one_line(change, text):
     assert "\n" not in str(caught.value)
 
 
-def test_they_go_where_their_samples_and_frames_go(tmp_path: Path) -> None:
+def test_diagnostics_follow_their_samples_and_frames(tmp_path: Path) -> None:
     numbers = torch.arange(60.0).reshape(10, 6)
     data = Dataset.from_tensor(torch.randn(10, 6, 1, 4), {"rate": 1.0}, diagnostics={"count": numbers, "age": numbers / 3}, units={"age": "s"})
     assert data.attrs["diagnostics"] == {"count": "1", "age": "s"} and data.diagnostics["count"].dtype == torch.float64
@@ -163,13 +163,13 @@ def test_they_go_where_their_samples_and_frames_go(tmp_path: Path) -> None:
     assert ds.open(tmp_path / "view.nc").attrs["diagnostics"] == {"age": "s", "count": "1"}
 
 
-def test_the_fingerprint_sees_them() -> None:
+def test_the_fingerprint_depends_on_diagnostics() -> None:
     u, numbers = torch.randn(2, 3, 1, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 3)
     prints = {Dataset.from_tensor(u, diagnostics=d).fingerprint for d in (None, {"a": numbers}, {"b": numbers}, {"a": numbers + 1})}
     assert len(prints) == 4 and Dataset.from_tensor(u, diagnostics={}).fingerprint in prints
 
 
-def test_data_without_them_are_what_they_were(tmp_path: Path) -> None:
+def test_data_without_diagnostics_keep_their_checksum(tmp_path: Path) -> None:
     """Checksum, fingerprint and attributes that were computed before data sets had diagnostics."""
     u = torch.arange(24, dtype=torch.float64).reshape(2, 3, 1, 4)
     options: dict[str, Any] = {"units": {"rate": "1/s"}, "pde": "none", "eddygrad": "pinned"}

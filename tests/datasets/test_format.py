@@ -1,4 +1,4 @@
-"""A damaged data set is refused in one line that says what, expected, got and fix."""
+"""Damaged data sets are refused with one line: path, expected, got, fix."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ def folder(whole, tmp_path):
 
 
 def refused(path, *texts):
-    """Both the header check or the full check refuse, in one line that names the file, what was expected, got, and a fix."""
+    """Assert that `validate` refuses the data set with one line that has the path, `texts`, expected, got and a fix; return the line."""
     with pytest.raises(ValueError) as caught:
         ds.validate(path)
     message = str(caught.value)
@@ -46,7 +46,7 @@ def refused(path, *texts):
 
 
 def rewrite(file, change):
-    """Replace a shard by `change(dataset)` with its own attributes, as another program would write it."""
+    """Replace a shard by `change(dataset)`, written with the shard's attributes as another program would do."""
     with xr.open_dataset(file, engine="h5netcdf") as data:
         changed = change(data.load())
     file.unlink()
@@ -121,7 +121,7 @@ def test_any_flipped_byte_of_a_shard_is_refused(folder):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_any_flipped_byte_of_a_single_file_is_refused_or_harmless(whole, tmp_path):
-    """A file without a manifest cannot hold its own digest: what is accepted (padding between blocks) gives the same data set."""
+    """A single file has no digest of its bytes. A changed byte that is accepted (padding between blocks) must give the same data set."""
     file = tmp_path / "one.nc"
     content = (whole / "shard-00000.nc").read_bytes()
     file.write_bytes(content)
@@ -186,7 +186,7 @@ def test_changed_parameter(whole, tmp_path):
 
 
 def fix_size(folder, shard):
-    """Let the manifest believe the size of a changed shard, so that deeper checks are reached."""
+    """Write the size of a changed shard into the manifest, so that later checks are reached."""
     edit_manifest(folder, lambda body: body["shards"][shard].update(bytes=(folder / body["shards"][shard]["file"]).stat().st_size))
 
 
@@ -225,7 +225,7 @@ def test_damaged_manifest(folder, change):
     refused(folder, "manifest.json", "damaged")
 
 
-def test_nothing_there(tmp_path):
+def test_missing_and_foreign_files(tmp_path):
     refused(tmp_path, "manifest.json")
     refused(tmp_path / "absent.nc", "got no file")
     for content in ("hello", ""):

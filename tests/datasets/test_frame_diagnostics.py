@@ -70,8 +70,8 @@ def test_flow_diagnostics_are_means_over_the_grid(shape: tuple[int, ...]) -> Non
     assert all(value.dtype == torch.float64 and torch.allclose(value, found[name], rtol=1e-6) for name, value in single.items())
 
 
-def test_energy_is_lost_to_viscosity_as_the_enstrophy_says() -> None:
-    """dE/dt = -2 nu Z without a force; Simpson's rule over two frames has an error of fourth order. What is kept lost most of the modes."""
+def test_energy_decays_at_the_rate_of_the_enstrophy() -> None:
+    """dE/dt = -2 nu Z without a force; Simpson's rule over two frames has an error of fourth order. Most modes are not stored."""
     nu, defect = 0.05, []
     for frames in (9, 17):
         dt = 1.6 / (frames - 1)

@@ -29,7 +29,7 @@ from eddygrad.solver.wrap import wrap
 
 @pytest.mark.parametrize("warmup", [0, 1, 3])
 def test_recorded_substeps_are_those_that_an_observer_counts(warmup: int) -> None:
-    """Per frame those of the steps since the frame before; of frame 0 those of the last steps of the warm-up, of which there may be none."""
+    """A frame has the numbers of the steps since the frame before; frame 0 those of the last steps of the warm-up, if any."""
     stepper = AdaptiveSubsteps(ETDRK(NavierStokesVelocity(viscosity=0.05), PLANE, dt=0.1, order=4), courant=0.05)
     data = made(None, stepper=stepper, warmup=warmup, shard_samples=5)
     told: dict[str, list[float]] = {"substeps": [], "courant": []}
@@ -46,7 +46,7 @@ def test_recorded_substeps_are_those_that_an_observer_counts(warmup: int) -> Non
     assert float(data.diagnostics["courant"].max()) <= 0.05
 
 
-def test_batches_choose_their_own_substeps_and_the_states_do_not_notice() -> None:
+def test_batches_choose_their_own_substeps_and_recording_does_not_change_the_states() -> None:
     initial = decaying_flows() * torch.tensor([1.0, 1, 4, 4, 1]).reshape(-1, 1, 1, 1)
     data = made(None, initial=initial)
     counts = data.diagnostics["substeps"]
@@ -67,7 +67,7 @@ def test_batches_choose_their_own_substeps_and_the_states_do_not_notice() -> Non
 
 
 @pytest.mark.parametrize("where", ["folder", "one.nc", None])
-def test_written_and_opened_they_are_the_same(tmp_path: Path, where: str | None) -> None:
+def test_diagnostics_are_the_same_after_writing_and_opening(tmp_path: Path, where: str | None) -> None:
     whole, data = made(None), made(where and tmp_path / where)
     names = ["courant", "enstrophy", "greatest_speed", "kinetic_energy", "substeps"]
     assert sorted(data.diagnostics) == names and f"diagnostics={names}" in repr(data)
@@ -125,7 +125,7 @@ def test_another_diagnosis_is_another_configuration(whole: Path) -> None:
 
 @dataclass(frozen=True)
 class Named:
-    """Zeros under one name, or what `value` says."""
+    """Records `value` under one name; `count` values per batch instead of one per sample."""
 
     name: str
     value: float = 0.0
@@ -153,15 +153,15 @@ class Named:
         (Named("endless", math.inf), "NaN or Inf for 'endless' after step 3 in sample 0"),
     ],
 )
-def test_diagnoses_that_do_not_fit_are_refused(diagnose: Any, text: str) -> None:
+def test_bad_diagnostics_are_refused(diagnose: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text) as caught:
         made(None, diagnose=diagnose, params={"viscosity": 0.05})
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("how,times,text", [("sum", 2, "once per step, got 6 in 3 steps"), ("least", 1, "one of sum, max, mean")])
-def test_what_a_stepper_offers_it_tells_once_per_step(how: str, times: int, text: str) -> None:
-    class Telling:
+def test_a_stepper_must_report_once_per_step(how: str, times: int, text: str) -> None:
+    class Reporting:
         dt, differentiable, observed = 1.0, False, {"iterations": how}
 
         def at(self, params: Any, like: Tensor, observe: Any = None) -> Any:
@@ -173,8 +173,8 @@ def test_what_a_stepper_offers_it_tells_once_per_step(how: str, times: int, text
             return wrap(step, dt=1.0, code="").at(params, like)
 
     with pytest.raises(ValueError, match=text):
-        made(None, stepper=Telling(), diagnose=None)
+        made(None, stepper=Reporting(), diagnose=None)
     if times == 1:
-        Telling.observed = {"iterations": "max"}
-        data = made(None, stepper=Telling(), diagnose=None, shard_samples=5)
+        Reporting.observed = {"iterations": "max"}
+        data = made(None, stepper=Reporting(), diagnose=None, shard_samples=5)
         assert data.diagnostics["iterations"].tolist() == [[s] * 4 for s in range(5)] and data.attrs["diagnostics"] == {"iterations": "1"}

@@ -1,4 +1,4 @@
-"""Generation: what is stored is what the stepper does, and a killed run ends with the same bits."""
+"""Generated frames are powers of the step, and a killed run continues to the same bits."""
 
 import json
 import os
@@ -202,7 +202,7 @@ def test_killed_at_any_moment_it_continues_to_the_same_bits(tmp_path):
     ds.validate(tmp_path / "killed")
 
 
-def test_a_state_that_is_not_finite_is_named_before_it_is_kept() -> None:
+def test_a_state_that_is_not_finite_is_named_before_it_is_stored() -> None:
     grid = Grid((16, 16))
     u = 1e4 * leray(random_fourier(grid, 1, 2, bandlimit=4, seed=0), grid)
     stepper = ETDRK(NavierStokesVelocity(viscosity=1e-4), grid, dt=1.0)

@@ -58,7 +58,7 @@ def test_the_stream_function_of_a_shear_flow_is_a_parabola_up_to_its_walls() -> 
     torch.testing.assert_close(scene(grid, sides).stream_function(u), expected, rtol=0, atol=1e-14)
 
 
-def test_flows_without_sides_tell_no_scene() -> None:
+def test_flows_without_boundary_conditions_have_no_geometry() -> None:
     assert describe_geometry(eg.presets.kolmogorov(points=16), Grid((16, 16), 4.0), True, {}) is None
 
 

@@ -19,6 +19,6 @@ from eddygrad.datasets import Dataset
         ({"a": torch.full((2, 3), math.nan)}, "NaN or Inf"),
     ],
 )
-def test_numbers_that_do_not_fit_are_refused(given: dict[str, Tensor], text: str) -> None:
+def test_bad_diagnostics_of_a_tensor_are_refused(given: dict[str, Tensor], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Dataset.from_tensor(torch.zeros(2, 3, 1, 4), diagnostics=given)

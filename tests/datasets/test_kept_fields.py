@@ -16,7 +16,7 @@ from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.vector_calculus import leray
 
 
-def test_what_is_kept_may_have_another_grid_and_other_channels(tmp_path: Path) -> None:
+def test_stored_fields_may_have_another_grid_and_other_channels(tmp_path: Path) -> None:
     grid = Grid((16, 16))
     u = leray(random_fourier(grid, 4, 2, bandlimit=3, seed=0), grid)
     stepper = ETDRK(NavierStokesVelocity(viscosity=0.1), grid, dt=0.1)

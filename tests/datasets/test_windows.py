@@ -1,4 +1,4 @@
-"""Batches are a pure function of (step, horizon): laws of drawing, against naive slicing."""
+"""Training windows are a pure function of (step, horizon), compared with naive slicing."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ SAMPLES, FRAMES, N = 5, 11, 4
 
 
 def numbered(device_dtype=torch.float64):
-    """Every frame carries its own number: u[s, t, 0, i] = 1000 s + t + i / 10."""
+    """Return data in which each value identifies its place: u[s, t, 0, i] = 1000 s + t + i / 10."""
     s, t, i = torch.meshgrid(torch.arange(SAMPLES), torch.arange(FRAMES), torch.arange(N), indexing="ij")
     u = (1000 * s + t + i / 10).to(device_dtype).unsqueeze(2)
     return Dataset.from_tensor(u, {"length": 10.0 + torch.arange(SAMPLES, dtype=torch.float64)}, dt=0.5)

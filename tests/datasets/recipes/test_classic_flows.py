@@ -17,7 +17,7 @@ def test_a_lid_drives_the_cavity_and_nothing_leaves_it() -> None:
         classic_flows.cavity(reynolds=(50.0,))
 
 
-def test_what_enters_over_the_step_leaves_the_channel() -> None:
+def test_the_inflow_over_the_step_leaves_the_channel() -> None:
     recipe = classic_flows.backward_step(frames=3, reynolds=(100.0,), cells=8)
     data = recipe.generate(progress=False, store_dtype=torch.float64)
     leaves = data.all()[0, 1:, 0, -1].mean(-1)

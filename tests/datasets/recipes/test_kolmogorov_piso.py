@@ -37,7 +37,7 @@ def test_piso_data_keep_fluxes_and_mean_pressures() -> None:
     assert divergence(data[0], kolmogorov_piso.coarse(), data.grid).abs().max() < 1e-10
 
 
-def test_on_the_states_own_grid_nothing_is_refined() -> None:
+def test_refining_to_the_same_grid_changes_nothing() -> None:
     for coarse in (wake.coarse(), kolmogorov_piso.coarse()):
         u = torch.zeros(2, coarse.channels, *coarse.grid.shape, dtype=torch.float64)
         u[:, 0] = 1.0

@@ -15,7 +15,7 @@ from eddygrad.solver.downsample import downsample
 from eddygrad.solver.rollout import trajectory
 
 
-def test_the_wake_is_the_earlier_works() -> None:
+def test_the_wake_has_the_settings_of_the_earlier_work() -> None:
     training, testing, validation = wake.training(), wake.testing(), wake.validation()
     fine, coarse = wake.reference(), wake.coarse()
     assert (fine.grid.shape, coarse.grid.shape, fine.grid.lengths) == ((256, 128), (64, 32), (200.0, 100.0))
@@ -31,7 +31,7 @@ def test_the_wake_is_the_earlier_works() -> None:
         wake.training(reynolds=(0.0,))
 
 
-def test_starts_differ_between_trajectories_and_are_the_same_again() -> None:
+def test_initial_states_differ_between_trajectories_and_are_reproducible() -> None:
     recipe = wake.training(samples=2)
     a, b = recipe.initial_of(0), recipe.initial_of(1)
     assert torch.equal(a, wake.training(samples=2).initial_of(0)) and not torch.equal(a, b) and bool((a[0] == 1).all())
