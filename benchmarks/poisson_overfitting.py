@@ -18,7 +18,7 @@ from torch import Tensor
 from eddygrad.pinn.collocation import Points
 from eddygrad.pinn.domains import Box
 from eddygrad.pinn.problems import PROBLEMS
-from eddygrad.runtime.specs import Spelled
+from eddygrad.runtime.specs import Spec
 
 COUNT, OTHERS = 4000, 1_000_000  # other points, and their seed, which no run uses
 
@@ -35,7 +35,7 @@ def compare_residuals(run: Path) -> dict[str, object] | None:
     weights = run.parents[1] / "work" / run.stem / "weights.safetensors"
     if not weights.exists():
         return None
-    spec = Spelled.parse(known["problem"], "problem")
+    spec = Spec.parse(known["problem"], "problem")
     case = PROBLEMS[spec.name](seeds=known["seeds"], dtype=getattr(torch, known["training"].get("dtype", "float32")), **spec.options)
     case.problem.load_state_dict(load_file(weights))
     own = case.batches.sets["interior"].x

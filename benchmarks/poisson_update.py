@@ -22,7 +22,7 @@ from eddygrad.pinn.collocation import PointBatches, Points
 from eddygrad.pinn.problems.benchmark_case import Case
 from eddygrad.pinn.problems.poisson import poisson
 from eddygrad.runtime.memory import keep_freed_memory
-from eddygrad.training import Loop, Training
+from eddygrad.training import Loop, TrainingConfig
 from eddygrad.training.weighting import InverseDirichlet, Uniform
 
 Update = Callable[[], object]
@@ -63,7 +63,7 @@ def by_taylor(weighting: str, seeds: int, compiled: bool = False) -> tuple[Updat
     case = shared_case() if seeds == 1 else poisson(given.WAVENUMBER, range(seeds))
     case.problem.compiled = compiled
     chosen = InverseDirichlet("pde", every=given.EVERY) if weighting == "inverse-dirichlet" else Uniform()
-    training = Training(steps=10**9, lr=given.LEARNING_RATE, weighting=chosen)
+    training = TrainingConfig(steps=10**9, lr=given.LEARNING_RATE, weighting=chosen)
     update = Loop(case.problem, case.problem.losses, case.batches, training).update
     return update, lambda: case.problem.losses(case.batches(0))
 

@@ -22,7 +22,7 @@ from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.rollout import Window
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
-from eddygrad.training import Loop, Training, Unrolled
+from eddygrad.training import Loop, TrainingConfig, Unrolled
 
 TRAINING_DOMAINS = (0.9, 0.95, 1.0, 1.1, 1.2, 1.3)  # D / 8 in the paper's training set
 
@@ -73,7 +73,7 @@ def build_update(
     """
     model = corrected_solver(seeds, width, depth)
     window = fixed_window(seeds, batch, horizon, lengths)
-    training = Training(steps=10**9, lr=1e-4, horizon=horizon)
+    training = TrainingConfig(steps=10**9, lr=1e-4, horizon=horizon)
     return Loop(model, Unrolled(model, f"{grad}:{horizon}"), lambda step, horizon: window, training).update
 
 

@@ -19,11 +19,10 @@ from eddygrad.runtime.threads import threads as number_of_threads
 from eddygrad.solver.rollout import BatchAt
 from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.guard import Guard
-from eddygrad.training.loop import Fit
-from eddygrad.training.loop import fit as train
+from eddygrad.training.loop import Fit, train
 from eddygrad.training.objectives.unrolled import Unrolled
 from eddygrad.training.refinement import refine_pressure
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 
 
 def fit_stepper(
@@ -80,7 +79,7 @@ def _recipe(recipe: TrainingRecipe | None, options: dict[str, Any]) -> TrainingR
     return TrainingRecipe(**options) if recipe is None else recipe
 
 
-def prepare(stepper: Corrected, data: Split, recipe: TrainingRecipe) -> tuple[Unrolled, BatchAt, Training]:
+def prepare(stepper: Corrected, data: Split, recipe: TrainingRecipe) -> tuple[Unrolled, BatchAt, TrainingConfig]:
     """Return what the training loop takes: the objective, the batches and the plan.
 
     Args:
@@ -99,13 +98,13 @@ def prepare(stepper: Corrected, data: Split, recipe: TrainingRecipe) -> tuple[Un
     return Unrolled(stepper, recipe.unrolling, recipe.terms), _batches(stepper, data.train, recipe), _plan(data.val, recipe)
 
 
-def _plan(validation: Dataset, recipe: TrainingRecipe) -> Training:
+def _plan(validation: Dataset, recipe: TrainingRecipe) -> TrainingConfig:
     """Return the loop's configuration."""
     schedule = recipe.rate_schedule
     horizon: int | Callable[[int], int] = recipe.unrolling.horizon
     if isinstance(schedule, Curriculum):
         horizon = lambda step: schedule.horizon(step, recipe.steps)  # noqa: E731
-    return Training(
+    return TrainingConfig(
         steps=recipe.steps,
         lr=recipe.lr,
         schedule=schedule,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from eddygrad.runtime.code_digest import code_digest
-from eddygrad.runtime.specs import Spelled
+from eddygrad.runtime.specs import Spec
 from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.objectives.unrolled import LossTerm, Unrolling
 from eddygrad.training.refinement import Refinement
@@ -100,7 +100,7 @@ class TrainingRecipe(TrainingSettings):
         """The weighting as an object. Raises: ValueError for an unknown name or option."""
         if not isinstance(self.weighting, str):
             return as_weighting(self.weighting)
-        spelled = Spelled.parse(self.weighting, "weighting")
+        spelled = Spec.parse(self.weighting, "weighting")
         return weighting_named(spelled.name, spelled.options, reference="data", every=5)
 
     @property

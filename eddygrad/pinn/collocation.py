@@ -91,7 +91,7 @@ class Collocation(nn.Module):
         L_k = mean_i r_k(x_i)^2,   r_k from partials of the network at x_i, all in one pass for each set of points
 
         problem = Collocation(network, Names(("x", "y"), ("u",)), {"pde": Term("interior", lambda d, p: d.u_xx + d.u_yy - f(d.x), ("u_xx", "u_yy"))})
-        fit(problem, problem.losses, PointBatches({"interior": Points(x)}), Training(steps, weighting=InverseDirichlet("pde")))
+        train(problem, problem.losses, PointBatches({"interior": Points(x)}), TrainingConfig(steps, weighting=InverseDirichlet("pde")))
     Coefficients do not count for weightings that look at gradients (`coefficients`).
 
     Args:   network: see `CoordinateNetwork` and `Constrained`. names: of its inputs and outputs. terms: by name. unknown: coefficients with their
@@ -150,7 +150,7 @@ class Collocation(nn.Module):
         """Updates at which a term joins those that are there already.
 
         Its gradient may be larger by decades than those that an optimiser like Adam has been scaled by, whose first steps are then too long: let it
-        begin anew there (`Training.restarts`).
+        begin anew there (`TrainingConfig.restarts`).
         """
         return tuple(sorted({term.begins for term in self.terms.values()} - {0}))
 

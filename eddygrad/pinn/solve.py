@@ -16,13 +16,13 @@ from eddygrad.pinn.solution import Solution
 from eddygrad.pinn.weighting_trial import tried
 from eddygrad.runtime.code_digest import code_digest
 from eddygrad.runtime.devices import check_device
-from eddygrad.runtime.specs import Spelled
+from eddygrad.runtime.specs import Spec
 from eddygrad.runtime.threads import threads as number_of_threads
-from eddygrad.training.loop import fit as train
+from eddygrad.training.loop import train
 from eddygrad.training.optimizers import registry
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.schedule import Drops
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting.custom import as_weighting, known_as
 from eddygrad.training.weighting.registry import weighting as weighting_named
 
@@ -73,14 +73,14 @@ def solve(
     chosen = _weighting(weighting, references(objective))
     if not isinstance(optimizer, str):
         raise ValueError(f"pinn: expected the name of an optimiser, 'adam:lr=1e-3' say, got {optimizer!r}")
-    spelled = Spelled.parse(optimizer, "optimizer")
+    spelled = Spec.parse(optimizer, "optimizer")
     make, usual = registry.named(spelled.name, spelled.options)
     _check(problem, optimizer, spelled, lr, polish, drops)
     tried(chosen, objective)
     objective.compiled = compiled
     solution = Solution(problem, objective.to(device))
     every = max(1, steps // 100)
-    training = Training(
+    training = TrainingConfig(
         steps=steps,
         lr=usual if lr is None else lr,
         schedule=Drops(drops_after(objective.joins, steps) if drops is None else tuple(drops)),
@@ -121,7 +121,7 @@ def check_resolved(domain: Region, dtype: torch.dtype) -> None:
             raise ValueError(f"pinn: {dtype} cannot tell points from {low!r} to {high!r} apart (coordinate {axis}); {cure}")
 
 
-def _check(problem: Problem, optimizer: str, spelled: Spelled, lr: float | None, polish: int | None, drops: Sequence[float] | None) -> None:
+def _check(problem: Problem, optimizer: str, spelled: Spec, lr: float | None, polish: int | None, drops: Sequence[float] | None) -> None:
     """What does not go together. Raises ValueError, one line."""
     if lr is not None and "lr" in spelled.options:
         raise ValueError(f"pinn: the rate stands in lr={lr} and in optimizer={optimizer!r}; leave out one")
@@ -135,7 +135,7 @@ def _check(problem: Problem, optimizer: str, spelled: Spelled, lr: float | None,
         raise ValueError(f"pinn: drops are shares of the training such as (0.5, 0.75), got {drops!r}")
 
 
-def _described(training: Training) -> dict[str, Any]:
+def _described(training: TrainingConfig) -> dict[str, Any]:
     """What a folder's run is known by, beside its problem."""
     told = {"weighting": known_as(training.weighting), "lr": training.lr, "steps": training.steps, "schedule": repr(training.schedule)}
     told |= {} if training.polish is None else {"polish": training.polish.steps}
@@ -161,7 +161,7 @@ def drops_after(joins: Sequence[int], steps: int) -> tuple[float, ...]:
 def _weighting(asked: Any, held: tuple[str, ...]) -> Any:
     """By name, or as it is."""
     if isinstance(asked, str):
-        spelled = Spelled.parse(asked, "weighting")
+        spelled = Spec.parse(asked, "weighting")
         # Uncorrected, a weight that falls from one takes seventeen looks to 1e-5, and an optimiser remembers what the first ones let through.
         # Unheld, a flat field that solves the equation takes their weights from the values that forbid it.
         usual = {"corrected": True, "hold": 1.0} if spelled.name == "inverse-dirichlet" else {}

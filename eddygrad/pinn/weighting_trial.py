@@ -24,7 +24,7 @@ def tried(weighting: Any, problem: Collocation) -> None:
         if not losses:
             continue
         if isinstance(own, Weighting):
-            own.calls = own.warm_up  # it looks
+            own.calls = own.warmup  # it looks
             made: Grads = {name: (torch.linspace(-1, 2, 8),) for name in losses}
             own(losses, None if own.looks_at == "probes" else made, probes=made)
         elif isinstance(own, Uniform | Fixed):

@@ -8,14 +8,14 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Spelled:
+class Spec:
     """A name and its options."""
 
     name: str
     options: dict[str, Any]
 
     @staticmethod
-    def parse(text: str, what: str) -> Spelled:
+    def parse(text: str, what: str) -> Spec:
         """Numbers, booleans and None are read as such, all else as text.
 
         Args:   what: is spelled, for the error.
@@ -30,7 +30,7 @@ class Spelled:
             options[key.strip()] = _value(value.strip())
         if not name:
             raise ValueError(f"{what}: expected NAME or NAME:KEY=VALUE,KEY=VALUE, got {text!r}")
-        return Spelled(name, options)
+        return Spec(name, options)
 
 
 def _value(text: str) -> Any:

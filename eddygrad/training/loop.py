@@ -26,7 +26,7 @@ from eddygrad.training.loss_balancing import Balance
 from eddygrad.training.optimizers.registry import searches
 from eddygrad.training.schedule import Plateau, set_rates
 from eddygrad.training.seed_stack import SeedStack
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting.custom import as_weighting
 
 _FINE, _STEEP = 1e-8, 1e-7  # of the loss with which a search along lines begins, and of its gradient: its unit
@@ -50,9 +50,9 @@ class Fit:
 
 
 class Loop:
-    """One run of `fit`, as an object: `update(step)` is one update; the state is what a checkpoint holds."""
+    """One run of `train`, as an object: `update(step)` is one update; the state is what a checkpoint holds."""
 
-    def __init__(self, module: nn.Module, objective: Callable[..., dict[str, Tensor]], batch_at: BatchAt, training: Training) -> None:
+    def __init__(self, module: nn.Module, objective: Callable[..., dict[str, Tensor]], batch_at: BatchAt, training: TrainingConfig) -> None:
         # Whoever counts or watches starts anew: a plan serves many runs.
         if isinstance(training.schedule, Plateau):
             training = replace(training, schedule=replace(training.schedule, state={}))
@@ -296,11 +296,11 @@ def _companions(who: Any) -> dict[str, Any]:
     return told() if inspect.ismethod(told) else {}
 
 
-def fit(
+def train(
     module: nn.Module,
     objective: Callable[..., dict[str, Tensor]],
     batch_at: BatchAt,
-    training: Training,
+    training: TrainingConfig,
     folder: str | Path | None = None,
     *,
     progress: bool = False,

@@ -20,8 +20,8 @@ from eddygrad.training.weighting import Uniform
 
 
 @dataclass
-class Training:
-    """How long, how fast and how carefully `fit` trains.
+class TrainingConfig:
+    """How long, how fast and how carefully `train` trains.
 
     Args:
         steps:         updates.

@@ -10,7 +10,7 @@ from eddygrad.correctors.compose import predict
 from eddygrad.correctors.network_stack import stack
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.solver.rollout import Window
-from eddygrad.training import Training, Unrolled, fit
+from eddygrad.training import TrainingConfig, Unrolled
 
 
 class Mine(nn.Module):
@@ -85,7 +85,7 @@ def test_training_a_stack_is_training_its_entries() -> None:
     def train(seeds: int | tuple[int, ...], rows: list[int]) -> dict[str, Tensor]:
         stepper = predict(stack(Mine, **seed_options(seeds)).double(), dt=1.0)
         window = Window(u[rows], {}, 2) if len(rows) > 1 else Window(u[rows[0]], {}, 1)
-        fit(stepper, Unrolled(stepper, "wig:3"), lambda step, horizon: window, Training(steps=60, lr=1e-3, horizon=3))
+        train(stepper, Unrolled(stepper, "wig:3"), lambda step, horizon: window, TrainingConfig(steps=60, lr=1e-3, horizon=3))
         return {k: v.detach().clone() for k, v in stepper.state_dict().items()}
 
     together = train((3, 7), [0, 1])

@@ -16,8 +16,8 @@ from eddygrad.pinn.adaptive_sampling import Resampled
 from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.point_weights import ResidualAttention
-from eddygrad.training.loop import fit
-from eddygrad.training.training_config import Training
+from eddygrad.training.loop import train
+from eddygrad.training.training_config import TrainingConfig
 
 
 def problem(seeds: Any = (0, 1)) -> Collocation:
@@ -99,7 +99,7 @@ def test_a_resampled_run_goes_on_bitwise(tmp_path: Path) -> None:
         for stop in stops:
             made = problem()
             batches: Any = Resampled(other(), made, "pde", Points(grid(50)), size=10, every=5)
-            fit(made, made.losses, batches, Training(steps=stop, lr=1e-2, checkpoint_every=7), folder)
+            train(made, made.losses, batches, TrainingConfig(steps=stop, lr=1e-2, checkpoint_every=7), folder)
         ends.append([p.detach().clone() for p in made.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends))
 

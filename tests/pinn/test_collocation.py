@@ -13,8 +13,8 @@ from cases.oscillator import LINE, grid, known, oscillator
 from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names, partials
-from eddygrad.training.loop import fit
-from eddygrad.training.training_config import Training
+from eddygrad.training.loop import train
+from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import InverseDirichlet, Uniform
 
 
@@ -31,7 +31,7 @@ def test_losses_are_means_of_squares_summed_over_components_and_sides() -> None:
 
 def test_a_coefficient_is_found_and_does_not_count_for_the_weights() -> None:
     problem = oscillator(seeds=(0, 1))
-    fit(problem, problem.losses, PointBatches(known()), Training(steps=2000, lr=1e-2, weighting=InverseDirichlet("data", every=5)))
+    train(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=2000, lr=1e-2, weighting=InverseDirichlet("data", every=5)))
     assert problem.values()["k"].tolist() == pytest.approx([4.0, 4.0], rel=0.03)
 
 
@@ -46,8 +46,8 @@ def test_terms_that_join_go_on_bitwise_after_a_stop(tmp_path: Path) -> None:
     for stops, folder in (([30], None), ([8, 16, 30], tmp_path)):
         for stop in stops:
             problem = oscillator(begins=12)
-            plan = Training(steps=stop, lr=1e-2, weighting=InverseDirichlet("data"), checkpoint_every=4, log_every=4)
-            fit(problem, problem.losses, PointBatches(known(), {"all": 5}), plan, folder)
+            plan = TrainingConfig(steps=stop, lr=1e-2, weighting=InverseDirichlet("data"), checkpoint_every=4, log_every=4)
+            train(problem, problem.losses, PointBatches(known(), {"all": 5}), plan, folder)
         ends.append([p.detach().clone() for p in problem.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends))
 
@@ -105,7 +105,7 @@ def test_a_loss_that_is_not_finite_is_named() -> None:
     problem = oscillator()
     bad = {"all": Points(grid(3), {"u": torch.full((3,), math.nan, dtype=torch.float64)})}
     with pytest.raises(FloatingPointError, match="the loss 'data' is nan"):
-        fit(problem, problem.losses, PointBatches(bad), Training(steps=2, weighting=InverseDirichlet("data")))
+        train(problem, problem.losses, PointBatches(bad), TrainingConfig(steps=2, weighting=InverseDirichlet("data")))
 
 
 @pytest.mark.parametrize("weighting", [Uniform(), InverseDirichlet("fit")])
@@ -114,14 +114,14 @@ def test_a_term_that_is_not_a_number_is_named(weighting: Any) -> None:
     terms = {"fit": Term("all", lambda d, p: d.u, ("u",)), "broken": Term("all", lambda d, p: d.u / (d.x - d.x), ("u",))}
     problem = Collocation(network, LINE, terms)
     with pytest.raises(FloatingPointError, match="broken"):
-        fit(problem, problem.losses, PointBatches(known()), Training(steps=3, weighting=weighting))
+        train(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=3, weighting=weighting))
 
 
 def test_a_term_without_a_gradient_and_a_partial_that_was_not_named_are_told() -> None:
     network = CoordinateNetwork(1, 6, 1, 1).double()
     constant = Collocation(network, LINE, {"fit": Term("all", lambda d, p: d.u, ("u",)), "fixed": Term("all", lambda d, p: d.x, ())})
     with pytest.raises(ValueError, match="the loss 'fixed' has no gradient with respect to any parameter"):
-        fit(constant, constant.losses, PointBatches(known()), Training(steps=3, weighting=InverseDirichlet("fit")))
+        train(constant, constant.losses, PointBatches(known()), TrainingConfig(steps=3, weighting=InverseDirichlet("fit")))
     lacking = Collocation(network, LINE, {"fit": Term("all", lambda d, p: d.u_x, ("u",))})
     with pytest.raises(AttributeError, match="'u_x' was not asked for"):
-        fit(lacking, lacking.losses, PointBatches(known()), Training(steps=3))
+        train(lacking, lacking.losses, PointBatches(known()), TrainingConfig(steps=3))

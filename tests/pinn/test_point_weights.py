@@ -12,8 +12,8 @@ from torch import Tensor
 
 from eddygrad.pinn.collocation import PointBatches, Points
 from eddygrad.pinn.point_weights import Causal, PointWeights, ResidualAttention, SelfAdaptive
-from eddygrad.training.loop import fit
-from eddygrad.training.training_config import Training
+from eddygrad.training.loop import train
+from eddygrad.training.training_config import TrainingConfig
 
 
 def mean(rule: PointWeights, square: Tensor, x: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def test_a_run_with_weighted_points_goes_on_bitwise(rule: type[PointWeights], tm
     for stops, folder in (([12], None), ([4, 12], tmp_path)):
         for stop in stops:
             problem = oscillator(seeds=(0, 1), pointwise=rule())
-            fit(problem, problem.losses, PointBatches(known(), {"all": 5}), Training(steps=stop, lr=1e-2, checkpoint_every=4), folder)
+            train(problem, problem.losses, PointBatches(known(), {"all": 5}), TrainingConfig(steps=stop, lr=1e-2, checkpoint_every=4), folder)
         ends.append([p.detach().clone() for p in problem.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends))
 

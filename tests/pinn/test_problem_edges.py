@@ -19,7 +19,7 @@ from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names
 from eddygrad.training.loop import Loop
 from eddygrad.training.optimizers.polish import Polish
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 
 LINE = Names(("x",), ("u",))
 
@@ -144,4 +144,4 @@ def test_a_term_may_leave_where_the_polish_begins_and_points_do_not_move_under_a
     terms = {"a": Term("all", lambda d, p: d.u, ("u",)), "b": Term("all", lambda d, p: d.u - 1, ("u",), 5)}
     late = Collocation(CoordinateNetwork(1, 4, 1, 1).double(), LINE, terms)
     with pytest.raises(ValueError, match="joins or leaves at update 5"):
-        Loop(late, late.losses, lambda step, horizon: (step, {"all": Points(grid(5))}), Training(steps=10, polish=Polish(5)))
+        Loop(late, late.losses, lambda step, horizon: (step, {"all": Points(grid(5))}), TrainingConfig(steps=10, polish=Polish(5)))

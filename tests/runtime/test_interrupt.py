@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from eddygrad.runtime.interrupt import waiting
 from eddygrad.training.checkpoint import load_state
-from eddygrad.training.loop import fit
-from eddygrad.training.training_config import Training
+from eddygrad.training.loop import train
+from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import InverseDirichlet
 
 
@@ -33,8 +33,8 @@ class Two(nn.Module):
 
 def trained(folder: Path | None, batch_at: Any, log_every: int = 5) -> Tensor:
     module = Two()
-    plan = Training(steps=20, lr=0.01, weighting=InverseDirichlet("a", every=3), log_every=log_every, keep_log=True)
-    fit(module, module.losses, batch_at, plan, folder)
+    plan = TrainingConfig(steps=20, lr=0.01, weighting=InverseDirichlet("a", every=3), log_every=log_every, keep_log=True)
+    train(module, module.losses, batch_at, plan, folder)
     return module.w.detach().clone()
 
 

@@ -18,8 +18,8 @@ from eddygrad.pinn.point_weights import Causal, PointWeights, ResidualAttention,
 from eddygrad.training.freezing import at_rest
 from eddygrad.training.gradient_diagnostics import diagnose
 from eddygrad.training.gradients import gradients
-from eddygrad.training.loop import Loop, fit
-from eddygrad.training.training_config import Training
+from eddygrad.training.loop import Loop, train
+from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import InverseDirichlet, NeuralTangentKernel, Uniform
 
 
@@ -50,8 +50,8 @@ def test_a_diagnosis_is_written_and_changes_nothing(weighting: object, tmp_path:
     ends = []
     for name, every in (("with", 3), ("without", None)):
         problem = oscillator(seeds=(0, 1))
-        plan = Training(steps=7, lr=1e-2, weighting=weighting(), diagnose_every=every, log_every=7)  # type: ignore[operator]
-        fit(problem, problem.losses, PointBatches(known()), plan, tmp_path / name)
+        plan = TrainingConfig(steps=7, lr=1e-2, weighting=weighting(), diagnose_every=every, log_every=7)  # type: ignore[operator]
+        train(problem, problem.losses, PointBatches(known()), plan, tmp_path / name)
         ends.append(torch.cat([p.detach().flatten() for p in problem.parameters()]))
     torch.testing.assert_close(*ends, rtol=1e-12, atol=1e-14)  # sums of terms in another order
     lines = [json.loads(line) for line in (tmp_path / "with" / "metrics.jsonl").read_text().splitlines()]
@@ -149,8 +149,8 @@ def test_the_loop_gives_the_tangent_kernel_its_probes() -> None:
         for name, parts in gradients(problem.probes(batches(0), draw), list(problem.parameters())).items():
             traces[name] += sum(g.square().flatten(1).sum(1) / 8 for g, p in zip(parts, problem.parameters()) if g is not None and id(p) not in apart)
     done = []
-    plan = Training(steps=1, lr=1e-3, weighting=weighting, validate=lambda m: done.append(1) or torch.zeros(2), validate_every=1)
-    result = fit(problem, problem.losses, batches, plan)
+    plan = TrainingConfig(steps=1, lr=1e-3, weighting=weighting, validate=lambda m: done.append(1) or torch.zeros(2), validate_every=1)
+    result = train(problem, problem.losses, batches, plan)
     expected = (traces["data"] + traces["pde"]) / traces["pde"]
     assert result.curve[0]["terms"]["pde"]["weight"] == pytest.approx(expected.tolist())
 
@@ -163,7 +163,7 @@ def test_the_first_look_at_a_tangent_kernel_is_no_accident() -> None:
     (one,) = gradients({"u": problem.network(x)[0, 0]}, network).values()
     exact = sum(float(g.square().sum()) for g in one if g is not None)
     for step in range(30):
-        loop = Loop(problem, problem.losses, batches, Training(100, lr=1e-9, weighting=NeuralTangentKernel(average=1.0)))
+        loop = Loop(problem, problem.losses, batches, TrainingConfig(100, lr=1e-9, weighting=NeuralTangentKernel(average=1.0)))
         loop.step = step
         loop.update()
         assert 0.2 < float(loop.weighting.state_dict()["traces"]["data"]) / exact < 3 and loop.weighting.draws == 8
@@ -174,4 +174,9 @@ def test_the_first_look_at_a_tangent_kernel_is_no_accident() -> None:
 def test_a_weighting_that_wants_probes_of_an_objective_without_them_is_told() -> None:
     linear = torch.nn.Linear(2, 1)
     with pytest.raises(ValueError, match="looks at residuals, which this objective does not give"):
-        fit(linear, lambda w: {"a": linear(w).square().mean()}, lambda s, h: torch.ones(3, 2), Training(steps=2, weighting=NeuralTangentKernel()))  # type: ignore[arg-type]
+        train(
+            linear,
+            lambda w: {"a": linear(w).square().mean()},
+            lambda s, h: torch.ones(3, 2),
+            TrainingConfig(steps=2, weighting=NeuralTangentKernel()),
+        )  # type: ignore[arg-type]

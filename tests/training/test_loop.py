@@ -13,7 +13,7 @@ from eddygrad.datasets.dataset import Split
 from eddygrad.fitting import corrector
 from eddygrad.fitting.recipe import TrainingRecipe
 from eddygrad.fitting.validation import Validation
-from eddygrad.training import Cosine, Exponential, Guard, Plateau, Training, Unrolled, fit
+from eddygrad.training import Cosine, Exponential, Guard, Plateau, TrainingConfig, Unrolled, train
 from eddygrad.training.checkpoint import load_state, save_state
 from eddygrad.training.schedule import Constant, schedule
 
@@ -52,8 +52,8 @@ def test_adam_on_rows_is_adam_on_the_plain_module():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    plan = Training(steps=50, lr=1e-2, schedule=Exponential(0.5, 20), horizon=2)
-    fit(stepper, Unrolled(stepper, "wig:2"), batch_at, plan)
+    plan = TrainingConfig(steps=50, lr=1e-2, schedule=Exponential(0.5, 20), horizon=2)
+    train(stepper, Unrolled(stepper, "wig:2"), batch_at, plan)
     # Fifty Adam updates of round-off in another order.
     assert (flat(list(stepper.parameters())) - flat(list(plain.parameters()))).abs().max() < 1e-11
 
@@ -112,7 +112,7 @@ class Interrupted(Exception):
 
 def plan():
     """Everything with a state of its own: a plateau on a function of the weights, clipping, outlier skipping."""
-    return Training(
+    return TrainingConfig(
         steps=40,
         lr=1e-2,
         horizon=2,
@@ -142,7 +142,7 @@ def test_resume_in_the_middle_is_bitwise_the_unbroken_run(tmp_path, stop):
                 raise Interrupted
             return batches(step, horizon)
 
-        return stepper, fit(stepper, Unrolled(stepper, "wig:2"), batch_at, plan(), folder, description={"name": "a"})
+        return stepper, train(stepper, Unrolled(stepper, "wig:2"), batch_at, plan(), folder, description={"name": "a"})
 
     whole, result = go(tmp_path / "whole")
     with pytest.raises(Interrupted):
@@ -163,9 +163,9 @@ def test_resume_in_the_middle_is_bitwise_the_unbroken_run(tmp_path, stop):
 
 def test_a_lost_log_does_not_become_a_file_of_zeros(tmp_path):
     data, stepper = dataset(), corrected((0, 1))
-    fit(stepper, Unrolled(stepper, "wig:2"), data.batches(3, (0, 1)), plan(), tmp_path)
+    train(stepper, Unrolled(stepper, "wig:2"), data.batches(3, (0, 1)), plan(), tmp_path)
     (tmp_path / "metrics.jsonl").unlink()
-    fit(stepper, Unrolled(stepper, "wig:2"), data.batches(3, (0, 1)), plan(), tmp_path)
+    train(stepper, Unrolled(stepper, "wig:2"), data.batches(3, (0, 1)), plan(), tmp_path)
     assert b"\0" not in (tmp_path / "metrics.jsonl").read_bytes()
 
 
@@ -245,8 +245,8 @@ def test_errors_name_option_horizon_and_plan():
         (lambda: small(None, unroll="nog:24"), "horizon 24 .* needs 25 frames"),
         (lambda: small(None, unroll="both"), "unroll: expected"),
         (lambda: small(None, schedule="linear"), "schedule: expected"),
-        (lambda: Training(steps=0), "steps"),
-        (lambda: Training(steps=1, schedule=Plateau()), "pass validate="),
+        (lambda: TrainingConfig(steps=0), "steps"),
+        (lambda: TrainingConfig(steps=1, schedule=Plateau()), "pass validate="),
     ):
         with pytest.raises(ValueError, match=text) as caught:
             call()
@@ -261,5 +261,5 @@ def test_a_curriculum_is_a_function_of_the_update():
         asked.append(horizon)
         return batches(step, horizon)
 
-    fit(stepper, Unrolled(stepper, "wig:3"), batch_at, Training(steps=6, horizon=lambda step: 1 + step // 2))
+    train(stepper, Unrolled(stepper, "wig:3"), batch_at, TrainingConfig(steps=6, horizon=lambda step: 1 + step // 2))
     assert asked == [1, 1, 2, 2, 3, 3]

@@ -13,9 +13,9 @@ from torch import Tensor
 from eddygrad.pinn.collocation import PointBatches, Points
 from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
 from eddygrad.training.gradients import reduced
-from eddygrad.training.loop import Loop, fit
+from eddygrad.training.loop import Loop, train
 from eddygrad.training.optimizers.registry import named
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import InverseDirichlet, MaxAverage, NeuralTangentKernel
 
 
@@ -74,7 +74,7 @@ def test_two_halves_train_as_the_whole(weighting: Any, optimizer: str, updates: 
 
     def loop(numbers: Tensor, reduce: Any = None) -> Loop:
         problem, batches = oscillator(), PointBatches({"all": points.at(numbers)})
-        plan = Training(steps=updates, lr=rate, optimizer=make, weighting=weighting, reduce=reduce)
+        plan = TrainingConfig(steps=updates, lr=rate, optimizer=make, weighting=weighting, reduce=reduce)
         return Loop(problem, problem.losses, batches, plan)
 
     whole = weights_of(loop(torch.arange(20)), updates)
@@ -92,7 +92,9 @@ def test_weights_of_points_are_those_of_all_points(rule: Any) -> None:
 
     def loop(points: dict[str, Points], reduce: Any = None) -> Loop:
         problem = oscillator(pointwise=rule())
-        return Loop(problem, problem.losses, PointBatches(points), Training(steps=12, lr=1e-2, weighting=InverseDirichlet("data"), reduce=reduce))
+        return Loop(
+            problem, problem.losses, PointBatches(points), TrainingConfig(steps=12, lr=1e-2, weighting=InverseDirichlet("data"), reduce=reduce)
+        )
 
     numbers = [torch.tensor([0, 1, 2, 8, 9, 10, 11, 17, 18, 19]), torch.tensor([3, 4, 5, 6, 7, 12, 13, 14, 15, 16])]
     whole = weights_of(loop(known(20)), 12)
@@ -107,7 +109,7 @@ def test_traces_of_the_tangent_kernel_are_means_over_processes() -> None:
 
     def loop(rank: int, reduce: Any = None) -> Loop:
         problem = oscillator()
-        plan = Training(steps=1, lr=1e-2, weighting=NeuralTangentKernel(average=1.0), reduce=reduce)
+        plan = TrainingConfig(steps=1, lr=1e-2, weighting=NeuralTangentKernel(average=1.0), reduce=reduce)
         return Loop(problem, problem.losses, PointBatches(half(rank)), plan)
 
     def traces(loop: Loop) -> dict[str, Tensor]:
@@ -122,7 +124,7 @@ def test_traces_of_the_tangent_kernel_are_means_over_processes() -> None:
 
 def test_what_no_process_knows_is_said() -> None:
     problem = oscillator(pointwise=ResidualAttention())
-    loop = Loop(problem, problem.losses, PointBatches(known()), Training(steps=1, reduce=lambda value: value))
+    loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=1, reduce=lambda value: value))
     with pytest.raises(ValueError, match="no process of several knows the largest residual"):
         loop.update()
 
@@ -131,8 +133,8 @@ def test_after_a_training_nobody_waits_for_others() -> None:
     rule = SelfAdaptive()
     problem = oscillator(pointwise=rule)
     seen = []
-    plan = Training(steps=2, reduce=lambda value: seen.append(1) or value)
-    fit(problem, problem.losses, PointBatches(known()), plan)
+    plan = TrainingConfig(steps=2, reduce=lambda value: seen.append(1) or value)
+    train(problem, problem.losses, PointBatches(known()), plan)
     count = len(seen)
     problem.losses(PointBatches(known())(0))
     assert rule.reduce is None and len(seen) == count > 0

@@ -13,9 +13,9 @@ from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.linear_solvers import Krylov
 from eddygrad.solver.schemes.projection import Projection
-from eddygrad.training.loop import Loop, fit
+from eddygrad.training.loop import Loop, train
 from eddygrad.training.refinement import Refinement, refine_pressure
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 
 
 def told(refinement: Refinement, errors: list[float]) -> list[int]:
@@ -139,8 +139,8 @@ def trained(learner: Learner, folder: Path, steps: int) -> list[int]:
         return {"data": learner.weight.square().sum()}
 
     refinement = Refinement(iterations=2, step=3, window=2)
-    plan = Training(steps, validate=lambda module: torch.ones(1), validate_every=1, checkpoint_every=1, refinement=refinement)
-    fit(learner, objective, lambda step, horizon: None, plan, folder)  # type: ignore[arg-type, return-value]
+    plan = TrainingConfig(steps, validate=lambda module: torch.ones(1), validate_every=1, checkpoint_every=1, refinement=refinement)
+    train(learner, objective, lambda step, horizon: None, plan, folder)  # type: ignore[arg-type, return-value]
     return seen
 
 
@@ -159,7 +159,7 @@ def test_a_resumed_training_keeps_its_iterations(tmp_path: Path) -> None:
     loops = []
     for _ in range(2):
         learner = Learner()
-        loops.append((learner, Loop(learner, lambda w, m=learner: {"data": m.weight.square().sum()}, lambda *_: None, Training(9, **plan))))  # type: ignore[arg-type, return-value, misc]
+        loops.append((learner, Loop(learner, lambda w, m=learner: {"data": m.weight.square().sum()}, lambda *_: None, TrainingConfig(9, **plan))))  # type: ignore[arg-type, return-value, misc]
     (_, one), (learner, other) = loops
     for _ in range(3):
         one.validate()
@@ -170,4 +170,4 @@ def test_a_resumed_training_keeps_its_iterations(tmp_path: Path) -> None:
 
 def test_refinement_needs_a_validation_error() -> None:
     with pytest.raises(ValueError, match="refinement watches a validation error"):
-        Training(3, refinement=Refinement())
+        TrainingConfig(3, refinement=Refinement())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from cases.training_cases import batches_of, corrected, dataset, distance, flat
 
-from eddygrad.training import Constant, Guard, Loop, Plateau, Training, Unrolled, fit
+from eddygrad.training import Constant, Guard, Loop, Plateau, TrainingConfig, Unrolled, train
 
 SEEDS = (0, 3, 5)
 
@@ -14,7 +14,7 @@ SEEDS = (0, 3, 5)
 def run(stepper, batch_at, **options):
     options = {"steps": 30, "lr": 3e-3, "horizon": 2} | options
     objective, folder = options.pop("objective", Unrolled), options.pop("folder", None)
-    return fit(stepper, objective(stepper, options.pop("unroll", "wig:2")), batch_at, Training(**options), folder)
+    return train(stepper, objective(stepper, options.pop("unroll", "wig:2")), batch_at, TrainingConfig(**options), folder)
 
 
 def stacked(data, dtype=torch.float64, **options):
@@ -201,7 +201,7 @@ def test_plateau_is_per_seed():
     data = dataset()
     errors = iter([[1.0, 1.0, 1.0], [0.5, 1.0, 0.999], [0.25, 1.0, 0.5], [0.2, 1.0, 0.5], [0.1, 1.0, 0.5], [0.05, 1.0, 0.5]])
     stepper = corrected(SEEDS)
-    plan = Training(
+    plan = TrainingConfig(
         steps=60,
         lr=1e-3,
         schedule=Plateau(rate=0.1, patience=1, stop=0.05),
@@ -227,16 +227,16 @@ def test_plateau_is_per_seed():
 
 def test_a_plan_can_be_used_twice():
     data, guard = dataset(), Guard(clip=0.02)
-    plan = Training(steps=10, horizon=2, guard=guard, schedule=Constant())
+    plan = TrainingConfig(steps=10, horizon=2, guard=guard, schedule=Constant())
     results = []
     for seeds in (SEEDS, (1, 2)):
         stepper = corrected(seeds)
-        results.append(fit(stepper, Unrolled(stepper, "nog:2"), data.batches(3, seeds), plan))
+        results.append(train(stepper, Unrolled(stepper, "nog:2"), data.batches(3, seeds), plan))
     assert [len(r.clipped) for r in results] == [3, 2]
     schedule = Plateau(patience=0)
     for seeds in (SEEDS, (1, 2)):
         stepper = corrected(seeds)
-        plan = Training(steps=4, schedule=schedule, horizon=2, validate=lambda m: torch.ones(len(m.seeds)), validate_every=1)
+        plan = TrainingConfig(steps=4, schedule=schedule, horizon=2, validate=lambda m: torch.ones(len(m.seeds)), validate_every=1)
         loop = Loop(stepper, Unrolled(stepper, "nog:2"), data.batches(3, seeds), plan)
         loop.update()
         loop.validate()

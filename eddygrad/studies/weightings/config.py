@@ -14,7 +14,7 @@ import torch
 from eddygrad.pinn.adaptive_sampling import Resampled
 from eddygrad.pinn.problems import OWN, Case, problem
 from eddygrad.pinn.weighting_trial import tried
-from eddygrad.runtime.specs import Spelled
+from eddygrad.runtime.specs import Spec
 from eddygrad.studies.shared.presets import names, read
 from eddygrad.studies.shared.run_files import slug
 from eddygrad.training.optimizers import registry
@@ -165,7 +165,7 @@ class Planned:
 
 
 def _parts(text: str, what: str) -> tuple[str, dict[str, Any]]:
-    spelled = Spelled.parse(text, what)
+    spelled = Spec.parse(text, what)
     return spelled.name, spelled.options
 
 

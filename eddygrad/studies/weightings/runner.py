@@ -14,13 +14,14 @@ import torch
 from eddygrad.pinn.network.hard_constraints import Constrained
 from eddygrad.pinn.problems import Case
 from eddygrad.runtime.provenance import environment
-from eddygrad.runtime.specs import Spelled
+from eddygrad.runtime.specs import Spec
 from eddygrad.studies.weightings.config import Planned
-from eddygrad.training.loop import Fit, fit
+from eddygrad.training import loop
+from eddygrad.training.loop import Fit
 from eddygrad.training.optimizers import registry
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.schedule import Drops
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 
 SCHEMA = "eddygrad-pinn/1"
 _POINTS, _DIGITS = 400, 6  # of a curve
@@ -32,7 +33,7 @@ class Trained:
 
     case: Case
     fit: Fit
-    training: Training
+    training: TrainingConfig
     planned: Planned
     threads: int
 
@@ -103,16 +104,16 @@ def repr_of(network: Any) -> str:
     return f"[{network.inputs}, {network.width} x {network.depth}, {network.outputs}] {network.activation}"
 
 
-def prepare(planned: Planned, compiled: bool = False) -> tuple[Case, Training]:
+def prepare(planned: Planned, compiled: bool = False) -> tuple[Case, TrainingConfig]:
     """Problem and training of a run; `compiled`: see `CoordinateNetwork`."""
     plan = planned.plan
     case = plan.case(planned.problem, planned.seeds)
     case.problem.compiled = compiled
     steps = plan.steps or case.steps
-    spelled = Spelled.parse(planned.optimizer, "optimizer")
+    spelled = Spec.parse(planned.optimizer, "optimizer")
     make, rate = registry.named(spelled.name, spelled.options)
     every = plan.validate_every or max(1, math.ceil(steps / _POINTS))
-    training = Training(
+    training = TrainingConfig(
         steps=steps,
         lr=rate,
         schedule=Drops(case.drops),
@@ -137,7 +138,7 @@ def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, com
     described |= {"problem": case.digest} if case.digest else {}
     batch_at: Any = case.batches
     try:
-        done = fit(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
+        done = loop.train(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
     except FloatingPointError:  # no seed of this run can be trained
         if not _others_begin(planned):
             raise

@@ -98,7 +98,7 @@ def _mean_update(loop: Loop, updates: int) -> float:
         for _ in range(updates):
             loop.update()
         return (time.perf_counter() - begin) / updates
-    loop.weighting.calls = loop.weighting.warm_up  # the next one looks
+    loop.weighting.calls = loop.weighting.warmup  # the next one looks
     loop.update()
     look, begin = time.perf_counter() - begin, time.perf_counter()
     count = min(updates, every - 1)

@@ -5,13 +5,14 @@ from eddygrad.training.weighting.base import Terms, Weighting
 from eddygrad.training.weighting.by_gradients import MGDA, GradientNorm, InverseDirichlet, MaxAverage, NeuralTangentKernel
 from eddygrad.training.weighting.by_losses import ReLoBRaLo, SoftAdapt
 from eddygrad.training.weighting.constant import Uniform
-from eddygrad.training.weighting.custom import Own
+from eddygrad.training.weighting.custom import Custom
 from eddygrad.training.weighting.fixed import EpsilonOptimal, Fixed
 from eddygrad.training.weighting.learned import GradNorm, Homoscedastic, ResNorm
 
 __all__ = [
     "MGDA",
     "Aggregated",
+    "Custom",
     "EpsilonOptimal",
     "Fixed",
     "GradNorm",
@@ -20,7 +21,6 @@ __all__ = [
     "InverseDirichlet",
     "MaxAverage",
     "NeuralTangentKernel",
-    "Own",
     "ReLoBRaLo",
     "ResNorm",
     "SoftAdapt",

@@ -65,7 +65,7 @@ class Weighting(abc.ABC):
         mean:      "arithmetic" or "geometric".
         corrected: without the pull of lam_0.
         every:     calls from one lam_hat to the next; between them gradients are not needed and weights stay.
-        warm_up:   calls before the first.
+        warmup:   calls before the first.
         returning: a term that left and comes back has the weight that it had ("carry") or begins anew ("reset").
     Raises: ValueError for numbers out of range.
     """
@@ -79,16 +79,16 @@ class Weighting(abc.ABC):
         mean: Mean = "arithmetic",
         corrected: bool = False,
         every: int = 1,
-        warm_up: int = 0,
+        warmup: int = 0,
         returning: Literal["carry", "reset"] = "carry",
     ) -> None:
         name = type(self).__name__
-        if not 0 < average <= 1 or every < 1 or warm_up < 0:
-            raise ValueError(f"{name}: expected 0 < average <= 1, every >= 1 and warm_up >= 0, got {average}, {every} and {warm_up}")
+        if not 0 < average <= 1 or every < 1 or warmup < 0:
+            raise ValueError(f"{name}: expected 0 < average <= 1, every >= 1 and warmup >= 0, got {average}, {every} and {warmup}")
         if mean not in ("arithmetic", "geometric") or returning not in ("carry", "reset"):
             raise ValueError(f"{name}: mean is arithmetic or geometric and returning carry or reset, got {mean!r} and {returning!r}")
         self.average, self.mean, self.corrected = average, mean, corrected
-        self.every, self.warm_up, self.returning = every, warm_up, returning
+        self.every, self.warmup, self.returning = every, warmup, returning
         self.calls, self.frozen, self._joins, self._asked = 0, False, False, False
         self._moving: dict[str, Tensor] = {}  # (S,) float64; of the geometric mean the logarithm
         self._count: dict[str, Tensor] = {}  # how many lam_hat are in it
@@ -101,7 +101,7 @@ class Weighting(abc.ABC):
     @property
     def due(self) -> bool:
         """Whether the next call looks: only then it must be given what it `looks_at`."""
-        return not self.frozen and self.calls >= self.warm_up and (self._joins or self._asked or (self.calls - self.warm_up) % self.every == 0)
+        return not self.frozen and self.calls >= self.warmup and (self._joins or self._asked or (self.calls - self.warmup) % self.every == 0)
 
     def announced(self, names: Collection[str]) -> None:
         """Which terms the next call has: with one that it has never looked at, or forgotten, among them the call is due."""
@@ -222,7 +222,7 @@ class Weighting(abc.ABC):
     @property
     def options(self) -> dict[str, Any]:
         """What makes it, beside the class."""
-        return {name: getattr(self, name) for name in ("average", "mean", "corrected", "every", "warm_up", "returning")}
+        return {name: getattr(self, name) for name in ("average", "mean", "corrected", "every", "warmup", "returning")}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"

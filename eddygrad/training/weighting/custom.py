@@ -13,7 +13,7 @@ from eddygrad.runtime.code_digest import code_digest
 from eddygrad.training.weighting.base import Grads
 
 
-class Own:
+class Custom:
     """A function (losses) or (losses, grads) -> weights, asked at every update; while it is `frozen` its weights are the last.
 
         def relative(losses, grads):
@@ -68,8 +68,8 @@ class Own:
 
 
 def as_weighting(asked: Any) -> Any:
-    """A weighting as it is; a plain function as `Own`."""
-    return asked if hasattr(asked, "wants_gradients") else Own(asked)
+    """A weighting as it is; a plain function as `Custom`."""
+    return asked if hasattr(asked, "wants_gradients") else Custom(asked)
 
 
 def known_as(weighting: Any) -> str:

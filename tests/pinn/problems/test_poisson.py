@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from eddygrad.pinn.problems import poisson
-from eddygrad.training.loop import fit
-from eddygrad.training.training_config import Training
+from eddygrad.training.loop import train
+from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import InverseDirichlet
 
 
@@ -58,7 +58,7 @@ def test_poissons_points_may_be_many_and_seen_a_few_at_a_time() -> None:
 
 def test_a_small_poisson_problem_is_solved() -> None:
     case = poisson(k=1, interior=200, width=20, depth=2)
-    fit(case.problem, case.problem.losses, case.batches, Training(steps=600, lr=5e-3, weighting=InverseDirichlet(case.reference, every=5)))
+    train(case.problem, case.problem.losses, case.batches, TrainingConfig(steps=600, lr=5e-3, weighting=InverseDirichlet(case.reference, every=5)))
     assert float(case.errors(case.problem)["error"]) < 0.1
 
 

@@ -16,22 +16,22 @@ from eddygrad.pinn.collocation import PointBatches
 from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
 from eddygrad.training.checkpoint import MetricsLog, save_state
 from eddygrad.training.freezing import at_rest
-from eddygrad.training.loop import Loop, fit
+from eddygrad.training.loop import Loop, train
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.optimizers.registry import named
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import Aggregated, InverseDirichlet, Uniform
 
 
-def training(steps: int, **options: Any) -> Training:
-    return Training(steps=steps, lr=1e-2, weighting=InverseDirichlet("data", every=2), **options)
+def training(steps: int, **options: Any) -> TrainingConfig:
+    return TrainingConfig(steps=steps, lr=1e-2, weighting=InverseDirichlet("data", every=2), **options)
 
 
 def test_it_goes_further_down_than_adam_does_in_as_many_updates() -> None:
     totals = []
     for polish in (None, Polish(150)):
         problem = oscillator()
-        fit(problem, problem.losses, PointBatches(known()), Training(steps=300, lr=1e-2, polish=polish))
+        train(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=300, lr=1e-2, polish=polish))
         totals.append(float(sum(loss.detach() for loss in problem.losses(PointBatches(known())(300)).values())))
     assert totals[1] < 0.1 * totals[0]
 
@@ -62,7 +62,7 @@ def test_points_move_once_an_update_however_long_a_line_is_searched() -> None:
     """w <- w + rate w r^2 / mean(w r^2) min(1, mean r^2 / mean r_0^2), once an update."""
     make, rate = named("lbfgs")
     problem, expected, first = oscillator(pointwise=SelfAdaptive(rate=0.1)), None, torch.ones(())
-    loop = Loop(problem, problem.losses, PointBatches(known()), Training(steps=4, lr=rate, optimizer=make))
+    loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=4, lr=rate, optimizer=make))
     for step in range(4):
         ((name, rule),) = problem.companions().items()
         square = problem.residuals(PointBatches(known())(step))[name][0].detach().square()
@@ -86,7 +86,7 @@ def test_it_goes_on_bitwise(stops: list[int], rule: Any, tmp_path: Path) -> None
                 loop = Loop(problem, problem.losses, PointBatches(known()), loop_training)
                 _until(loop, stop, tmp_path)
             else:
-                fit(problem, problem.losses, PointBatches(known()), loop_training, folder)
+                train(problem, problem.losses, PointBatches(known()), loop_training, folder)
         ends.append([p.detach().clone() for p in problem.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*ends))
 
@@ -105,7 +105,7 @@ def test_the_size_of_a_loss_does_not_end_it() -> None:
     for factor in (1.0, 1e-6):
         problem = oscillator()
         sized = lambda batch: {name: factor * loss for name, loss in problem.losses(batch).items()}  # noqa: B023, E731
-        fit(problem, sized, PointBatches(known()), Training(steps=30, optimizer=named("lbfgs")[0], lr=1.0))
+        train(problem, sized, PointBatches(known()), TrainingConfig(steps=30, optimizer=named("lbfgs")[0], lr=1.0))
         ends.append(torch.cat([p.detach().flatten() for p in problem.parameters()]))
     torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-9)
     assert not torch.equal(ends[0], torch.cat([p.detach().flatten() for p in oscillator().parameters()]))
@@ -114,17 +114,17 @@ def test_the_size_of_a_loss_does_not_end_it() -> None:
 def test_what_rested_moves_again_afterwards() -> None:
     problem, rule = oscillator(pointwise=ResidualAttention()), None
     for polish in (Polish(2), None):
-        fit(problem, problem.losses, PointBatches(known()), training(5, polish=polish))
+        train(problem, problem.losses, PointBatches(known()), training(5, polish=polish))
         ((_, rule),) = problem.companions().items()
         before = rule.state_dict()["kept"].clone()
-    fit(problem, problem.losses, PointBatches(known()), training(2))
+    train(problem, problem.losses, PointBatches(known()), training(2))
     assert not rule.frozen and not torch.equal(rule.state_dict()["kept"], before)
 
 
 def test_causal_weights_rest_along_a_line() -> None:
     """The gradient is that of the loss that the search sees: by central differences along itself."""
     problem = oscillator(pointwise=Causal(0, (0.0, 3.0), chunks=4, tolerance=0.5))
-    loop = Loop(problem, problem.losses, PointBatches(known()), Training(steps=3, optimizer=named("lbfgs")[0], lr=1.0))
+    loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=3, optimizer=named("lbfgs")[0], lr=1.0))
     window = loop.batch_at(0, 1)
     _, grad = loop.balance(problem.losses(window), window, False)
     values, h, start = [], 1e-6, loop.stack.buffer.clone()
@@ -139,7 +139,7 @@ def test_coefficients_alone_are_trained() -> None:
     problem = oscillator()
     for p in problem.network.parameters():
         p.requires_grad_(False)
-    fit(problem, lambda batch: {"pde": problem.losses(batch)["pde"]}, PointBatches(known()), Training(steps=2, lr=1e-2))
+    train(problem, lambda batch: {"pde": problem.losses(batch)["pde"]}, PointBatches(known()), TrainingConfig(steps=2, lr=1e-2))
     assert float(problem.values()["k"].detach()) != 0.5
 
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_polished_is_said() -> None:
         problem = oscillator(seeds=seeds)
         counted = lambda batch: asked.append(1) or problem.losses(batch)  # noqa: B023, E731
         with pytest.raises(ValueError, match=said):
-            fit(problem, counted, PointBatches(known()), Training(steps=4, polish=Polish(2), weighting=weighting))
+            train(problem, counted, PointBatches(known()), TrainingConfig(steps=4, polish=Polish(2), weighting=weighting))
     assert not asked  # before anything is trained
     for options in ({"begins": 9}, {"ends": 9}):
         problem = oscillator(**options)

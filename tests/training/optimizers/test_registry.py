@@ -13,10 +13,10 @@ import torch
 from cases.oscillator import known, oscillator
 
 from eddygrad.pinn.collocation import PointBatches
-from eddygrad.training.loop import Loop, fit
+from eddygrad.training.loop import Loop, train
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.optimizers.registry import OPTIMIZERS, named
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import GradNorm, Homoscedastic, InverseDirichlet, SoftAdapt
 
 soap = pytest.mark.skipif(find_spec("pytorch_optimizer") is None, reason="pytorch-optimizer is an extra that is not installed")
@@ -26,8 +26,8 @@ def trained(name: str, seeds: Any, stops: list[int], folder: Path | None = None,
     make, rate = named(name, options)
     for steps in stops:
         problem = oscillator(seeds=seeds)
-        plan = Training(steps=steps, lr=rate, optimizer=make, weighting=InverseDirichlet("data", every=3), checkpoint_every=4)
-        fit(problem, problem.losses, PointBatches(known()), plan, folder)
+        plan = TrainingConfig(steps=steps, lr=rate, optimizer=make, weighting=InverseDirichlet("data", every=3), checkpoint_every=4)
+        train(problem, problem.losses, PointBatches(known()), plan, folder)
     return torch.cat([p.detach().reshape(problem.network.weights[0].shape[0], -1) for p in problem.parameters()], 1)
 
 
@@ -54,7 +54,7 @@ def test_an_optimiser_of_matrices_sees_those_of_every_seed() -> None:
         net = module(which)
         loss = lambda window: {"fit": ((net["w"] - target[which]).square() + (net["b"] * target[which]).square()).sum((1, 2))}  # noqa: E731
         batch: Any = lambda step, horizon: None  # noqa: E731
-        fit(net, loss, batch, Training(steps=15, lr=rate, optimizer=make))
+        train(net, loss, batch, TrainingConfig(steps=15, lr=rate, optimizer=make))
         return torch.cat([net["w"].detach().flatten(1), net["b"].detach().flatten(1)], 1)
 
     w, b = torch.nn.Parameter(torch.zeros(4, 3, dtype=torch.float64)), torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
@@ -85,7 +85,7 @@ def test_lbfgs_goes_down_a_quadratic_in_a_few_lines() -> None:
 
     make, rate = named("lbfgs")
     batch: Any = lambda step, horizon: None  # noqa: E731
-    fit(module, objective, batch, Training(steps=25, lr=rate, optimizer=make))
+    train(module, objective, batch, TrainingConfig(steps=25, lr=rate, optimizer=make))
     assert float(objective(None)["square"].detach()) < 1e-10 * float(scale.sum()) and len(asked) < 80
 
 
@@ -99,7 +99,7 @@ def test_weights_rest_while_lines_are_searched() -> None:
             return super().proposed(terms)
 
     problem, (make, rate) = oscillator(), named("lbfgs")
-    fit(problem, problem.losses, PointBatches(known()), Training(steps=5, lr=rate, optimizer=make, weighting=Counting("data")))
+    train(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=5, lr=rate, optimizer=make, weighting=Counting("data")))
     assert len(calls) == 1
 
 
@@ -110,7 +110,7 @@ def test_a_search_looks_anew_where_a_term_joins() -> None:
     for held in (False, True):
         weighting = InverseDirichlet("data", every=2)
         weighting.frozen = held
-        loop = Loop(problem, problem.losses, PointBatches(known()), Training(8, lr=rate, optimizer=make, weighting=weighting, restarts=(4,)))
+        loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(8, lr=rate, optimizer=make, weighting=weighting, restarts=(4,)))
         seen = []
         for _ in range(8):
             loop.update()
@@ -125,23 +125,26 @@ def test_one_look_counts_whole_and_what_needs_many_is_refused() -> None:
     for average in (1.0, 0.2):
         problem = oscillator()
         loop = Loop(
-            problem, problem.losses, PointBatches(known()), Training(4, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=average))
+            problem,
+            problem.losses,
+            PointBatches(known()),
+            TrainingConfig(4, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=average)),
         )
         loop.update()
         looks.append(float(loop.weighting.weight("pde", torch.ones(()))))
     assert looks[0] == pytest.approx(looks[1]) and abs(looks[0] - 1) > 0.1
     for rule in (SoftAdapt(), GradNorm(), Homoscedastic()):
         with pytest.raises(ValueError, match="moves its weights from update to update; end with a polish"):
-            fit(problem, problem.losses, PointBatches(known()), Training(4, lr=rate, optimizer=make, weighting=rule))
-        fit(problem, problem.losses, PointBatches(known()), Training(4, lr=1e-3, weighting=rule, polish=Polish(2)))
+            train(problem, problem.losses, PointBatches(known()), TrainingConfig(4, lr=rate, optimizer=make, weighting=rule))
+        train(problem, problem.losses, PointBatches(known()), TrainingConfig(4, lr=1e-3, weighting=rule, polish=Polish(2)))
 
 
 def test_a_search_begins_anew_where_the_loss_is_another_one() -> None:
     """A term that joins without a restart, one that leaves, one that joins in the warm-up."""
     make, rate = named("lbfgs")
-    for options, weighting in (({"begins": 4}, {}), ({"ends": 4}, {}), ({"ends": 4}, {"every": 3}), ({"begins": 2}, {"warm_up": 4})):
+    for options, weighting in (({"begins": 4}, {}), ({"ends": 4}, {}), ({"ends": 4}, {"every": 3}), ({"begins": 2}, {"warmup": 4})):
         problem = oscillator(**options)
-        plan = Training(8, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=1.0, **weighting))
+        plan = TrainingConfig(8, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=1.0, **weighting))
         loop = Loop(problem, problem.losses, PointBatches(known()), plan)
         searches, weights = [], []
         for _ in range(8):
@@ -168,7 +171,7 @@ def test_a_search_learns_on_however_far_the_loss_has_come() -> None:
     steep = torch.logspace(0, 10, 20, dtype=torch.float64)
     make, rate = named("lbfgs")
     batch: Any = lambda step, horizon: None  # noqa: E731
-    loop = Loop(module, lambda window: {"a": (steep * module["w"].square()).sum()}, batch, Training(200, lr=rate, optimizer=make))
+    loop = Loop(module, lambda window: {"a": (steep * module["w"].square()).sum()}, batch, TrainingConfig(200, lr=rate, optimizer=make))
     losses = [float(loop.update()) for _ in range(200)]
     assert losses[0] > 1e10 and losses[-1] < 100
 
@@ -180,6 +183,6 @@ def test_a_search_may_begin_at_a_steep_place_in_single_precision(steepness: floa
     make, rate = named("lbfgs")
     batch: Any = lambda step, horizon: None  # noqa: E731
     scale = steepness * 1e-5 / 2 / math.sqrt(5000) / 1e-5  # so that the gradient is that many times the loss of 1e-5 and more
-    loop = Loop(module, lambda window: {"a": 1e-5 + scale * module["w"].sum().square()}, batch, Training(5, lr=rate, optimizer=make))
+    loop = Loop(module, lambda window: {"a": 1e-5 + scale * module["w"].sum().square()}, batch, TrainingConfig(5, lr=rate, optimizer=make))
     losses = [float(loop.update()) for _ in range(5)]
     assert all(map(math.isfinite, losses)) and losses[-1] <= losses[0] and bool(module["w"].isfinite().all())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_weighted_training import solved
+from cases.weighting_cases import trained_by_aggregator
 from torch import Tensor, nn
 
 from eddygrad.training.checkpoint import load_state
@@ -113,28 +113,28 @@ def test_what_is_remembered_goes_on_over_a_checkpoint(make: Any) -> None:
 
 @pytest.mark.parametrize("name", ["GradVac", "PCD", "ExcessMTL"])
 def test_one_of_torchjds_has_a_memory_for_each_seed_and_goes_on_with_it(name: str, tmp_path: Any) -> None:
-    whole = solved((3, 8), 20, aggregator=name)
-    torch.testing.assert_close(solved((8,), 20, aggregator=name)[0], whole[1])
-    solved((3, 8), 10, tmp_path, name)
+    whole = trained_by_aggregator((3, 8), 20, aggregator=name)
+    torch.testing.assert_close(trained_by_aggregator((8,), 20, aggregator=name)[0], whole[1])
+    trained_by_aggregator((3, 8), 10, tmp_path, name)
     begun = load_state(tmp_path / "checkpoint.pt")["weighting"]["memories"]
     assert len(begun) == 2 and begun[0] and begun[1]
-    assert torch.equal(solved((3, 8), 20, tmp_path, name), whole)
+    assert torch.equal(trained_by_aggregator((3, 8), 20, tmp_path, name), whole)
 
 
 @pytest.mark.parametrize("name", ["UPGrad", "DualProj", "Mean"])
 def test_nothing_is_said_to_be_lost_of_one_that_remembers_nothing(name: str, tmp_path: Any) -> None:
-    whole = solved((3, 8), 20, aggregator=name)
-    solved((3, 8), 10, tmp_path, name)
+    whole = trained_by_aggregator((3, 8), 20, aggregator=name)
+    trained_by_aggregator((3, 8), 10, tmp_path, name)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert torch.equal(solved((3, 8), 20, tmp_path, name), whole)
+        assert torch.equal(trained_by_aggregator((3, 8), 20, tmp_path, name), whole)
 
 
 @pytest.mark.parametrize("make", [Numpys, Grows])
 def test_a_memory_that_no_disk_keeps_is_told_where_it_is_lost(make: Any, tmp_path: Any) -> None:
-    solved((3, 8), 10, tmp_path, make())
+    trained_by_aggregator((3, 8), 10, tmp_path, make())
     with pytest.warns(UserWarning, match="what the aggregator remembered is lost; it begins anew at update 10"):
-        solved((3, 8), 20, tmp_path, make())
+        trained_by_aggregator((3, 8), 20, tmp_path, make())
 
 
 @pytest.mark.parametrize("name", ["GradVac", "ExcessMTL"])

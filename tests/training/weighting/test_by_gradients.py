@@ -237,3 +237,14 @@ def test_homoscedastic_weights_come_to_one_over_the_losses() -> None:
     losses, _ = drawn(1.0, 0.05)
     for name, weight in settled(Homoscedastic(lr=0.05), losses, {}, 800).items():
         assert weight * float(losses[name]) == pytest.approx(1, rel=0.02)
+
+
+def test_what_wants_probes_takes_no_gradients_of_losses_for_them() -> None:
+    losses, grads = drawn(1.0, 30.0)
+    own = NeuralTangentKernel(every=2)
+    with pytest.raises(ValueError, match=r"looks at probed residuals, .*probes=gradients"):
+        own(losses, grads)
+    weights = own(losses, probes=grads)
+    squares = {name: float(flat(g).double().square().sum()) for name, g in grads.items()}
+    total = sum(squares.values())
+    assert {n: float(w) for n, w in weights.items()} == pytest.approx({n: total / s for n, s in squares.items()})

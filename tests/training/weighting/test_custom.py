@@ -13,9 +13,9 @@ from torch import Tensor
 
 import eddygrad as eg
 from eddygrad.pinn.collocation import PointBatches
-from eddygrad.training.loop import Loop, fit
+from eddygrad.training.loop import Loop, train
 from eddygrad.training.optimizers.polish import Polish
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 
 
 def relative(losses: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def sum_of_rows(rows: Tensor) -> Tensor:
 def test_a_function_weighs_every_seed_by_itself() -> None:
     for rule in (relative, by_length):
         problem = oscillator(seeds=(3, 4))
-        loop = Loop(problem, problem.losses, PointBatches(known()), Training(4, lr=1e-3, weighting=rule))
+        loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(4, lr=1e-3, weighting=rule))
         for _ in range(3):
             loop.update()
         weights = torch.stack([pair["weight"] for pair in loop.balance.terms.values()])
@@ -65,7 +65,7 @@ def test_a_function_weighs_every_seed_by_itself() -> None:
 
 def test_a_subclass_is_looked_at_like_the_others() -> None:
     problem = oscillator()
-    loop = Loop(problem, problem.losses, PointBatches(known()), Training(6, lr=1e-3, weighting=Halving(average=1.0, every=2)))
+    loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(6, lr=1e-3, weighting=Halving(average=1.0, every=2)))
     seen = []
     for _ in range(6):
         loop.update()
@@ -96,7 +96,7 @@ def test_weights_have_no_gradient() -> None:
         lambda losses, grads=None: {n: 1 / loss for n, loss in losses.items() if grads},
     ):
         problem = oscillator()
-        fit(problem, problem.losses, PointBatches(known()), Training(5, lr=1e-2, weighting=rule))
+        train(problem, problem.losses, PointBatches(known()), TrainingConfig(5, lr=1e-2, weighting=rule))
         ends.append(torch.cat([p.detach().flatten() for p in problem.parameters()]))
     torch.testing.assert_close(ends[0], ends[1])
     torch.testing.assert_close(ends[0], ends[2])
@@ -105,13 +105,13 @@ def test_weights_have_no_gradient() -> None:
 
 def test_a_function_rests_while_its_loss_is_polished() -> None:
     problem = oscillator()
-    loop = Loop(problem, problem.losses, PointBatches(known()), Training(8, lr=1e-3, weighting=relative, polish=Polish(4)))
+    loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(8, lr=1e-3, weighting=relative, polish=Polish(4)))
     seen = []
     for _ in range(8):
         loop.update()
         seen.append(float(loop.balance.terms["pde"]["weight"]))
     assert len(set(seen[:4])) == 4 and set(seen[3:]) == {seen[3]}
-    again = Loop(problem, problem.losses, PointBatches(known()), Training(8, lr=1e-3, weighting=relative, polish=Polish(4)))
+    again = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(8, lr=1e-3, weighting=relative, polish=Polish(4)))
     again.weighting.load_state_dict(loop.weighting.state_dict())
     assert again.weighting.frozen and {n: float(w) for n, w in again.weighting(problem.losses(PointBatches(known())(0))).items()}["pde"] == seen[3]
 
@@ -125,4 +125,4 @@ def test_what_is_no_rule_is_said() -> None:
         (lambda losses: 1.0, ValueError, "got float"),
     ):
         with pytest.raises(error, match=said):
-            fit(problem, problem.losses, PointBatches(known()), Training(2, lr=1e-3, weighting=rule))
+            train(problem, problem.losses, PointBatches(known()), TrainingConfig(2, lr=1e-3, weighting=rule))

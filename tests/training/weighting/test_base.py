@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from cases.weighting_cases import drawn, settled
+from cases.weighting_cases import drawn, flat, settled
 from torch import Tensor
 
 from eddygrad.training.weighting import (
@@ -38,7 +38,7 @@ def test_averages_are_what_they_are_called() -> None:
 
 def test_it_looks_when_due_and_needs_nothing_between() -> None:
     losses, grads = drawn(1.0, 1e-2)
-    weighting = InverseDirichlet("a", average=1.0, every=3, warm_up=2)
+    weighting = InverseDirichlet("a", average=1.0, every=3, warmup=2)
     due = []
     for _ in range(9):
         due.append(weighting.wants_gradients)
@@ -251,3 +251,15 @@ def test_wrong_input_is_named() -> None:
         EpsilonOptimal({"a": 0.0})
     with pytest.raises(ValueError, match="expected a state of"):
         InverseDirichlet("a").load_state_dict({"calls": 1})
+
+
+def test_a_new_term_is_looked_at_at_once_in_a_loop_of_ones_own() -> None:
+    """Given with its gradient, whether the call was due or not; what is remembered of the others stays."""
+    losses, grads = drawn(1.0, 30.0, 4.0)
+    names = list(losses)
+    own = InverseDirichlet(names[0], every=10)
+    for step in range(4):
+        chosen = names[:2] if step < 3 else names
+        weights = own({n: losses[n] for n in chosen}, {n: grads[n] for n in chosen})
+    spread = [float(flat(grads[n]).double().std()) for n in names]
+    assert float(weights[names[2]]) == pytest.approx(0.5 + 0.5 * spread[0] / spread[2])
