@@ -33,9 +33,10 @@ lint: venv
 bench: venv
 	$(BIN)/python benchmarks/run.py --suite all --rounds 3
 
+# The versions of constraints.txt hold for torch too, so that nothing is installed twice.
 docs: venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
-	$(BIN)/mkdocs build --strict --site-dir build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict --site-dir build/docs
 
 check: venv
 	$(RUN) -m eddygrad check
