@@ -76,24 +76,18 @@ def fit(
     progress: bool = True,
 ) -> Solution: ...
 def fit(stepper_or_problem: Any, /, data: Any = None, recipe: Any = None, **options: Any) -> Any:
-    """Train a composed stepper on data, or a coordinate network on the equations of a problem.
+    """Train a composed stepper on data, or solve a problem with a coordinate network. An argument that takes a name takes its object too.
 
         run      = eg.fit(eg.correct(solver, eg.nets.ResNet(26, 8)), data, unroll="nog:4", seeds=16, steps=20_000)     -> Trained
         solution = eg.fit(eg.pinn.Problem(residual, domain=eg.pinn.Box(0, 1), boundary=exact), steps=10_000)           -> Solution
-
-    Every argument that takes a name also takes the object: unroll=eg.Unrolling(4, "always"), schedule=Cosine(warmup=100).
-
     Args of both:
         steps:      number of updates.
         lr:         learning rate; by default 1e-3, of a problem that of its optimiser.
         weighting:  weighting of the losses: a name with options, "inverse-dirichlet:every=1", or an object; see `eg.weightings`.
-        seeds:      a count n trains new networks of seeds 0 .. n - 1 side by side, a sequence those of its seeds; None trains the one network, of a
-                    stepper from the weights that it has.
+        seeds:      a count n trains new networks of seeds 0 .. n - 1 side by side, a sequence those of its seeds; None trains the network as it is.
         folder:     where checkpoints go; a killed run in it is resumed, a run of another configuration is refused.
-        threads:    threads of torch during the training. One is best for small networks, because several mostly wait for each other. None leaves
-                    torch's number; afterwards the number is as before.
+        threads:    threads of torch during the training; one is best for small networks, several mostly wait. None leaves torch's number.
         progress:   show a progress bar.
-
     Args of a stepper:
         data:       a `Split`, or a `Dataset` that is split here (.1 for validation, .2 for the test). A network made without `cin`, `cout` or `ndim`
                     gets them from it.
@@ -101,7 +95,6 @@ def fit(stepper_or_problem: Any, /, data: Any = None, recipe: Any = None, **opti
         unroll:     'one', 'nog:M', 'wig:M', 'wig:M/J', 'push:M/W', or an `Unrolling`.
         batch, budget, schedule, curriculum, curriculum_rates, clip, outlier, validate_every, validation_horizon, checkpoint_every, refinement,
         terms:      see `TrainingRecipe`. Without `budget` ONE sees 1/m of the frames of nog:m, which is no fair comparison at equal updates.
-
     Args of a problem:
         optimizer:  a name with options, "adam:lr=1e-3", "soap".
         drops:      shares of the steps after which the learning rate falls to a tenth; by default a half and three quarters.

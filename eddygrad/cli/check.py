@@ -29,6 +29,7 @@ class CheckPhysics(Command):
     """Seed of the random states of the checks."""
 
     def run(self, say: Say) -> Outcome:
+        """Run the checks and print a row for each quantity. Raises: ValueError for an unknown check."""
         from eddygrad.validation import run as selfchecks
 
         set_up_process(self.threads)

@@ -37,9 +37,11 @@ class Compare(Command):
 
     @staticmethod
     def preset_values(name: str) -> dict[str, Any]:
+        """Return the fields of a preset. Raises: ValueError for an unknown name."""
         return preset_fields(name)
 
     def run(self, say: Say) -> Outcome:
+        """Estimate, do the missing runs and write the report. Raises: ValueError for less than one job, or a folder of another study."""
         from eddygrad.studies.unrolling.costs import measure
         from eddygrad.studies.unrolling.report import page
         from eddygrad.studies.unrolling.study import Study

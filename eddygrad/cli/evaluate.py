@@ -50,6 +50,7 @@ class Evaluate(Command):
     """cpu, cuda, ...; by default that of the training, cpu without a folder."""
 
     def run(self, say: Say) -> Outcome:
+        """Score the network and the baselines. Raises: ValueError for an unknown baseline, a missing folder, or data that are too short."""
         from eddygrad.studies.unrolling.settings import setting
 
         self._check()

@@ -69,6 +69,7 @@ class Generate(Command):
     """Device of the computation: cpu, cuda, ..."""
 
     def run(self, say: Say) -> Outcome:
+        """Generate the data set, or the missing part of it. Raises: ValueError for an option that the recipe does not have."""
         import torch
 
         set_up_process(self.threads, self.device)

@@ -18,6 +18,7 @@ class Info(Command):
     """
 
     def run(self, say: Say) -> Outcome:
+        """Print versions, machine and the names that options take."""
         from importlib.metadata import version
 
         import torch

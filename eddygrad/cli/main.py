@@ -57,7 +57,11 @@ Output for other programs: --json. Tracebacks of errors: EDDYGRAD_DEBUG=1."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns the exit code: 0, 1 a check failed, 2 an error of the user, 130 interrupted."""
+    """Run the command line.
+
+    Returns: the exit code: 0, 1 a check failed, 2 an error of the user, 130 interrupted.
+    Raises: only with EDDYGRAD_DEBUG=1: an error of the user with its traceback.
+    """
     args = list(sys.argv[1:] if args is None else args)
     if len(args) > 1 and args[0] == "help":
         args = [args[1], "--help"]

@@ -38,6 +38,7 @@ class Pinn(Command):
 
     @staticmethod
     def preset_values(name: str) -> dict[str, Any]:
+        """Return the fields of a preset. Raises: ValueError for an unknown name."""
         return preset_fields(name)
 
     @staticmethod
@@ -49,6 +50,7 @@ class Pinn(Command):
         return [*(["--problem", *args[:count]] if count else []), *args[count:]]
 
     def run(self, say: Say) -> Outcome:
+        """Estimate, or do the missing runs and write the report. Raises: ValueError for a folder of another study."""
         from eddygrad.studies.weightings.report import page
         from eddygrad.studies.weightings.study import Study
 

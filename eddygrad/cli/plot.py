@@ -53,6 +53,7 @@ class Plot(Command):
     """Draw every N-th frame of a film."""
 
     def run(self, say: Say) -> Outcome:
+        """Draw the trajectory. Raises: ValueError for an index, channel or format that the data set cannot serve."""
         from eddygrad.cli import pictures
         from eddygrad.datasets import open as open_data
         from eddygrad.plotting.planes import ANIMATIONS, animate, check_animation

@@ -30,6 +30,7 @@ class Report(Command):
     """Print the table too, ratios against baselines included."""
 
     def run(self, say: Say) -> Outcome:
+        """Write the report. Raises: ValueError for no folder, or one that holds no study."""
         from eddygrad.studies import study_kinds
 
         if not self.folders:

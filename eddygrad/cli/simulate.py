@@ -46,6 +46,7 @@ class Simulate(Command):
     """cpu, cuda, ..."""
 
     def run(self, say: Say) -> Outcome:
+        """Run the solver, write the picture and, with --data, the trajectory. Raises: ValueError for a file name of another format."""
         import torch
 
         from eddygrad import presets

@@ -70,6 +70,7 @@ class Train(TrainingSettings, Command):
     """cpu, cuda, ..."""
 
     def run(self, say: Say) -> Outcome:
+        """Train the networks, or resume. Raises: ValueError for an option out of range, or a folder of another run."""
         from eddygrad.fitting.corrector import fit_stepper, prepare
         from eddygrad.runtime.files import write_atomically
 

@@ -25,6 +25,7 @@ class Validate(Command):
     """A data set (.nc or folder of shards) or the folder of a study."""
 
     def run(self, say: Say) -> Outcome:
+        """Check the files. Raises: ValueError for a bad file or a missing path."""
         from eddygrad.datasets.dataset import open
         from eddygrad.datasets.manifest import validate
 

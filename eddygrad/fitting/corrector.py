@@ -36,17 +36,14 @@ def fit_stepper(
     progress: bool = True,
     **options: Any,
 ) -> Trained:
-    """Train a composed stepper, all seeds in one program; see `eddygrad.fit.fit`, which forwards to this function.
+    """Train a composed stepper, all seeds in one program; called by `eg.fit`.
 
     Args:
         stepper:  made by `correct`, `predict` or `transition`.
         data:     a Split, or a Dataset that is split here (.1 validation, .2 test).
         recipe:   settings of the training; or its fields as `options`.
-        seeds:    a count n draws new networks of seeds 0 .. n - 1, a sequence those of its seeds; None trains the network as it is.
-        folder:   where checkpoints go; a killed run in it is resumed.
-        threads:  threads of torch during the training; None leaves torch's number.
-        progress: show a progress bar.
-    Raises: ValueError and FloatingPointError as `eddygrad.fit.fit`.
+        seeds, folder, threads, progress, and what it raises: see `eg.fit`.
+    Raises: ValueError, FloatingPointError.
     """
     if not isinstance(stepper, Corrected) or not isinstance(data, Split | Dataset):
         got = f"{type(stepper).__name__} and {type(data).__name__}"

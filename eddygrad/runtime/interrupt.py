@@ -40,6 +40,7 @@ def waiting(wanted: bool = True) -> Iterator[Waiting]:
             while not interrupt.asked:
                 update()
     Args: wanted: False defers nothing.
+    Raises: KeyboardInterrupt at the end of the block, where an interrupt has arrived.
     """
     interrupt = Waiting()
     try:
