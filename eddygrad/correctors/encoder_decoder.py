@@ -1,4 +1,4 @@
-"""The encoder-decoder network of the paper's Kolmogorov flow, for many seeds at once."""
+"""The encoder-decoder network of List et al. 2024 for Kolmogorov flow, for many seeds at once."""
 
 from __future__ import annotations
 
@@ -21,28 +21,29 @@ _USUAL = (4, 2, 2)  # cin, cout, ndim of the paper's Kolmogorov flow: [u, v, p, 
 
 
 class EncoderDecoder(SeededNetwork):
-    """Channels widen and narrow at full resolution, stage by stage, each a residual block whose skip is a 1-point convolution.
+    """An encoder-decoder at full resolution: the number of channels grows and shrinks over stages, residual blocks with a 1-point skip convolution.
 
         x_{i+1} = act(conv_k(act(conv_k x_i)) + conv_1 x_i),  i = 1 .. stages;   out = conv_k x;   act = LeakyReLU(.01)
         List et al. 2024, Kolmogorov networks; bias everywhere
     A stage a -> b has b (k^n a + 1) + b (k^n b + 1) + b (a + 1) parameters in n dimensions, the last layer out (k^n c + 1).
 
-    The paper names the widths and the counts; its code calls the blocks residual ones with convolutions as skips, but their layers are not public.
-    They are inferred from the code's own count, which is the formula above with k = 3 and three channels in and out: 32,369; 115,803; 461,235;
-    1,084,595. With four in and two out, as the network is used, they are 32,376; 115,810; 461,250; 1,084,610: each as printed. A chain of plain
-    convolutions is not it: of all symmetric kernels from 1, 3, 5, 7 one choice fits the smallest size, (5, 1, 5, 5, 1, 5), and one the 461k,
-    (7, 3, 3, 5, 5, 3, 3, 7). Where the activations stand (as in the paper's Kuramoto-Sivashinsky blocks), their slope and the start (torch's) leave
-    no trace in a count and are our choice.
+    The paper gives widths and parameter counts; its code names residual blocks with convolutions as skips, but their layers are not public. They are
+    inferred from the counts in the code, which are the formula above with k = 3 and three channels in and out: 32,369; 115,803; 461,235; 1,084,595.
+    With four in and two out, as the network is used, they are 32,376; 115,810; 461,250; 1,084,610, as the paper prints them. A chain of plain
+    convolutions does not fit: of all symmetric kernels from 1, 3, 5, 7 one choice fits the smallest size, (5, 1, 5, 5, 1, 5), and another one the
+    461k, (7, 3, 3, 5, 5, 3, 3, 7). Positions of the activations (as in the paper's Kuramoto-Sivashinsky blocks), their slope and the initialisation
+    (torch's) do not show in a count and are our choice.
 
     Args:
         widths:    channels after each stage, or a size of the paper: "32k", "116k", "461k", "1.08M".
-        cin, cout: input and output channels; ndim: 1, 2 or 3. Those left out are sized by `fit` from its data and features; until then, and
-                   by hand, they are 4, 2 and 2: [u, v, p, .001 Re] in, the correction of [u, v] out.
+        cin, cout: input and output channels. `fit` sets those that are None from data and features; until then they are 4 and 2:
+                   [u, v, p, .001 Re] in, the correction of [u, v] out.
+        ndim:      number of grid axes, 1, 2 or 3; set by `fit` likewise, until then 2.
         seed:      seed of a single network.
         seeds:     seeds of a stack, e.g. (0, 1, 2) or range(8); None makes a single network. Entry s depends on its own seed only.
         kernels:   odd number of points per axis of conv_k, one for all or one for each stage and the last layer.
         padding:   "circular", or "zeros" for axes that are not periodic; for all axes or one for each.
-    Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack of S > 1 given one batch answers (S, B, out, *grid).
+    Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack that gets one batch returns (S, B, out, *grid).
     Raises: ValueError for a size out of range or unknown, an even kernel, an unknown padding, or an input of other channels.
     """
 
@@ -60,7 +61,7 @@ class EncoderDecoder(SeededNetwork):
     ) -> None:
         super().__init__((cin, cout, ndim), _USUAL, seed, seeds, padding)
         if isinstance(widths, str) and widths not in SIZES:
-            raise ValueError(f"EncoderDecoder: a size is one of {', '.join(SIZES)}, got {widths!r}; other sizes are given by their widths")
+            raise ValueError(f"EncoderDecoder: expected a size of {', '.join(SIZES)} or a sequence of widths, got {widths!r}")
         self.widths = SIZES[widths] if isinstance(widths, str) else tuple(widths)
         self.kernels = (kernels,) * (len(self.widths) + 1) if isinstance(kernels, int) else tuple(kernels)
         if not self.widths or any(w < 1 for w in self.widths):

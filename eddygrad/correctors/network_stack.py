@@ -1,4 +1,4 @@
-"""Any network as a stack of seeds: all entries in one forward, each drawn from its own seed."""
+"""A user's network stacked over seeds: all entries in one forward pass, each drawn from its own seed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from eddygrad.runtime.randomness import generator
 
 
 class Stacked(SeedNetwork):
-    """S copies of a user's network with weights of their own; made by `stack`.
+    """S copies of a user's network, each with its own weights; made by `stack`.
 
-        y[s] = network_s(x[s]),   network_s = factory() with the generator at (seed_s, "network")
-    Parameters keep the network's names and lead with the axis of seeds, so that training treats every seed by itself. The global generator is left
-    as it was found.
+        y[s] = network_s(x[s]),   network_s = factory() with torch's generator at (seed_s, "network")
+    Parameters keep the network's names and lead with the seed axis. The state of the global generator is restored.
 
     Args:
         factory: makes one network ([B, C_in, *grid] -> [B, C_out, *grid]) on the CPU, drawing from torch's generator only.
@@ -48,7 +47,7 @@ class Stacked(SeedNetwork):
         return vmap(self._call, in_dims=(0, None if plain else 0), randomness="different")(state, x)
 
     def _call(self, state: dict[str, Tensor], x: Tensor) -> Any:
-        # Every slot is given, so nothing is left to tie; torch's own tying does not put a module back that is used twice.
+        # All slots are given, so no tying is needed; torch's own tying would not restore a module that is used twice.
         return functional_call(self.network, state, (x,), tie_weights=False)
 
     def with_seeds(self, seeds: Seeds) -> Self:
@@ -82,7 +81,7 @@ def stack(factory: Callable[[], nn.Module], seeds: Sequence[int] | None = None, 
 
 
 def _draw(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A network from its seed: the generator that `factory` draws from is put there and put back."""
+    """Make a network from its seed: torch's generator is set for `factory` and restored."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(generator(seed, "network").initial_seed())
         network = factory()
@@ -92,12 +91,12 @@ def _draw(factory: Callable[[], nn.Module], seed: int) -> nn.Module:
         raise ValueError(f"stack: {type(network).__name__} has no trainable parameters")
     for module in network.modules():
         if getattr(module, "track_running_stats", False):
-            raise ValueError(f"stack: {type(module).__name__} counts batch statistics, which seeds cannot share; take GroupNorm or no normalisation")
+            raise ValueError(f"stack: {type(module).__name__} keeps batch statistics, which seeds cannot share; use GroupNorm or no normalisation")
     return network
 
 
 def _slots(network: nn.Module) -> dict[str, Tensor]:
-    """Every place that holds a parameter or a buffer: a module that is used twice once, a parameter that two modules share twice."""
+    """Return every parameter and buffer by name: those of a module that is used twice once, a parameter that two modules share twice."""
     return {
         f"{prefix}.{name}" if prefix else name: value
         for prefix, module in network.named_modules()
@@ -106,7 +105,7 @@ def _slots(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _replace(network: nn.Module, entries: Sequence[dict[str, Tensor]]) -> None:
-    """Put (S, ...) in the place of every parameter and buffer; what was tied stays tied."""
+    """Replace every parameter and buffer by its stack (S, ...); tied parameters stay tied."""
     made: dict[int, Tensor] = {}
     for name, value in entries[0].items():
         if id(value) not in made:

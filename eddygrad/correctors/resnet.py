@@ -1,4 +1,4 @@
-"""The residual convolutional network of the paper, for many seeds at once."""
+"""The residual convolutional network of List et al. 2024, for many seeds at once."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ _USUAL = (2, 1, 1)  # cin, cout, ndim of the paper's Kuramoto-Sivashinsky networ
 
 
 class ResNet(SeededNetwork):
-    """Residual CNN.
+    """A residual convolutional network.
 
         lift: conv3 in -> c;   `depth` blocks [conv3, LeakyReLU(.01), conv3, + skip, LeakyReLU(.01)];   drop: conv3 c -> out
         List et al. 2024, Kuramoto-Sivashinsky networks; bias everywhere, nothing after the lift
     With k = 3^ndim taps it has c (k in + 1) + 2 depth c (k c + 1) + out (k c + 1) parameters; 1-D, in 2, out 1, (26, 8): 33,125.
 
     Args:
-        width, depth: c and the number of blocks.
-        cin, cout:    input and output channels; ndim: 1, 2 or 3. Those left out are sized by `fit` from its data and features; until then, and
-                      by hand, they are 2, 1 and 1 as for KS: the state and the constant channel D/8 in, the correction out.
+        width, depth:  c and the number of blocks.
+        cin, cout:     input and output channels. `fit` sets those that are None from data and features; until then they are 2 and 1, as for
+                       Kuramoto-Sivashinsky: the state and the constant channel D/8 in, the correction out.
+        ndim:          number of grid axes, 1, 2 or 3; set by `fit` likewise, until then 1.
         seeds:        an int for one network, a sequence for a stack; entry s depends on its own seed only.
-        padding:      "circular", or "zeros" for axes that are not periodic; for all axes or one for each.
-    Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack of S > 1 given one batch answers (S, B, out, *grid).
+        padding:       "circular", or "zeros" for axes that are not periodic; for all axes or one for each.
+    Input (B, in, *grid) or (S, B, in, *grid); output alike. A stack that gets one batch returns (S, B, out, *grid).
     Raises: ValueError for a size out of range, an unknown padding, or an input of other channels.
     """
 
@@ -65,7 +66,7 @@ class ResNet(SeededNetwork):
         return ResidualLine.apply(x, batch, _SLOPE, *params) if self.ndim == 1 and not self.zeros else self._in_blocks(x, batch, *params)
 
     def _in_blocks(self, x: Tensor, batch: int, *params: Tensor) -> Tensor:
-        """In any dimension; on a line an independent way to what `ResidualLine` does."""
+        """Compute the network block by block, in any dimension; on a line the tests compare it with `ResidualLine`."""
         w, b, *blocks, w_last, b_last = params
         rows = self._rows(batch)
         x = Convolution.apply(x, rows, w, b)

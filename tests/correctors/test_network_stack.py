@@ -96,7 +96,7 @@ def test_training_a_stack_is_training_its_entries() -> None:
 
 def test_what_cannot_be_stacked_is_refused() -> None:
     for factory, complaint in (
-        (lambda: nn.Sequential(nn.Conv1d(1, 1, 1), nn.BatchNorm1d(1)), "BatchNorm1d counts batch statistics"),
+        (lambda: nn.Sequential(nn.Conv1d(1, 1, 1), nn.BatchNorm1d(1)), "BatchNorm1d keeps batch statistics"),
         (nn.Identity, "Identity has no trainable parameters"),
         (lambda: 3, "must return a network .*, got int"),
     ):

@@ -1,1 +1,1 @@
-"""Flow on a staggered grid: what stands at its sides, finite-volume operators between them, direct solvers for their Laplacians."""
+"""Flow on a staggered grid: boundary conditions, finite-volume operators, immersed bodies, direct and iterative pressure solvers."""

@@ -1,4 +1,4 @@
-"""Transport of face velocities by themselves: fluxes through the sides of every velocity's own cell."""
+"""Finite-volume advection of face velocities: fluxes through the faces of every velocity's own cell."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ Carriers = Sequence[Sequence[Tensor]]
 
 
 def carriers(u: Components, faces: Faces) -> Carriers:
-    """The velocity that carries component d along every axis, see `Faces.carrier`."""
+    """Return the velocities that advect every component along every axis, see `Faces.carrier`."""
     return [[faces.carrier(u, d, axis) for axis in range(faces.grid.ndim)] for d in range(len(u))]
 
 
 def advection(u: Components, faces: Faces, scheme: Advection = "central", by: Carriers | None = None) -> list[Tensor]:
-    """-(U . grad) u as minus the divergence of fluxes U u_f through the faces of each velocity's cell.
+    """Return -(U . grad) u, as minus the divergence of fluxes U u_f through the faces of each velocity's cell.
 
         central:  u_f = (u_C + u_R) / 2, and + u_d div(U) / 2: skew-symmetric, so <u, N(u)> = 0 whatever the divergence      Verstappen, Veldman 2003
-        upwind1:  u_f = u_C                                                                          first order, C lies upstream of the face
+        upwind1:  u_f = u_C                                                                          first order, C upstream of the face
         upwind3:  u_f = (2 u_R + 5 u_C - u_L) / 6                                                    third order for a smooth carrier
         van-leer: u_f = u_C + phi(r) (u_R - u_C) / 2,  r = (u_C - u_L) / (u_R - u_C),  phi = (r + |r|) / (1 + |r|)         van Leer 1974; TVD
-    Second order in space on the staggered grid, `upwind1` first. Upstream order L, C, face, R.
+    The points in flow direction are L, C, face, R. Second order in space on the staggered grid, `upwind1` first order.
 
-    Args:    u: components (B, *grid) [m/s]. by: what carries them, u itself if not given; the result is linear in u then, but for van-leer.
-    Returns: tendencies of the same shapes [m/s^2].
+    Args:
+        u:      components (B, *grid) [m/s].
+        faces:  operators.
+        scheme: "central", "upwind1", "upwind3" or "van-leer".
+        by:     velocities U that advect them, see `carriers`; None takes u. With given velocities the result is linear in u, except for van-leer.
+    Returns: accelerations of the same shapes [m/s^2].
     Raises:  ValueError for an unknown scheme.
     """
     if scheme not in WIDTH:
@@ -54,7 +58,7 @@ def advection(u: Components, faces: Faces, scheme: Advection = "central", by: Ca
 
 
 def _points(padded: Tensor, dim: int, width: int) -> list[Tensor]:
-    """The 2 `width` values around every face, from below."""
+    """Return the 2 `width` values around every face, in ascending order."""
     count = padded.shape[dim] - 2 * width + 1
     return [padded.narrow(dim, j, count) for j in range(2 * width)]
 
@@ -76,7 +80,7 @@ def _van_leer(padded: Tensor, carrier: Tensor, dim: int) -> Tensor:
     back, centre = torch.where(up, b - a, c - d), torch.where(up, b, c)
     ahead = torch.where(up, middle, -middle)
     product = back * ahead
-    # phi(r) (u_R - u_C) / 2 = back ahead / (back + ahead) where both have one sign, else 0
+    # phi(r) (u_R - u_C) / 2 = back ahead / (back + ahead) if both have the same sign, else 0
     together = torch.where(product > 0, back + ahead, 1)
     return centre + torch.where(product > 0, product, 0) / together
 

@@ -1,4 +1,4 @@
-"""Direct solvers for a + b lap on a box: the Laplacian is diagonal along every axis by itself."""
+"""Direct solvers of a + b lap + c lap^2 on a box by fast diagonalisation: the Laplacian is diagonalised axis by axis."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from torch import Tensor
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.staggered.boundary_conditions import Outflow, Periodic, Prescribed, Side, Sides
 
-# What is beyond the end of a line: "even" the end's own value (no gradient), "odd" minus it (zero half a cell away), "zero" zero (a cell away).
+# The ghost value at an end of a line: "even" the last value (no gradient), "odd" minus it (zero half a cell away), "zero" zero (one cell away);
+# "fixed": the last value is fixed itself.
 End = Literal["even", "odd", "zero", "fixed"]
 _CORNER = {"even": -1.0, "odd": -3.0, "zero": -2.0}
-# Periodic axes of at least so many points go by FFT, shorter ones by matrix products.
+# Periodic axes of at least this many points use FFTs, shorter ones matrix products.
 _FFT_POINTS = 192
 
 
 @dataclass(frozen=True)
 class Line:
-    """The second difference along an axis, h^2 u'' = u[i+1] - 2 u[i] + u[i-1], with what stands beyond its ends; "fixed": the last value is kept."""
+    """The second difference along an axis, h^2 u'' = u[i+1] - 2 u[i] + u[i-1], with the ghost values at its ends; None for a periodic axis."""
 
     points: int
     spacing: float
@@ -31,10 +32,11 @@ class Line:
 
     @property
     def periodic(self) -> bool:
+        """Whether the axis is periodic."""
         return self.low is None
 
     def matrix(self) -> Tensor:
-        """(n, n), float64 [1/m^2]"""
+        """Return the matrix (n, n), float64 [1/m^2]."""
         n = self.points
         one = torch.ones(n, dtype=torch.float64)
         t = torch.diag(-2 * one) + torch.diag(one[1:], 1) + torch.diag(one[1:], -1)
@@ -52,7 +54,7 @@ class Line:
 
 
 def pressure_lines(grid: Grid, sides: Sides) -> tuple[Line, ...]:
-    """div grad of a centred field: no gradient where the normal velocity is known, zero at a do-nothing side."""
+    """Return the lines of div grad for a cell-centred field: no gradient where the normal velocity is fixed, zero at a do-nothing side."""
 
     def high(side: Side) -> End:
         return "odd" if isinstance(side, Outflow) and side.kind == "do-nothing" else "even"
@@ -64,7 +66,13 @@ def pressure_lines(grid: Grid, sides: Sides) -> tuple[Line, ...]:
 
 
 def velocity_lines(grid: Grid, sides: Sides, d: int) -> tuple[Line, ...]:
-    """The Laplacian of changes of component d: zero on the sides that prescribe it."""
+    """Return the lines of the Laplacian for changes of a component, which are zero on the sides that prescribe it.
+
+    Args:
+        grid:  grid of the flow.
+        sides: boundary conditions (low, high) per axis.
+        d:     component.
+    """
 
     def line(axis: int, n: int, h: float, low: Side, high: Side) -> Line:
         if isinstance(low, Periodic):
@@ -78,13 +86,16 @@ def velocity_lines(grid: Grid, sides: Sides, d: int) -> tuple[Line, ...]:
 
 
 class Separable:
-    """(a + b lap + c lap^2) x = y by transforms along every axis and one division, to round-off.
+    """Solver of (a + b lap + c lap^2) x = y by transforms along every axis and one division, to round-off.
 
         lap = sum_d Q_d diag(l_d) Q_d^T,   x = Q (Q^T y) / (a + b l + c l^2),  l = sum_d l_d       fast diagonalisation: Lynch, Rice, Thomas 1964
-    Where the operator has a null space (a = 0 and no value known anywhere) the constant is left out of y and x.
+    If the operator has a null space (a = 0 and no fixed value) the constant is removed from y and x.
 
-    Args: lines: the Laplacian along every axis. coefficients: a, b[, c], numbers or one per sample (B, *1) in float64, with gradients by autograd.
-          dtype, device: of y.
+    Args:
+        lines:        the Laplacian along every axis.
+        coefficients: a, b[, c], numbers or one per sample (B, *1) in float64, with gradients by autograd.
+        dtype:        dtype of y.
+        device:       device of y.
     """
 
     def __init__(self, lines: Sequence[Line], coefficients: Sequence[Tensor | float], dtype: torch.dtype, device: torch.device | str = "cpu") -> None:
@@ -101,7 +112,7 @@ class Separable:
                 q = q.to(dtype=dtype, device=device)
                 self.matrices[axis] = (q.mT.contiguous(), q.contiguous())
             eigenvalues = eigenvalues + values.reshape([-1 if k == axis else 1 for k in range(self.ndim)])
-        eigenvalues = eigenvalues.to(device)  # where coefficients that are tensors live
+        eigenvalues = eigenvalues.to(device)  # the device of coefficients that are tensors
         symbol = sum(c * eigenvalues**power for power, c in enumerate(coefficients))
         assert isinstance(symbol, Tensor)
         scale = symbol.abs().amax()
@@ -109,10 +120,11 @@ class Separable:
         self.inverse = inverse.to(dtype=dtype, device=device)
 
     def __call__(self, y: Tensor) -> Tensor:
-        """(B, *grid) -> (B, *grid). Self-adjoint, and differentiated as such."""
+        """Solve: (B, *grid) -> (B, *grid). The solve is self-adjoint and differentiated as such."""
         return _Solve.apply(y, self) if y.requires_grad and torch.is_grad_enabled() and not self.inverse.requires_grad else self.solved(y)
 
     def solved(self, y: Tensor) -> Tensor:
+        """Solve: (B, *grid) -> (B, *grid), with the gradient of autograd."""
         for axis, (forward, _) in self.matrices.items():
             y = self._along(forward, y, axis)
         if self.fourier:
@@ -147,7 +159,7 @@ class _Solve(torch.autograd.Function):
 
 @lru_cache(maxsize=64)
 def _eigen(line: Line) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and orthonormal eigenvectors (columns), float64."""
+    """Return eigenvalues and orthonormal eigenvectors (columns), float64."""
     with torch.inference_mode(False), torch.no_grad():
         values, vectors = torch.linalg.eigh(line.matrix())
         return values, vectors

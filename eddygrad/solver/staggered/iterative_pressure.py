@@ -1,4 +1,4 @@
-"""The pressure's Poisson equation by iterations, where the direct solver is to be left out."""
+"""The Poisson equation of the pressure by iterations, in place of the direct solver."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from eddygrad.solver.step import Observer
 
 
 class Poisson:
-    """div grad p = y on the cells of a box, by a `Krylov` method from p = 0; stands where a `Separable` stands.
+    """Solver of div grad p = y on the cells of a box by a `Krylov` method from p = 0, with the interface of `Separable`.
 
-    Symmetric, and negative but for the constant, which is left out where no side knows the pressure. The gradient is that of the method's own choice:
-    one more solve with its own tolerance, or through the iterations. It has no preconditioner: the direct solver, which is exact between all sides
-    and with bodies, would be the one to take, and is the default in its place; iterations serve to study them (`Refinement`).
+    The operator is symmetric and negative definite, except for the constant if no side fixes the pressure. The `Krylov` method decides its gradient:
+    one more solve, or through the iterations. There is no preconditioner: the best one would be the direct solver, which is exact for all boundary
+    conditions and the default anyway; the iterations serve to study inexact solves (`Refinement`).
 
-    Args: observe: told "pressure_iterations", "pressure_residual" and "pressure_converged" per sample (B,) of every solve.
+    Args:
+        faces:   operators.
+        solver:  Krylov method.
+        observe: receives "pressure_iterations", "pressure_residual" and "pressure_converged", (B,) each, of every solve.
     """
 
     def __init__(self, faces: Faces, solver: Krylov, observe: Observer | None = None) -> None:
@@ -27,7 +30,7 @@ class Poisson:
         self.observe = None if observe is None else lambda name, value: observe(f"pressure_{name}", value)
 
     def __call__(self, y: Tensor) -> Tensor:
-        """(B, *grid) [1/s] -> (B, *grid) [m^2/s]"""
+        """Return p (B, *grid) [m^2/s] for y (B, *grid) [1/s]."""
         return self.solver(self._applied, y, observe=self.observe)
 
     def _applied(self, p: Tensor) -> Tensor:

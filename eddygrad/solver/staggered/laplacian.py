@@ -1,4 +1,4 @@
-"""Second and fourth differences of face velocities with the sides' ghost values."""
+"""Laplacian and bilaplacian of face velocities, with the ghost values of the boundary conditions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from eddygrad.solver.staggered.faces import Components, Faces
 
 
 def laplacian(u: Components, faces: Faces) -> list[Tensor]:
-    """lap u_d by central differences, (B, *grid) each [1/(m s)]"""
+    """Return lap u_d by central differences, (B, *grid) each [1/(m s)]."""
     return [_sum_of_second_differences(component, faces, d) for d, component in enumerate(u)]
 
 
 def bilaplacian(lap: Components, faces: Faces) -> list[Tensor]:
-    """lap lap u_d from lap u_d, which is taken to vanish on sides that prescribe u: the second condition that a fourth derivative needs."""
+    """Return lap lap u_d from lap u_d, which is zero on sides that prescribe u: the second condition that a fourth derivative needs."""
     still = faces.homogeneous()
     return laplacian(still.with_fixed(lap, [torch.zeros_like(l) for l in lap]), still)
 

@@ -1,4 +1,4 @@
-"""The balance of momentum on a staggered grid, bound to its parameters: what accelerates the flow, and what keeps it free of divergence."""
+"""The momentum balance on a staggered grid, bound to parameters: accelerations, projection, loads on bodies."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from eddygrad.solver.step import Observer, Params
 
 
 class Loads(NamedTuple):
-    """Of a state: pressure over density at the centres, (B, *grid) [m^2/s^2], and what the flow does to each body: force (B, bodies, 2) [m^3/s^2] and
-    torque about its centre, anticlockwise, (B, bodies) [m^4/s^2]."""
+    """Pressure over density at the cell centres (B, *grid) [m^2/s^2], and the loads on each body: force (B, bodies, 2) [m^3/s^2] and torque about its
+    centre, anticlockwise, (B, bodies) [m^4/s^2]."""
 
     pressure: Tensor
     force: Tensor | None
@@ -34,7 +34,7 @@ class Loads(NamedTuple):
 
 
 class ProjectedVelocity(NamedTuple):
-    """u = u* - grad phi - E^T f, phi (B, *grid) [m^2/s], and what each body takes from u*, see `Obstacles.held`."""
+    """The projected velocity u = u* - grad phi - E^T f, phi (B, *grid) [m^2/s], and the impulse that each body takes, see `Obstacles.held`."""
 
     u: list[Tensor]
     phi: Tensor
@@ -42,10 +42,19 @@ class ProjectedVelocity(NamedTuple):
 
 
 class Momentum:
-    """u_t = F(u) - grad p with div u = 0 and the bodies' velocity on their markers; holds no state.
+    """u_t = F(u) - grad p with div u = 0 and the bodies' velocities at their markers, without state.
 
-    Args: values: the equation's parameters in float64. like: a state whose dtype and device are meant. pressure: an iterative solver in place of the
-          direct one; `observe` is told of it.
+    Args:
+        equation: equation.
+        values:   its parameters in float64.
+        grid:     grid of the flow.
+        sides:    boundary conditions (low, high) per axis.
+        scheme:   advection scheme.
+        bodies:   bodies in the flow.
+        params:   all physical parameters.
+        like:     an example state; gives dtype and device.
+        pressure: an iterative pressure solver; None solves directly.
+        observe:  receives its iterations.
     """
 
     def __init__(
@@ -72,7 +81,7 @@ class Momentum:
         self.obstacles = self._obstacles(bodies) if bodies else None
 
     def _check_inflow(self, faces: Faces) -> None:
-        """Raise ValueError if more enters through the sides than leaves, and none is an outflow."""
+        """Raise ValueError if the net inflow is not zero and there is no Outflow."""
         sides = [(axis, end) for axis, pair in enumerate(self.sides) for end, side in enumerate(pair) if isinstance(side, Inflow)]
         if not sides or any(isinstance(high, Outflow) for _, high in self.sides):
             return
@@ -82,7 +91,7 @@ class Momentum:
         if not is_functorch_wrapped_tensor(net) and bool((net.abs() > 1e-5 * gross).any()):
             share = float((net / gross).abs().amax())
             raise ValueError(
-                f"boundaries: {100 * share:.3g} % of what goes through the sides enters and does not leave, and no side is an Outflow; "
+                f"boundaries: expected balanced inflows without an Outflow, got a net inflow of {100 * share:.3g} % of the flux through the sides; "
                 "balance the inflows or open a side"
             )
 
@@ -96,21 +105,28 @@ class Momentum:
             self.grid,
             self.sides,
             self.params,
-            lambda u: projected(u, still, self.direct),  # with an iterated pressure too: forces that act like one must be cancelled exactly
+            lambda u: projected(u, still, self.direct),  # also with an iterative pressure: forces that act like a pressure must cancel exactly
             lambda u: projected(u, precise, exact),
             self.start,
             self.like.device,
         )
 
     def at(self, t: Tensor | float) -> Faces:
-        """The operators with the sides' values at time t [s]."""
+        """Return the operators with the boundary values at time t [s]."""
         faces = self.faces.at(t, self.params, self.like)
         if faces.unsteady and not torch.compiler.is_compiling():
             self._check_inflow(faces)
         return faces
 
     def rate(self, u: Components, faces: Faces, carried: bool = True, spread: bool = True) -> list[Tensor]:
-        """F(u), everything but the pressure gradient, (B, *grid) each [m/s^2]; without transport or without L u if told so."""
+        """Return F(u), all accelerations except the pressure gradient, (B, *grid) each [m/s^2].
+
+        Args:
+            u:       components (B, *grid) [m/s].
+            faces:   operators at this time.
+            carried: include advection.
+            spread:  include the diffusion L u.
+        """
         c = self.local
         out = advection(u, faces, self.scheme) if carried else [torch.zeros_like(v) for v in u]
         if carried and not is_number(c.transport, 1.0):
@@ -126,7 +142,7 @@ class Momentum:
         return [self._leaving(a, u[d], d) for d, a in enumerate(out)] if carried else out
 
     def spread(self, u: Components, faces: Faces) -> list[Tensor]:
-        """L u = viscosity lap u + stiffness lap^2 u; zero on the faces of a convective outflow, which nothing spreads to."""
+        """Return L u = viscosity lap u + stiffness lap^2 u [m/s^2]; zero on the faces of a convective outflow, which advects only."""
         c, lap = self.local, laplacian(u, faces)
         out = [times(c.viscosity, l) for l in lap]
         if not is_number(c.stiffness, 0.0):
@@ -134,13 +150,22 @@ class Momentum:
         return [self._with_last(l, l.new_zeros(()), d) if self._convective(d) else l for d, l in enumerate(out)]
 
     def diffusion_solvers(self, mu: float) -> list[Separable]:
-        """Of 1 - mu L per component. Args: mu [s]."""
+        """Return the solvers of 1 - mu L per component; mu in [s]."""
         powers = (1.0, -mu * self.local.viscosity, -mu * self.local.stiffness)
         lines = [velocity_lines(self.grid, self.sides, d) for d in range(self.grid.ndim)]
         return [Separable(own, powers, self.like.dtype, self.like.device) for own in lines]
 
     def diffused(self, u: Components, before: Faces, moved: Components, now: Faces, mu: float, solvers: Sequence[Separable]) -> list[Tensor]:
-        """u* of (1 - mu L) u* = moved + mu L u by its difference from u, which vanishes on the sides once u has their new values."""
+        """Solve (1 - mu L) u* = moved + mu L u for the difference of u* from u, which vanishes on the sides once u has their new values.
+
+        Args:
+            u:       components before the explicit part (B, *grid) [m/s].
+            before:  operators at the old time.
+            moved:   components after the explicit part.
+            now:     operators at the new time.
+            mu:      factor [s].
+            solvers: solvers of 1 - mu L, see `diffusion_solvers`.
+        """
         begin = now.with_fixed(u, moved)
         out = []
         for own, target, old, new, solver in zip(begin, moved, self.spread(u, before), self.spread(begin, now), solvers):
@@ -148,11 +173,11 @@ class Momentum:
         return now.with_fixed(out, moved)
 
     def left(self, u: Components, h: float) -> list[Tensor]:
-        """u with the faces of a convective outflow moved on by h."""
+        """Advance the faces of a convective outflow by h [s]."""
         return [own + h * self._leaving(torch.zeros_like(own), own, d) if self._convective(d) else own for d, own in enumerate(u)]
 
     def _leaving(self, change: Tensor, u: Tensor, d: int) -> Tensor:
-        """The rate with that of a convective outflow on its faces: -U (u[n-1] - u[n-2]) / h, U the mean speed out."""
+        """Set the rate on the faces of a convective outflow: -U (u[n-1] - u[n-2]) / h with the mean outflow speed U."""
         if not self._convective(d):
             return change
         dim = self.faces.dim(d)
@@ -166,13 +191,19 @@ class Momentum:
         return isinstance(side, Outflow) and side.kind == "convective"
 
     def _with_last(self, x: Tensor, last: Tensor, d: int) -> Tensor:
-        """x with other values on its upper faces along d."""
+        """Replace the values on the upper faces along d."""
         dim = self.faces.dim(d)
         inner = x.narrow(dim, 0, x.shape[dim] - 1)
         return torch.cat([inner, last.expand_as(x.narrow(dim, 0, 1))], dim)
 
     def constrained(self, u: Components, faces: Faces, t: Tensor | float) -> ProjectedVelocity:
-        """u without divergence and with the bodies' velocities at time t."""
+        """Project a velocity: no divergence, and the bodies' velocities at time t.
+
+        Args:
+            u:     components (B, *grid) [m/s].
+            faces: operators at time t.
+            t:     time [s].
+        """
         free, phi = projected(u, faces, self.pressure)
         if self.obstacles is None:
             return ProjectedVelocity(free, phi, None)
@@ -180,23 +211,25 @@ class Momentum:
         return ProjectedVelocity(held, phi + more, impulse)
 
     def loads(self, u: Tensor, k_dt: float = 0.0) -> Loads:
-        """Pressure and forces that belong to a state, by the accelerations that they leave possible; no time step enters.
+        """Return pressure and loads of a state, from the constraints on its acceleration; no time step is involved.
 
             a = F(u) - grad p - E^T f,   div a = 0,   E a = 0
-        With a do-nothing side the pressure is zero there, else its mean is.
+        The pressure is zero at a do-nothing side; without one its mean is zero.
 
-        Args:   u: (B, D, *grid) [m/s]. k_dt: time since "t0" [s].
-        Raises: ValueError for bodies that move, and sides that change with time.
+        Args:
+            u:    velocity (B, D, *grid) [m/s].
+            k_dt: time since "t0" [s].
+        Raises: ValueError for bodies that move, and boundary conditions that change with time.
         """
         if self.faces.unsteady:
-            raise ValueError("loads: sides that change with time accelerate the fluid; take the observed 'force' of a step, and PISO's pressure")
+            raise ValueError("loads: expected steady boundary conditions, got ones that change with time; use a step's observed 'force'")
         if self.obstacles is not None and self.obstacles.moving:
-            raise ValueError("loads: bodies that move carry the fluid inside along; take the observed 'force' of a step")
+            raise ValueError("loads: expected bodies at rest, got a moving one, which carries the fluid inside it; use a step's observed 'force'")
         p, _, load = self._resisted(u.unbind(1), self.at(self.start + k_dt))
         return Loads(p, None) if load is None else Loads(p, load[..., :2], load[..., 2])
 
     def resistance(self, u: Components, faces: Faces) -> list[Tensor] | None:
-        """E^T f of `loads`, the acceleration that bodies at rest take, (B, *grid) each [m/s^2]; None without such bodies."""
+        """Return E^T f of `loads`, the acceleration that bodies at rest cancel, (B, *grid) each [m/s^2]; None without such bodies."""
         if self.obstacles is None or self.obstacles.moving:
             return None
         return self._resisted(u, faces)[1]
@@ -211,26 +244,34 @@ class Momentum:
 
 
 def projected(u: Components, faces: Faces, pressure: Callable[[Tensor], Tensor]) -> tuple[list[Tensor], Tensor]:
-    """u - grad phi with lap phi = div u, and phi [m^2/s]."""
+    """Return u - grad phi with lap phi = div u, and phi (B, *grid) [m^2/s].
+
+    Args:
+        u:        components (B, *grid) [m/s].
+        faces:    operators.
+        pressure: solver of lap phi = y.
+    """
     phi = pressure(faces.divergence(u))
     return [own - slope for own, slope in zip(u, faces.gradient(phi))], phi
 
 
 def is_number(value: Tensor | float, number: float) -> bool:
+    """Return whether a coefficient is this very number, not a tensor."""
     return not isinstance(value, Tensor) and value == number
 
 
 def times(factor: Tensor | float, x: Tensor) -> Tensor:
+    """Return factor * x in the dtype of x."""
     return (factor.to(x.dtype) if isinstance(factor, Tensor) else factor) * x
 
 
 def _force(equation: VelocityEquation, grid: Grid, values: Mapping[str, Any], params: Params, like: Tensor) -> list[Tensor] | None:
-    """The equation's forcing at the faces and the given one, (1 or B, *grid) per component; None without any."""
+    """Return the equation's forcing plus params["forcing"] at the faces, (1 or B, *grid) per component; None without any."""
     total: dict[int, Tensor] = {}
     for c, own in equation.forcing((), values).items():
         for mode, amplitude in own.items():
             value = torch.as_tensor(amplitude, dtype=torch.complex128, device=like.device).reshape(-1, *[1] * grid.ndim)
-            wave = (value * _wave(grid, c, mode).to(like.device)).real * (1.0 if mode[-1] == 0 else 2.0)  # half of the spectrum is given
+            wave = (value * _wave(grid, c, mode).to(like.device)).real * (1.0 if mode[-1] == 0 else 2.0)  # the equation gives half of the spectrum
             total[c] = total[c] + wave if c in total else wave
     given = params.get("forcing")
     if given is not None:
@@ -246,7 +287,7 @@ def _force(equation: VelocityEquation, grid: Grid, values: Mapping[str, Any], pa
 
 
 def _wave(grid: Grid, d: int, mode: Sequence[int]) -> Tensor:
-    """e^(i k.x) at the points of component d, (*grid), complex128."""
+    """Return e^(i k.x) at the points of component d, (*grid), complex128."""
     phase = torch.zeros((), dtype=torch.float64)
     for a, (n, m) in enumerate(zip(grid.shape, mode)):
         x = (torch.arange(n, dtype=torch.float64) + (1.0 if a == d else 0.5)) / n

@@ -1,4 +1,4 @@
-"""What a gauge in the flow reads: pressure at points and on bodies, the frequency of a signal."""
+"""Probes: fields at points, pressure on bodies, the frequency of a signal."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from torch import Tensor
 
 from eddygrad.solver.grid import Grid
 
-# Markers smear a body's surface over 1.5 cells: the pressure outside is read beyond that, at these distances in cells, and carried on to the surface.
+# Markers smear a body's surface over 1.5 cells: the pressure is read at these distances in cells, beyond that, and extrapolated to the surface.
 _NEAR, _FAR = 2.0, 3.5
 
 
 def at_points(p: Tensor, grid: Grid, points: Tensor) -> Tensor:
-    """A centred field at points by bilinear interpolation, by its nearest line beyond the outer centres.
+    """Interpolate a cell-centred field bilinearly; beyond the outermost centres it is extrapolated.
 
-    Args:    p: (B, nx, ny). points: (K, 2) [m]. Returns: (B, K), differentiable in both.
+    Args:
+        p:      (B, nx, ny).
+        grid:   grid of p.
+        points: coordinates (K, 2) [m].
+    Returns: (B, K), differentiable with respect to p and points.
     Raises:  ValueError for points outside the box.
     """
     for axis, length in enumerate(grid.lengths):
@@ -31,10 +35,14 @@ def at_points(p: Tensor, grid: Grid, points: Tensor) -> Tensor:
 
 
 def surface_pressure(p: Tensor, grid: Grid, points: Tensor, normals: Tensor) -> Tensor:
-    """Pressure on a body's surface, from the line through two points outside along the normal.
+    """Extrapolate the pressure linearly to a body's surface, from two points along the outward normal.
 
-    Args:    p: (B, nx, ny). points, normals: (K, 2), on the surface and out of the body [m], [1].
-    Returns: (B, K), the unit of p.
+    Args:
+        p:       pressure at the cell centres (B, nx, ny).
+        grid:    grid of p.
+        points:  points on the surface (K, 2) [m].
+        normals: outward unit normals (K, 2).
+    Returns: (B, K), in the unit of p.
     """
     h = max(grid.spacing)
     near, far = (at_points(p, grid, points + reach * h * normals) for reach in (_NEAR, _FAR))
@@ -42,15 +50,19 @@ def surface_pressure(p: Tensor, grid: Grid, points: Tensor, normals: Tensor) -> 
 
 
 def strouhal(signal: Tensor, dt: float, speed: float, length: float) -> float:
-    """Strouhal number f L / U of a periodic signal, its frequency f by the mean time between upward crossings of its mean.
+    """Return the Strouhal number f L / U of a periodic signal; 1 / f is the mean time between upward crossings of its mean.
 
-    Args:   signal: (T,), e.g. the lift after the flow has settled. dt: [s]. speed U [m/s], length L [m].
+    Args:
+        signal: (T,), e.g. the lift after the flow has settled.
+        dt:     time between samples [s].
+        speed:  U [m/s].
+        length: L [m].
     Raises: ValueError for fewer than three crossings.
     """
     x = signal.detach().to(torch.float64) - signal.detach().to(torch.float64).mean()
     (rise,) = torch.nonzero((x[:-1] < 0) & (x[1:] >= 0), as_tuple=True)
     if len(rise) < 3:
-        raise ValueError(f"strouhal: expected two periods at least, got {max(0, len(rise) - 1)}; take a longer signal")
+        raise ValueError(f"strouhal: expected at least two periods, got {max(0, len(rise) - 1)}; take a longer signal")
     exact = rise + x[rise] / (x[rise] - x[rise + 1])
     period = float(exact[-1] - exact[0]) / (len(rise) - 1) * dt
     return length / (period * speed)

@@ -116,7 +116,7 @@ def test_the_observer_is_told_of_the_solver() -> None:
     "options, channels, message",
     [
         ({"correctors": 0}, 3, "correctors must be a whole number"),
-        ({"advection": "van-leer"}, 3, "needs a linear transport"),
+        ({"advection": "van-leer"}, 3, "needs a linear advection"),
         ({}, 2, "expected 3 channels, got 2"),
     ],
 )
