@@ -18,31 +18,34 @@ Mode = Literal["parallel", "sequential", "no-bypass"]
 Base = Literal["none", "state", "solver"]
 Sees = Literal["state", "solver"]
 Cuts = Literal["solver", "network"] | None
+_SETTINGS = ("base", "sees", "scale", "dt", "features")
+_OPTIONAL = ("channels", "cut", "domain")
 
 
 class Corrected(nn.Module):
-    """A stepper that learns.
+    """A stepper with a network that corrects or replaces a solver; made by `correct`, `predict` and `transition`.
 
         s = solver(u);   u+ = base + scale * network(features(seen, params)),   base in {none, u, s},  seen in {u, s}
-        List et al. 2024; the table of tasks stands in docs/papers.md
-    Where sides or bodies fix values of the state, m is the mask of the free ones (`FreeMask`), and the others are not learned:
+        List et al. 2024; docs/papers.md has the table of learning tasks
+    If boundaries or bodies fix values of the state, m is the mask of the free ones (`FreeMask`), and the network changes only these:
 
         u+ = base + m * scale * network(..),   base = (1 - m) * (s, or u without a solver) for "none"
-    `state_dict` is what was learned. Made by `correct`, `predict` and `transition`.
+    `state_dict` holds the network's weights.
 
     Args:
         network:  ([S,] B, C_in, *grid) -> ([S,] B, C_out, *grid).
-        solver:   a stepper, or None where nothing is solved.
-        base:     what the network's output is added to.
-        sees:     what the network is shown.
-        scale:    factor of its output.
+        solver:   a stepper; None for a prediction.
+        base:     state to which the network's output is added.
+        sees:     state that the network gets as input.
+        scale:    factor of the network's output.
         dt:       time between returned states [s].
         channels: indices of the state's channels that the network writes; None writes all.
-        features: what is shown beside the state.
-        cut:      "solver" back-propagates through the network only, "network" through the solver only, None through both. Where the network
-                  sees the solver's result (sequential, no bypass), "solver" would leave nothing between steps, which is NOG, and is refused.
-        domain:   knows which values are fixed; None asks the solver, and without one, or of a solver that does not say, all are free.
-    Raises: ValueError where the solver that a base or view needs is missing, cut="solver" would be NOG under another name, or a domain has no `free`.
+        features: input channels of the network in addition to the state.
+        cut:      "solver" back-propagates through the network only, "network" through the solver only, None through both. If the network gets the
+                  solver's result as input (sequential, no bypass), "solver" would leave no gradient between steps, which is NOG; it is refused.
+        domain:   knows which values are fixed; None uses the solver. All values are free if neither has a `free` method.
+    Raises: ValueError if base or sees need a missing solver, for another option or a dt that is not positive, if cut="solver" would be NOG, or if the
+            domain has no `free`.
     """
 
     domain: FreeMask | None
@@ -63,7 +66,7 @@ class Corrected(nn.Module):
     ) -> None:
         super().__init__()
         if solver is None and "solver" in (base, sees):
-            raise ValueError("Corrected: base or sees name the solver, but no solver was given; pass one, or predict(network)")
+            raise ValueError("Corrected: base or sees is 'solver', but there is no solver; pass one, or use predict(network)")
         if base not in ("none", "state", "solver") or sees not in ("state", "solver") or cut not in (None, "solver", "network"):
             raise ValueError(
                 f"Corrected: base none|state|solver, sees state|solver, cut None|solver|network expected, got {base!r}, {sees!r}, {cut!r}"
@@ -75,9 +78,9 @@ class Corrected(nn.Module):
         if not dt > 0:
             raise ValueError(f"Corrected: dt must be positive, got {dt}")
         if domain is not None and not isinstance(domain, FreeMask):
-            raise ValueError(f"Corrected: the domain must say which values are free (.free(params, like)), got {type(domain).__name__}")
+            raise ValueError(f"Corrected: expected a domain with .free(params, like), e.g. a staggered solver, got {type(domain).__name__}")
         self.network, self.solver = network, solver
-        object.__setattr__(self, "domain", domain)  # only asked: a module of its own would lend us its weights
+        object.__setattr__(self, "domain", domain)  # stored outside nn.Module, so that a module's parameters are not registered here
         self.base: Base = base
         self.sees: Sees = sees
         self.cut: Cuts = cut
@@ -96,26 +99,16 @@ class Corrected(nn.Module):
         return self.network.seeds if isinstance(self.network, SeedNetwork) and self.network.stacked else None
 
     def info(self) -> StepperInfo:
-        """Return the facts of the solver; of a prediction, which has none, grid, steadiness, boundary conditions and bodies of its `domain`."""
+        """Return the facts of the solver; for a prediction, those of its domain: grid, steadiness, boundary conditions and bodies."""
         if self.solver is not None:
             return replace(info_of(self.solver), substep=None, stays_inside=False, seeds=self.seeds)
         known = StepperInfo() if self.domain is None else info_of(self.domain)
         return StepperInfo(known.grid, steady=known.steady, seeds=self.seeds, sides=known.sides, bodies=known.bodies)
 
     def with_network(self, network: nn.Module) -> Corrected:
-        """The same composition around another network: one entry of a stack, or a stack of new seeds."""
-        return Corrected(
-            network,
-            self.solver,
-            base=self.base,
-            sees=self.sees,
-            scale=self.scale,
-            dt=self.dt,
-            channels=self.channels,
-            features=self.features,
-            cut=self.cut,
-            domain=self.domain,
-        )
+        """Return the same composition with another network, e.g. one entry of a stack."""
+        settings: dict[str, Any] = {name: getattr(self, name) for name in (*_SETTINGS, *_OPTIONAL)}
+        return Corrected(network, self.solver, **settings)
 
     def sized(self, channels: int, ndim: int) -> Corrected:
         """Return this stepper with a network whose omitted sizes are those of the data; the stepper itself where none was omitted.
@@ -152,10 +145,17 @@ class Corrected(nn.Module):
         return self.with_network(network.entry(0)) if isinstance(network, SeedNetwork) and network.stacked else self
 
     def free(self, params: Params, like: Tensor) -> Tensor | None:
-        """Which values of a state are free (`FreeMask`), (1, C, *grid); None where nothing is fixed."""
+        """Return the mask of free values (1, C, *grid), see `FreeMask`; None if no value is fixed."""
         return free_values(self.solver if self.domain is None else self.domain, params, like)
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> Step:
+        """Bind to physical parameters, see `Stepper.at`.
+
+        Args:
+            params:  physical parameters of solver and features.
+            like:    an example state (B, C, *grid).
+            observe: receives what the solver reports.
+        """
         solve = None if self.solver is None else self.solver.at(params, like, observe)
         ndim = like.ndim - 2
         written = None if self.channels is None else torch.tensor(self.channels, device=like.device)
@@ -181,16 +181,9 @@ class Corrected(nn.Module):
         return step
 
     def extra_repr(self) -> str:
-        parts = [
-            f"solver={self.solver}",
-            f"base={self.base}",
-            f"sees={self.sees}",
-            f"scale={self.scale}",
-            f"dt={self.dt}",
-            f"features={self.features}",
-        ]
-        parts += [f"channels={self.channels}"] * (self.channels is not None) + [f"cut={self.cut}"] * (self.cut is not None)
-        return ", ".join(parts + [f"domain={self.domain}"] * (self.domain is not None))
+        """Return all settings except the network, for `repr`."""
+        given = [name for name in _OPTIONAL if getattr(self, name) is not None]
+        return ", ".join(f"{name}={getattr(self, name)}" for name in ("solver", *_SETTINGS, *given))
 
     def __repr__(self) -> str:
         return f"Corrected({self.network!r}, {self.extra_repr()})"
@@ -212,16 +205,25 @@ def correct(
     cut: Cuts = None,
     domain: FreeMask | None = None,
 ) -> Corrected:
-    """A solver with a learned correction.
+    """Correct a solver by a network.
 
-        parallel:    u+ = s + h f(u)      (Kuramoto-Sivashinsky in the paper); h is the solver's substep where it has one, else its dt
-        sequential:  u+ = s + f(s)        (Kolmogorov flow, wake)
-        no-bypass:   u+ = f(s)
-    Args:   scale: overrides the factor of f. Others: see `Corrected`.
-    Raises: ValueError for another mode, or if `solver` is no stepper.
+        s = solver(u)
+        parallel:    u+ = s + h f(u)      h: the solver's substep, or dt if it has none (`StepperInfo.substep`)       Kuramoto-Sivashinsky
+        sequential:  u+ = s + f(s)                                                                                 Kolmogorov flow, wake
+        no-bypass:   u+ = f(s)                                                                                        List et al. 2024
+    Args:
+        solver:   a stepper; `wrap` makes one from a function.
+        network:  f: ([S,] B, C_in, *grid) -> ([S,] B, C_out, *grid).
+        mode:     "parallel", "sequential" or "no-bypass".
+        scale:    replaces the factor of f (h or 1).
+        features: input channels of the network in addition to the state.
+        channels: indices of the state's channels that the network writes; None writes all.
+        cut:      "solver" or "network" back-propagates through the other only, see `Corrected`.
+        domain:   knows which values are fixed; None uses the solver.
+    Raises: ValueError for another mode, if `solver` is no stepper, and as `Corrected`.
     """
     if not isinstance(solver, Stepper):
-        raise ValueError(f"correct: the solver must be a stepper (.dt, .differentiable, .at), got {type(solver).__name__}; wrap a function with wrap")
+        raise ValueError(f"correct: expected a stepper (.dt, .differentiable, .at), got {type(solver).__name__}; turn a function into one by wrap")
     substep = info_of(solver).substep
     factors = {"parallel": float(solver.dt if substep is None else substep), "sequential": 1.0, "no-bypass": 1.0}
     if mode not in factors:
@@ -249,15 +251,30 @@ def predict(
     channels: Sequence[int] | None = None,
     domain: FreeMask | None = None,
 ) -> Corrected:
-    """A network in place of the solver: u+ = f(u), or u+ = u + f(u) where `residual`; values that a `domain`, such as a solver, fixes stay u."""
+    """Replace the solver by a network: u+ = f(u), or u+ = u + f(u) if `residual`.
+
+    Args:
+        network:  f: ([S,] B, C_in, *grid) -> ([S,] B, C_out, *grid).
+        dt:       time between returned states [s].
+        residual: add the output to the state.
+        features: input channels of the network in addition to the state.
+        channels: indices of the state's channels that the network writes; None writes all.
+        domain:   knows which values are fixed, e.g. a staggered solver; these keep their values.
+    Raises: ValueError as `Corrected`.
+    """
     base: Base = "state" if residual else "none"
     return Corrected(network, None, base=base, sees="state", scale=1.0, dt=dt, features=features, channels=channels, domain=domain)
 
 
 def transition(reference: ETDRK, network: nn.Module, fraction: float, *, features: Features | None = None) -> Corrected:
-    """Between prediction (fraction 0) and the reference itself (fraction 1).
+    """Interpolate between prediction (fraction 0) and the reference solver (fraction 1).
 
-        P = reference over `fraction` of the frame in two substeps;   u+ = P + (1 - fraction) f(P)
+        P = reference over `fraction` of the frame in two substeps;   u+ = P + (1 - fraction) f(P)                     List et al. 2024
+    Args:
+        reference: the reference solver.
+        network:   f.
+        fraction:  part of the frame that the reference solves.
+        features:  input channels of the network in addition to the state.
     Raises: ValueError unless 0 <= fraction <= 1.
     """
     if not 0 <= fraction <= 1:

@@ -1,4 +1,4 @@
-"""Convolutions of stacked seeds as batched matrix products: layers and residual blocks of any dimension, the residual network on a line."""
+"""Convolutions of stacked seeds as batched matrix products: layers and residual blocks in any dimension, and the residual network on a line."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ _leaky_relu_backward = torch.ops.aten.leaky_relu_backward.default
 
 
 def unfold(x: Tensor, batch: int, reverse: bool = False) -> Tensor:
-    """Columns of a circular 3-point stencil, the batch innermost: (S, C, N B) -> (S, 3 C, N B).
+    """Return the columns of a circular 3-point stencil, the batch innermost: (S, C, N B) -> (S, 3 C, N B).
 
-    Row 3 c + j holds x[c] at i + j - 1, or at i - j + 1 if `reverse`: the stencil of the adjoint. The result lives in this thread's scratch
-    memory and is overwritten by the next call of the same shape.
+    Row 3 c + j holds x[c] at i + j - 1, or at i - j + 1 if `reverse`. The result lives in this thread's scratch memory and is overwritten by the next
+    call of the same shape.
+
+    Args:
+        x:       (S, C, N B).
+        batch:   B.
+        reverse: use the stencil of the adjoint.
     """
     seeds, channels, points = x.shape
     columns = workspace("columns", (seeds, channels, 3 * points), x).whole
@@ -32,7 +37,7 @@ def unfold(x: Tensor, batch: int, reverse: bool = False) -> Tensor:
 
 
 class ResidualLine(torch.autograd.Function):
-    """The whole residual network on a periodic line with its hand-written adjoint: one node instead of fifty. Its input is (S, C, N B).
+    """The whole residual network on a periodic line with its hand-written adjoint: one node of the graph instead of fifty. Input (S, C, N B).
 
         x_1 = w_0 * x_0 + b_0;   x_{l+1} = act(w_l * x_l + b_l [+ x_{l-1} if l is even]),  l = 1 .. 2 depth;   out = w * x + b
         (w * x)[o, i] = sum_{c, j} w[o, c, j] x[c, i + j - 1]
@@ -41,6 +46,7 @@ class ResidualLine(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, batch: int, slope: float, *params: Tensor) -> Tensor:
+        """Compute the output and store what the adjoint needs. Args: see the class."""
         weights, biases = params[::2], params[1::2]
         values, last = [x], len(weights) - 1
         for layer, (w, b) in enumerate(zip(weights, biases)):
@@ -57,6 +63,7 @@ class ResidualLine(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients with respect to input, weights and biases."""
         layers = len(ctx.saved_tensors) // 2
         weights, values = ctx.saved_tensors[:layers], ctx.saved_tensors[layers:]
         last, skip, grads, adjoints = layers - 1, None, [], _adjoints(weights)
@@ -79,7 +86,7 @@ class ResidualLine(torch.autograd.Function):
 
 
 def _adjoints(weights: Sequence[Tensor]) -> list[Tensor]:
-    """w[o, c, j] of each layer as the matrix (c, 3 o + j); the middle layers are of one shape and are turned in one copy."""
+    """Return w[o, c, j] of each layer as the matrix (c, 3 o + j); the middle layers have one shape and are transposed in one copy."""
     lift, *middle, drop = weights
     turned = [torch.stack(same).transpose(2, 3).flatten(3).unbind() for same in ([lift], middle, [drop]) if same]
     return [matrix for group in turned for matrix in group]
@@ -90,20 +97,23 @@ def _closes_block(layer: int, last: int) -> bool:
 
 
 class Rows(NamedTuple):
-    """The batch is innermost in the last grid axis; beyond the ends of the axes in `zeros` stand zeros, beyond those of others the period."""
+    """Layout and padding: the batch is innermost in the last grid axis; axes in `zeros` are padded by zeros, the others periodically."""
 
     batch: int
     zeros: tuple[int, ...] = ()
 
 
 def windows(x: Tensor, kernel: int, rows: Rows | int) -> list[Tensor]:
-    """What the taps of a stencil meet: (S, C, *grid) -> for each tap of the axes but the last (S, C k, points), views of one array.
+    """Return the windows of a stencil: one (S, C k, points) per tap of the axes but the last, as views of one array.
 
         window_j[(c, l), i] = x[c, i + (j, l) - k // 2],  l along the last axis, where the batch is innermost
-    Along the other axes a shift is an offset in memory, so that 3 x 3 points cost three copies of x, not nine. In 3-D the points take in the margins
+    Along the other axes a shift is an offset in memory, so that 3 x 3 points need three copies of x, not nine. In 3-D the points include the margins
     between planes (`_spaced`, `_cropped`).
 
-    Args: rows: or the batch alone, where every axis is periodic.
+    Args:
+        x:      (S, C, *grid).
+        kernel: number of taps k per axis.
+        rows:   layout and padding; an int is the batch with all axes periodic.
     """
     if kernel == 1:
         return [x.flatten(2)]
@@ -120,24 +130,24 @@ def windows(x: Tensor, kernel: int, rows: Rows | int) -> list[Tensor]:
 
 
 def _bounded(x: Tensor, margins: Sequence[int], zeros: Sequence[int]) -> Tensor:
-    """x with margins, zeros along some axes and the period along the others."""
+    """Pad x by zeros along some axes and periodically along the others."""
     padded = F.pad(x, [m for m in reversed(margins) for _ in range(2)])
     for axis, (margin, n) in enumerate(zip(margins, x.shape[2:])):
         if axis not in zeros:
             if margin > n:
-                raise ValueError("convolution: a kernel reaches around a periodic axis more than once; take a smaller one")
+                raise ValueError(f"convolution: expected a kernel that fits a periodic axis of {n} entries, got margin {margin}; use a smaller one")
             padded.narrow(axis + 2, 0, margin).copy_(padded.narrow(axis + 2, n, margin))
             padded.narrow(axis + 2, n + margin, margin).copy_(padded.narrow(axis + 2, margin, margin))
     return padded
 
 
 def _spaced(x: Tensor, kernel: int, points: int) -> Tensor:
-    """x at the points of `windows`, zero between planes: (S, C, points)."""
+    """Return x at the points of `windows`, with zeros between planes: (S, C, points)."""
     return x.flatten(2) if points == x[0, 0].numel() else F.pad(x, (0, 0, 0, kernel - 1)).flatten(2).narrow(2, 0, points)
 
 
 def _cropped(y: Tensor, kernel: int, grid: Sequence[int]) -> Tensor:
-    """The adjoint of `_spaced`: (S, C, points) -> (S, C, *grid), a view."""
+    """Apply the adjoint of `_spaced`: (S, C, points) -> (S, C, *grid), a view."""
     if y.shape[2] == math.prod(grid):
         return y.view(*y.shape[:2], *grid)
     _, rows, last = grid
@@ -145,13 +155,13 @@ def _cropped(y: Tensor, kernel: int, grid: Sequence[int]) -> Tensor:
 
 
 def _matrices(w: Tensor) -> Tensor:
-    """(S, out, in, k, ...) -> (taps of the axes but the last, S, out, in k), to be multiplied with `windows`."""
+    """Reshape weights (S, out, in, k, ...) to (taps of the axes but the last, S, out, in k), to be multiplied by `windows`."""
     *outer, last = range(3, w.ndim)
     return w.permute(*outer, 0, 1, 2, last).reshape(-1, *w.shape[:2], w.shape[2] * w.shape[-1])
 
 
 def _products(total: Tensor | None, w: Tensor, columns: Sequence[Tensor], grid: Sequence[int]) -> Tensor:
-    """total + w * x from the `windows` of x: (S, out, *grid); `total` is overwritten."""
+    """Return total + w * x from the `windows` of x, (S, out, *grid); `total` is overwritten."""
     dense = columns[0].shape[2] == math.prod(grid)
     y = total.flatten(2) if dense and total is not None else None
     for matrix, column in zip(_matrices(w), columns):
@@ -162,12 +172,12 @@ def _products(total: Tensor | None, w: Tensor, columns: Sequence[Tensor], grid: 
 
 
 def _convolved(x: Tensor, rows: Rows | int, w: Tensor, total: Tensor) -> Tensor:
-    """total + w * x; `total`, (S, out, *grid), is overwritten."""
+    """Return total + w * x; `total` (S, out, *grid) is overwritten."""
     return _products(total, w, windows(x, w.shape[-1], rows), x.shape[2:])
 
 
 def _filled(b: Tensor, x: Tensor) -> Tensor:
-    """A bias (S, out) at each of x's points."""
+    """Expand a bias (S, out) to the points of x."""
     return _columnwise(b, x).expand(*b.shape, *x.shape[2:]).contiguous()
 
 
@@ -178,7 +188,7 @@ def _columnwise(b: Tensor, x: Tensor) -> Tensor:
 def _pulled_back(
     grad: Tensor, x: Tensor, rows: Rows | int, w: Tensor, wanted: bool = True, total: Tensor | None = None
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """Gradients of y = w * x + b with respect to x, w and b from that of y; the first is added to `total` (overwritten), or None unless `wanted`.
+    """Return the gradients with respect to x, w and b of y = w * x + b; that of x is added to `total` (overwritten), and None unless `wanted`.
 
         dx = w^T * dy,  w^T[c, o, j] = w[o, c, k - 1 - j];   dw[o, c, j] = sum_i x[c, i] dy[o, i - j + k // 2]
     Both are products with the windows of dy, so that x is not unfolded again.
@@ -200,6 +210,7 @@ class Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Rows | int, w: Tensor, b: Tensor) -> Tensor:
+        """Compute the output and store what the adjoint needs. Args: see the class."""
         ctx.save_for_backward(x, w)
         ctx.rows = rows
         return _convolved(x, rows, w, _filled(b, x))
@@ -207,13 +218,14 @@ class Convolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients with respect to input, weights and biases."""
         x, w = ctx.saved_tensors
         dx, *own = _pulled_back(grad.contiguous(), x, ctx.rows, w, ctx.needs_input_grad[0])
         return dx, None, *own
 
 
 class ResidualBlock(torch.autograd.Function):
-    """Two convolutions and a skip with their hand-written adjoint; arrays as in `Convolution`, and only the layers' outputs are saved.
+    """Two convolutions and a skip with their hand-written adjoint; arrays as in `Convolution`; only the layers' outputs are stored.
 
     h = act(w_1 * x + b_1);   y = act(w_2 * h + b_2 + skip);   act = LeakyReLU(slope)
     skip = w_3 * x + b_3, or x if there is no third layer
@@ -221,6 +233,7 @@ class ResidualBlock(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Rows | int, slope: float, *params: Tensor) -> Tensor:
+        """Compute the output and store what the adjoint needs. Args: see the class."""
         (one, two, *third), (b_1, b_2, *b_3) = params[::2], params[1::2]
         h = F.leaky_relu_(_convolved(x, rows, one, _filled(b_1, x)), slope)
         skip = _convolved(x, rows, third[0], _filled(b_2 + b_3[0], x)) if third else x + _columnwise(b_2, x)
@@ -232,6 +245,7 @@ class ResidualBlock(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients with respect to input, weights and biases."""
         x, h, y, one, two, *third = ctx.saved_tensors
         rows, wanted = ctx.rows, ctx.needs_input_grad[0]
         grad = _leaky_relu_backward(grad.contiguous(), y, ctx.slope, True)
@@ -244,7 +258,14 @@ class ResidualBlock(torch.autograd.Function):
 class StackedConv(nn.Module):
     """Convolution with an odd kernel in 1, 2 or 3 dimensions for S networks at once.
 
-    Weights (S, out, in, k[, k[, k]]) and biases (S, out) in torch's order; entry s starts as torch's own layer would: uniform within 1/sqrt(fan in).
+    Weights (S, out, in, k[, k[, k]]) and biases (S, out) in torch's order; initialised as torch's layers: uniform within 1/sqrt(fan in).
+
+    Args:
+        seeds:  number S of networks.
+        cin:    input channels.
+        cout:   output channels.
+        ndim:   number of grid axes.
+        kernel: odd number of taps per axis.
     """
 
     def __init__(self, seeds: int, cin: int, cout: int, ndim: int, kernel: int = 3) -> None:
@@ -255,12 +276,12 @@ class StackedConv(nn.Module):
 
     @torch.no_grad()
     def reset(self, index: int, generator: torch.Generator) -> None:
-        """Draw entry `index` anew; float64 numbers are drawn whatever the dtype, so that precision does not change the start."""
+        """Draw entry `index`, in float64 whatever the dtype, so that the precision does not change the initial weights."""
         bound = 1 / math.sqrt(self.weight[0, 0].numel())
         for p in (self.weight, self.bias):
             drawn = torch.rand(p.shape[1:], generator=generator, dtype=torch.float64)
             p[index] = ((2 * drawn - 1) * bound).to(p)
 
     def forward(self, x: Tensor, rows: Rows | int = 1) -> Tensor:
-        """w * x + b, (S, C, *grid) -> (S, out, *grid), the batch innermost in the last grid axis."""
+        """Return w * x + b, (S, C, *grid) -> (S, out, *grid), with the batch innermost in the last grid axis."""
         return Convolution.apply(x, rows, self.weight, self.bias)

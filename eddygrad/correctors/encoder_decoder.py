@@ -94,5 +94,6 @@ class EncoderDecoder(SeededNetwork):
         return Convolution.apply(x, rows, w, b)
 
     def extra_repr(self) -> str:
+        """Return widths, kernels and seeds, for `repr`."""
         kernels = self.kernels[0] if len(set(self.kernels)) == 1 else self.kernels
         return f"widths={self.widths}, kernels={kernels}, {self._summary()}"

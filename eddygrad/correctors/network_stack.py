@@ -37,6 +37,10 @@ class Stacked(SeedNetwork):
             _replace(self.network, [_slots(entry) for entry in entries])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply every network to its input, or all to the same one.
+
+        Raises: ValueError for an input of another number of axes or seeds.
+        """
         plain = x.ndim == self.ndim + 2
         if x.ndim not in (self.ndim + 2, self.ndim + 3) or (not plain and x.shape[0] != len(self.seeds)):
             raise ValueError(f"Stacked: expected ([{len(self.seeds)} seeds,] batch, channels, {self.ndim} grid axes), got {tuple(x.shape)}")
@@ -51,6 +55,7 @@ class Stacked(SeedNetwork):
         return functional_call(self.network, state, (x,), tie_weights=False)
 
     def with_seeds(self, seeds: Seeds) -> Self:
+        """Return new networks from other seeds, see `SeedNetwork.with_seeds`."""
         like = next(self.parameters())
         return type(self)(self.factory, ndim=self.ndim, **seed_options(seeds)).to(like.device, like.dtype)
 
@@ -59,6 +64,7 @@ class Stacked(SeedNetwork):
         return "stack"
 
     def describe(self) -> dict[str, Any]:
+        """Return the name of the user's network and its number of parameters."""
         return {**super().describe(), "name": type(self.network).__name__}
 
     def __repr__(self) -> str:

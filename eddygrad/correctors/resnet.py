@@ -75,4 +75,5 @@ class ResNet(SeededNetwork):
         return Convolution.apply(x, rows, w_last, b_last)
 
     def extra_repr(self) -> str:
+        """Return sizes and seeds, for `repr`."""
         return f"width={self.width}, depth={self.depth}, {self._summary()}"

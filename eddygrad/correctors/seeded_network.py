@@ -153,6 +153,7 @@ class SeededNetwork(SeedNetwork):
         return self._like(sizes, seeds).to(like.device, like.dtype)
 
     def with_seeds(self, seeds: Seeds) -> Self:
+        """Return new networks of this shape from other seeds, see `SeedNetwork.with_seeds`."""
         return self._fresh(self._given, seeds)
 
     def sized(self, cin: int, cout: int, ndim: int) -> Self:
@@ -169,6 +170,10 @@ class SeededNetwork(SeedNetwork):
         return self._fresh((cin, cout, ndim), self.seeds if self.stacked else self.seeds[0])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply every network to its input, or all to the same one.
+
+        Raises: ValueError for an input of another number of channels, axes or seeds.
+        """
         plain = x.ndim == self.ndim + 2
         if x.ndim not in (self.ndim + 2, self.ndim + 3) or x.shape[-self.ndim - 1] != self.cin:
             raise ValueError(

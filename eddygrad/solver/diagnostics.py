@@ -89,8 +89,7 @@ def lyapunov_exponent(
     v = torch.randn(u.shape, dtype=u.dtype, generator=generator(seed, "lyapunov perturbation")).to(u.device)
     growth = []
     for n in range(0, warmup + steps, every):
-        v = v / v.square().mean(dim=axes, keepdim=True).sqrt()
-        u, v = advance(step, u, v, n, every, size)
+        u, v = advance(step, u, v / v.square().mean(dim=axes, keepdim=True).sqrt(), n, every, size)
         if n >= warmup:
             growth.append(v.square().mean(dim=axes).sqrt().log())
     return _mean_rate(torch.stack(growth) / (every * dt))

@@ -60,6 +60,7 @@ class Refined(_OnAnotherGrid):
             raise ValueError(f"Refined: expected a stepper with a grid on the box {self.grid.lengths}, got {self.solver!r}")
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> StayingStep:
+        """Bind the solver on the fine grid; parameters as for the solver. Args: see `Stepper.at`."""
         step: Any = self.solver.at(params, self._up(like), observe)
         return _RefinedStep(step, self._up, self._down)
 
@@ -116,6 +117,7 @@ class RefinedFaces(_OnAnotherGrid):
         return mask
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> StayingStep:
+        """Bind the solver on the fine grid; parameters as for the solver. Args: see `Stepper.at`."""
         self.grid.check(like)
         sides, fine, start = self.solver.sides, self.solver.grid, params.get("t0", 0.0)
         coarse_faces, fine_faces = (Faces(g, sides, known_values(g, sides, start, params, like.double())) for g in (self.grid, fine))

@@ -126,7 +126,8 @@ class StepperInfo:
 class Informed(Protocol):
     """A stepper that describes itself. All steppers of the package do; a user's own stepper may."""
 
-    def info(self) -> StepperInfo: ...
+    def info(self) -> StepperInfo:
+        """Return the facts about this stepper."""
 
 
 def info_of(stepper: object) -> StepperInfo:

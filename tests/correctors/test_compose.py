@@ -124,10 +124,10 @@ def test_errors_name_what_is_missing(u):
     with pytest.raises(ValueError, match="Features needs 'length', got"):
         predict(Known(), 1.0, features=domain_size()).at({"nu": 1.0}, u)(u)
     for call, text in (
-        (lambda: correct(lambda u: u, Known()), "wrap a function"),
+        (lambda: correct(lambda u: u, Known()), "turn a function into one by wrap"),
         (lambda: correct(reference(), Known(), "besides"), "mode must be one of"),
         (lambda: transition(reference(), Known(), 1.5), "within 0 and 1"),
-        (lambda: Corrected(Known(), None, base="solver", sees="state", scale=1, dt=1), "no solver was given"),
+        (lambda: Corrected(Known(), None, base="solver", sees="state", scale=1, dt=1), "there is no solver"),
         (lambda: Corrected(Known(), None, base="half", sees="state", scale=1, dt=1), "base none|state|solver"),
         (lambda: predict(Known(), 0.0), "dt must be positive"),
         (lambda: correct(reference(), Known(), "sequential", cut="solver"), "train with 'nog:M'"),

@@ -24,9 +24,11 @@ class ConservativeLine(abc.ABC):
         """Return L(k) [1/s]."""
 
     def synthesis(self, k: Wavenumbers, params: Values) -> None:
+        """Return None: the field is the state."""
         return None
 
     def constraint(self, k: Wavenumbers) -> None:
+        """Return None: every state is admissible."""
         return None
 
     def pointwise(self, u: Tensor, out: Tensor | None = None) -> Tensor:
@@ -34,9 +36,11 @@ class ConservativeLine(abc.ABC):
         return torch.mul(u, u, out=out)
 
     def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor]:
+        """Return u^2. Args: see `SpectralEquation.products`."""
         return (self.pointwise(fields[0], out[0]),)
 
     def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return 2 u grad. Args: see `SpectralEquation.products_adjoint`."""
         return (fields * grad).mul_(2), {}
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:
@@ -44,4 +48,5 @@ class ConservativeLine(abc.ABC):
         return ((-0.5j * k[0],),)
 
     def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
+        """Return no forcing."""
         return {}

@@ -95,6 +95,7 @@ class NavierStokesVorticity(_NavierStokes):
         return (1j * k[1] * inverse,), (-1j * k[0] * inverse,)
 
     def constraint(self, k: Wavenumbers) -> None:
+        """Return None: every vorticity is admissible."""
         return None
 
     def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
@@ -103,6 +104,7 @@ class NavierStokesVorticity(_NavierStokes):
         return torch.mul(u, v, out=out[0]), torch.mul(v, v, out=out[1]).addcmul_(u, u, value=-1)
 
     def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the adjoint of the products. Args: see `SpectralEquation.products_adjoint`."""
         (u, v), (a, b) = fields, grad
         out = torch.empty_like(fields)
         for place, other, own, sign in ((out[0], v, u, -2), (out[1], u, v, 2)):
@@ -110,6 +112,7 @@ class NavierStokesVorticity(_NavierStokes):
         return out, {}
 
     def analysis(self, k: Wavenumbers, params: Values) -> Table:
+        """Return k_x^2 - k_y^2 for u v and k_x k_y for v^2 - u^2."""
         return ((k[0] ** 2 - k[1] ** 2, k[0] * k[1]),)
 
     def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
@@ -171,6 +174,7 @@ class NavierStokesVelocity(_NavierStokes):
         return (self._damping(k, params),)
 
     def synthesis(self, k: Wavenumbers, params: Values) -> None:
+        """Return None: the fields are the velocity."""
         return None
 
     def constraint(self, k: Wavenumbers) -> Table:
@@ -186,6 +190,7 @@ class NavierStokesVelocity(_NavierStokes):
         )
 
     def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the adjoint of the products. Args: see `SpectralEquation.products_adjoint`."""
         out = torch.zeros_like(fields)
         for g, (i, j) in zip(grad, self._pairs):
             if i == j:

@@ -48,6 +48,7 @@ class SmagorinskyVelocity:
         return NavierStokesVelocity(self.viscosity, self.drag, forcing_amplitude=self.forcing_amplitude, forcing_mode=self.forcing_mode)
 
     def symbol(self, k: Wavenumbers, params: Values) -> tuple[Tensor]:
+        """Return -nu k^2 - drag [1/s]."""
         return self._resolved.symbol(k, {**params, "hyperviscosity": 0.0})
 
     def synthesis(self, k: Wavenumbers, params: Values) -> Table:
@@ -56,6 +57,7 @@ class SmagorinskyVelocity:
         return (one, None), (None, one), (1j * k[0] * one, None), (0.5j * k[1] * one, 0.5j * k[0] * one)
 
     def constraint(self, k: Wavenumbers) -> Table:
+        """Return the Leray projection."""
         return self._resolved.constraint(k)
 
     def products(self, fields: Sequence[Tensor], params: Mapping[str, Tensor], out: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
@@ -70,6 +72,7 @@ class SmagorinskyVelocity:
         return (*flow, torch.mul(eddy, s11, out=out[2]), torch.mul(eddy, s12, out=out[3]))
 
     def products_adjoint(self, fields: Tensor, params: Mapping[str, Tensor], grad: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the adjoint of the products. Args: see `SpectralEquation.products_adjoint`."""
         flow, _ = self._resolved.products_adjoint(fields[:2], params, grad[:2])
         (s11, s12), (g11, g12), length = fields[2:], grad[2:], params["mixing_length"]
         size = _size(s11, s12)
@@ -88,6 +91,7 @@ class SmagorinskyVelocity:
         return rows
 
     def forcing(self, k: Wavenumbers, params: Values) -> Mapping[int, Mapping[tuple[int, ...], Tensor | complex]]:
+        """Return the Kolmogorov forcing."""
         return self._resolved.forcing(k, params)
 
     def residual(self, partials: Mapping[str, Tensor], params: Values | None = None) -> Tensor:

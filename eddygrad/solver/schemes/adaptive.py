@@ -48,7 +48,7 @@ class AdaptiveSubsteps(SchemeWrapper[SpectralScheme]):
         return replace(super().info(), substep=None)  # it varies
 
     def at(self, params: Params, like: Tensor, observe: Observer | None = None) -> AdaptiveStep:
-        """Bind to physical parameters, see `SpectralScheme.at`; `observe` receives "substeps" and "courant"."""
+        """Bind to physical parameters; `observe` receives "substeps" and "courant". Args: see `SpectralScheme.at`."""
         return AdaptiveStep(self, params, like, observe)
 
 
@@ -61,9 +61,14 @@ class AdaptiveStep(StayingStep):
         self._first = self._step(plan.scheme.substeps)
 
     def enter(self, u: Tensor) -> Tensor:
+        """Transform a state, see `SpectralStep.enter`."""
         return self._first.enter(u)
 
     def inner(self, state: Tensor, k: int = 0) -> Tensor:
+        """Make one step with as many substeps as the state needs.
+
+        Raises: ValueError if the state is not finite or needs more than `most` substeps.
+        """
         speed = self._speed(state)
         if not math.isfinite(speed):
             raise ValueError(f"AdaptiveSubsteps: the state is not finite at step {k}; take a smaller courant number")
@@ -76,6 +81,7 @@ class AdaptiveStep(StayingStep):
         return self._step(count).inner(state, k)
 
     def leave(self, state: Tensor) -> Tensor:
+        """Transform back, see `SpectralStep.leave`."""
         return self._first.leave(state)
 
     def _step(self, substeps: int) -> SpectralStep:

@@ -114,11 +114,13 @@ class Cylinder(Body):
             raise ValueError(f"Cylinder: radius must be a positive number, got {self.radius!r}; only position and angle may be parameters")
 
     def outline(self, spacing: float) -> Tensor:
+        """Return equally spaced markers on the circle, see `Body.outline`."""
         count = max(4, round(2 * math.pi * self.radius / spacing))
         a = 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
         return self.radius * torch.stack([torch.cos(a), torch.sin(a)], 1)
 
     def covers(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return whether points lie inside the circle."""
         return x**2 + y**2 < self.radius**2
 
     @property
@@ -150,6 +152,7 @@ class Polygon(Body):
         return 0.5 * sum(x * b - a * y for (x, y), (a, b) in zip(self.corners, ahead))
 
     def outline(self, spacing: float) -> Tensor:
+        """Return equally spaced markers along the edges, see `Body.outline`."""
         corners = torch.tensor(self.corners, dtype=torch.float64)
         ahead = corners.roll(-1, 0)
         reach = torch.cat([torch.zeros(1, dtype=torch.float64), (ahead - corners).norm(dim=1).cumsum(0)])
@@ -169,6 +172,7 @@ class Polygon(Body):
         return float((reach.amax(0) - reach.amin(0)).amin())
 
     def covers(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return whether points lie inside the polygon, by counting crossings of its edges."""
         crossings = torch.zeros(torch.broadcast_shapes(x.shape, y.shape), dtype=torch.bool)
         for (x0, y0), (x1, y1) in zip(self.corners, (*self.corners[1:], self.corners[0])):
             if y0 != y1:

@@ -115,7 +115,7 @@ def test_van_leer_makes_no_new_extremum() -> None:
     [
         (((Periodic(), Wall()), Wall()), "axis x is periodic at one side only"),
         (((Outflow(), Wall()), Wall()), "mirror the set-up"),
-        (((Outflow(), Outflow()), Wall()), "both sides open"),
+        (((Outflow(), Outflow()), Wall()), "both sides are open"),
         ((Wall((1.0, 0.0)), Wall()), "0 along its normal x"),
         ((Wall(),), "for each of the 2 axes, got 1"),
         (((Wall(), Outflow()), (Wall(), Outflow())), "Outflow on more than one axis"),

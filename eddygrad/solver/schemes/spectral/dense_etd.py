@@ -88,6 +88,7 @@ class DenseStep(StayingStep):
         return value
 
     def enter(self, u: Tensor) -> Any:
+        """Copy a state into buffers; with gradients the state stays as it is."""
         if torch.is_grad_enabled():
             return u
         columns = u.reshape(-1, self.n).T
@@ -106,6 +107,7 @@ class DenseStep(StayingStep):
         return program
 
     def inner(self, state: Any, k: int = 0) -> Any:
+        """Make one step in the buffers."""
         if isinstance(state, Tensor):
             return self(state, k)
         pointwise = self.pointwise
@@ -120,6 +122,7 @@ class DenseStep(StayingStep):
         return state
 
     def leave(self, state: Any) -> Tensor:
+        """Copy the state out of the buffers."""
         if isinstance(state, Tensor):
             return state
         return state.now[0][0].T.clone(memory_format=torch.contiguous_format).view(state.shape)

@@ -52,6 +52,7 @@ class ETDRK(SpectralScheme):
         return isinstance(self.equation, ConservativeLine) and self.grid.ndim == 1 and self.band.dealias is None
 
     def program(self, symbol: Tensor, dtype: torch.dtype) -> RungeKutta:
+        """Return the substep for the linear symbol, see `SpectralScheme.program`."""
         return RungeKutta.of(etdrk(self.order, self.substep * symbol), self.substep, dtype)
 
     def _step(self, values: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device, forcing: Tensor | None = None) -> Step:

@@ -22,4 +22,5 @@ class IntegratingFactorRK4(SpectralScheme):
     """
 
     def program(self, symbol: Tensor, dtype: torch.dtype) -> RungeKutta:
+        """Return the substep for the linear symbol, see `SpectralScheme.program`."""
         return RungeKutta.of(integrating_factor(self.substep * symbol), self.substep, dtype)

@@ -124,11 +124,13 @@ class RungeKutta(Program):
         return [t for row in zip(self.linear, self.weights) for t in (row[0], *row[1]) if t is not None]
 
     def rebuilt(self, tensors: Sequence[Tensor]) -> RungeKutta:
+        """Return the program with other factors."""
         rest = iter(tensors)
         rows = [(None if l is None else next(rest), tuple(None if w is None else next(rest) for w in ws)) for l, ws in zip(self.linear, self.weights)]
         return replace(self, linear=tuple(l for l, _ in rows), weights=tuple(ws for _, ws in rows))
 
     def advance(self, h: Tensor, term: NonlinearTerm, record: StageRecord | None = None) -> Tensor:
+        """Return the state a substep later. Args: see `Program.advance`."""
         values, terms = [h], []
         for linear, base, weights in self._stages:
             terms.append(self.evaluate(values[-1], term, record))
@@ -153,6 +155,7 @@ class RungeKutta(Program):
         return self.rebuilt([conjugate(t) for t in self.tensors])
 
     def pull(self, record: StageRecord, grad: Tensor, term: NonlinearTerm) -> Pulled:
+        """Return the gradients of a substep. Args: see `Program.pull`."""
         count, adjoint = len(self.linear), self._conjugates
         # Gradients with respect to the values u (index 0) and u_1 .. u_s, and to the terms N(u_0) .. N(u_{s-1}).
         values: list[Tensor | None] = [None] * count + [grad]
@@ -199,10 +202,12 @@ class LowStorage(Program):
         return [*self.p, *self.q]
 
     def rebuilt(self, tensors: Sequence[Tensor]) -> LowStorage:
+        """Return the program with other factors."""
         count = len(self.p)
         return replace(self, p=tuple(tensors[:count]), q=tuple(tensors[count:]))
 
     def advance(self, h: Tensor, term: NonlinearTerm, record: StageRecord | None = None) -> Tensor:
+        """Return the state a substep later. Args: see `Program.advance`."""
         g: Tensor | None = None
         for beta, p, q in zip(self.beta, self.p, self.q):
             n = self.evaluate(h, term, record)
@@ -215,6 +220,7 @@ class LowStorage(Program):
         return self.rebuilt([conjugate(t) for t in self.tensors])
 
     def pull(self, record: StageRecord, grad: Tensor, term: NonlinearTerm) -> Pulled:
+        """Return the gradients of a substep. Args: see `Program.pull`."""
         adjoint, count = self._conjugates, len(self.p)
         pulled = Pulled(grad, [], {}, None)
         by_p: list[Tensor | None] = [None] * count
