@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
-from eddygrad.pinn.network.hard_constraints import Network
+from eddygrad.pinn.network.hard_constraints import FieldNetwork
 from eddygrad.pinn.partials import Names, Partials, partials
 from eddygrad.pinn.point_weights import Causal, PointWeights
 from eddygrad.runtime.randomness import generator
@@ -101,7 +101,7 @@ class Collocation(nn.Module):
 
     def __init__(
         self,
-        network: Network,
+        network: FieldNetwork,
         names: Names,
         terms: Mapping[str, Term],
         unknown: Mapping[str, float] | None = None,

@@ -1,4 +1,4 @@
-"""Partial derivatives by their names: "u_xxt" of a network's output u, "w_x" of a field made of others."""
+"""Partial derivatives by name: "u_xxt" of a network's output u, "w_x" of a field derived from others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eddygrad.pinn.network.hard_constraints import Network
+from eddygrad.pinn.network.hard_constraints import FieldNetwork
 from eddygrad.pinn.network.taylor import Combination, Index, Kept, Truncation
 
 Sum = Sequence[tuple[float, str]]  # factors and names, e.g. ((1, "v_x"), (-1, "u_y"))
@@ -18,13 +18,16 @@ VORTICITY: Mapping[str, Sum] = {"w": ((1.0, "v_x"), (-1.0, "u_y"))}
 
 @dataclass(frozen=True)
 class Names:
-    """What a network's inputs and outputs are called.
+    """Names of a network's inputs and outputs.
 
-    A partial is a field and, behind "_", the inputs by which it is differentiated: "u_xxt". "lap" in their place is the Laplacian over those of x, y
-    and z that there are, "w_laplap" its square.
+    The name of a partial is a field, "_" and the inputs by which it is differentiated: "u_xxt". "u_lap" is the Laplacian over the inputs among x, y
+    and z, "u_laplap" the Laplacian of the Laplacian.
 
-    Args:   inputs: one letter each, ("x", "y", "t"). outputs: ("u", "v", "p"). derived: further fields as sums of partials of the outputs.
-    Raises: ValueError for a name that stands twice, inputs longer than a letter, or a name with "_".
+    Args:
+        inputs:  one letter each, such as ("x", "y", "t").
+        outputs: such as ("u", "v", "p").
+        derived: further fields as sums of partials of the outputs, such as `VORTICITY`.
+    Raises: ValueError for a repeated name, inputs longer than a letter, or a name with "_".
     """
 
     inputs: tuple[str, ...]
@@ -34,34 +37,35 @@ class Names:
     def __post_init__(self) -> None:
         every = (*self.inputs, *self.outputs, *self.derived)
         if len(set(every)) != len(every) or any(len(name) != 1 for name in self.inputs) or any("_" in name for name in every):
-            raise ValueError(f"names: expected inputs of one letter and fields without '_', no name twice, got {every}")
+            raise ValueError(f"pinn: expected inputs of one letter and fields without '_', no name twice, got {every}")
 
     def terms(self, name: str) -> list[tuple[float, str, Index]]:
-        """A partial as a sum of factor, output and index. Raises ValueError for a field or an input that is not there."""
+        """Return a partial as a sum of (factor, output, index). Raises ValueError for an unknown field or input."""
         base, _, by = name.partition("_")
         known = (*self.outputs, *self.derived)
         if by.startswith("lap"):
             space = [letter for letter in "xyz" if letter in self.inputs]
             if not space:
-                raise ValueError(f"partials: {name!r} is a Laplacian by x, y and z, the inputs are {', '.join(self.inputs)}; name the derivatives")
+                raise ValueError(f"partials: {name!r} needs an input x, y or z, got {', '.join(self.inputs)}; name the derivatives instead")
             return [term for letter in space for term in self.terms(f"{base}_{by[3:]}{letter}{letter}")]
-        if by.endswith("lap"):  # behind letters of a derived field
+        if by.endswith("lap"):  # after the letters of a derived field
             return self.terms(f"{base}_lap{by[:-3]}")
         if base not in known or any(letter not in self.inputs for letter in by):
             raise ValueError(
-                f"partials: {name!r} is none of {', '.join(known)} or their derivatives by {', '.join(self.inputs)}, such as {known[0]}_x"
+                f"partials: expected one of {', '.join(known)} or a derivative by {', '.join(self.inputs)}, such as {known[0]}_{self.inputs[0]}, "
+                f"got {name!r}"
             )
         if base in self.outputs:
             return [(1.0, base, tuple(by.count(letter) for letter in self.inputs))]
-        found = []
+        total = []
         for factor, inner in self.derived[base]:
             inner_base, _, inner_by = inner.partition("_")
-            found += [(factor * f, output, index) for f, output, index in self.terms(f"{inner_base}_{inner_by}{by}")]
-        return found
+            total += [(factor * f, output, index) for f, output, index in self.terms(f"{inner_base}_{inner_by}{by}")]
+        return total
 
 
 class _Named:
-    """What is read by name as an entry or as an attribute, d["u_xx"] or d.u_xx."""
+    """Base of values read by name, as an entry d["u_xx"] or an attribute d.u_xx."""
 
     def __getitem__(self, name: str) -> Any:
         raise NotImplementedError
@@ -75,19 +79,19 @@ class _Named:
             raise AttributeError(missing.args[0]) from None
 
     def replaced(self, **values: Any) -> Any:
-        """These with others in the place of some: `equation.residual(d.replaced(u_t=0.0), p)` is that of a steady state."""
+        """Return these partials with some values replaced: `equation.residual(d.replaced(u_t=0.0), p)` is the residual of a steady state."""
         return Replaced(self, values)
 
 
 class Partials(_Named, Mapping[str, Tensor]):
-    """Partials at points, d["u_xx"] or d.u_xx, and the coordinates themselves, d.x. Only those that were asked for are there."""
+    """Values of the requested partials at points, d["u_xx"] or d.u_xx, and of all coordinates, d.x."""
 
     def __init__(self, values: Mapping[str, Tensor]) -> None:
         self._values = dict(values)
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._values:
-            raise KeyError(f"partials: {name!r} was not asked for, only {', '.join(self._values)}; name it in `needs`")
+            raise KeyError(f"partials: {name!r} was not computed, only {', '.join(self._values)}; name it in `needs`")
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -98,7 +102,7 @@ class Partials(_Named, Mapping[str, Tensor]):
 
 
 class Replaced(_Named):
-    """Partials some of which were given and are not asked for."""
+    """Partials with some values replaced; the replaced ones are not computed."""
 
     def __init__(self, partials: Any, values: Mapping[str, Any]) -> None:
         self._partials, self._given = partials, dict(values)
@@ -107,26 +111,29 @@ class Replaced(_Named):
         return self._given[name] if name in self._given else self._partials[name]
 
 
-def partials(network: Network, points: Tensor, names: Names, needs: Iterable[str]) -> Partials:
-    """The partials that an equation `needs`, in one pass of Taylor polynomials.
+def partials(network: FieldNetwork, points: Tensor, names: Names, needs: Iterable[str]) -> Partials:
+    """Return partials of a network's fields, all in one pass of Taylor polynomials.
 
-    Args:    points: (N, inputs), or (S, N, inputs), wherever they are; the partials are where the network is. needs: names such as "u", "v_xy",
-             "w_xxxx"; coordinates are always there.
-    Returns: each (N,), of a stack (S, N).
-    Raises:  ValueError for a name that the network has not, or another number of inputs or outputs than `names`.
+    Args:
+        network: maps points to fields.
+        points:  (N, inputs), or (S, N, inputs) for a stack; moved to the network's device.
+        names:   names of the network's inputs and outputs.
+        needs:   names of the partials, such as "u", "v_xy", "w_xxxx"; coordinates are always included.
+    Returns: values of (N,) each, (S, N) for a stack.
+    Raises:  ValueError for an unknown name, a network of other sizes than `names`, or points of another precision.
     """
     if (network.inputs, network.outputs) != (len(names.inputs), len(names.outputs)):
         got = f"{network.inputs} inputs and {network.outputs} outputs"
-        raise ValueError(f"partials: a network of {names.inputs} to {names.outputs} expected, got {got}")
+        raise ValueError(f"partials: expected a network from {names.inputs} to {names.outputs}, got {got}")
     like = next(network.parameters())
     if points.dtype != like.dtype:
-        raise ValueError(f"partials: the network has {like.dtype}, the points {points.dtype}; take points.to({like.dtype}), or the network .double()")
+        raise ValueError(f"partials: the network has {like.dtype}, the points {points.dtype}; use points.to({like.dtype})")
     points = points.to(like.device)
     terms = _collapsed({name: names.terms(name) for name in dict.fromkeys(needs)})
-    found = network.partials(points, {index: None for sums in terms.values() for _, _, index in sums}) if terms else {}
+    computed = network.partials(points, {index: None for sums in terms.values() for _, _, index in sums}) if terms else {}
     values = {name: points[..., i] for i, name in enumerate(names.inputs)}
     for name, sums in terms.items():
-        parts = [found[index][..., names.outputs.index(output)] for _, output, index in sums]
+        parts = [computed[index][..., names.outputs.index(output)] for _, output, index in sums]
         total = parts[0] if sums[0][0] == 1 else sums[0][0] * parts[0]
         for (factor, _, _), part in zip(sums[1:], parts[1:]):
             total = torch.add(total, part, alpha=factor)
@@ -135,17 +142,17 @@ def partials(network: Network, points: Tensor, names: Names, needs: Iterable[str
 
 
 def _collapsed(terms: Mapping[str, Sequence[tuple[float, str, Index]]]) -> dict[str, list[tuple[float, str, Kept]]]:
-    """The same sums, where what nothing else needs of them is one combination per output: the polynomials then have fewer coefficients."""
+    """Return the same sums, with derivatives that only one sum needs merged into one combination: the polynomials have fewer coefficients."""
     by_output: dict[str, dict[str, Combination]] = {}
     for name, sums in terms.items():
         own: dict[str, dict[Index, float]] = {}
         for factor, output, index in sums:
             own.setdefault(output, {})
             own[output][index] = own[output].get(index, 0.0) + factor
-        by_output[name] = {output: _without_none(parts) for output, parts in own.items()}
+        by_output[name] = {output: _without_cancelled(parts) for output, parts in own.items()}
     every = {combination for own in by_output.values() for combination in own.values()}
     alone = {c for c in every if len(c) > 1 and len({sum(index) for _, index in c}) == 1 and sum(c[0][1]) > 1}
-    while True:  # one that shares a member with what stays apart, or with what lies below others, gains nothing
+    while True:  # a combination gains nothing if one of its members is needed by itself or lies below another index
         kept = set(Truncation.below([*alone, *(index for c in every - alone for _, index in c)]).indices)
         wrong = {c for c in alone if any(index in kept for _, index in c)}
         if not wrong:
@@ -159,14 +166,14 @@ def _collapsed(terms: Mapping[str, Sequence[tuple[float, str, Index]]]) -> dict[
     return whole
 
 
-def _without_none(parts: Mapping[Index, float]) -> Combination:
-    """Factors and indices, the highest first, of what does not cancel; one at least."""
+def _without_cancelled(parts: Mapping[Index, float]) -> Combination:
+    """Return factors and indices, highest first, of the derivatives that do not cancel; at least one."""
     found = [(factor, index) for index, factor in sorted(parts.items(), reverse=True)]
     return tuple(pair for pair in found if pair[0]) or (found[-1],)
 
 
-class Asked(_Named):
-    """Answers everything with rows of `count` numbers and remembers what was asked."""
+class Placeholders(_Named):
+    """Placeholder partials: every name gives a row of `count` numbers and is remembered in `names`."""
 
     def __init__(self, count: int = 2) -> None:
         self.names: dict[str, Tensor] = {}
@@ -176,9 +183,7 @@ class Asked(_Named):
         return self.names.setdefault(name, self._row.clone())
 
     def keys(self) -> Iterator[str]:
-        raise ValueError(
-            "partials: a residual reads them by name and cannot walk over them, as {**d} does; d.replaced(u_t=0.0) has others in the place of some"
-        )
+        raise ValueError("partials cannot be iterated, as {**d} does; read them by name (d.u_x) or override some with d.replaced(u_t=0.0)")
 
     def __iter__(self) -> Iterator[str]:
         return self.keys()
@@ -188,13 +193,18 @@ class Asked(_Named):
 
 
 def needed(residual: Callable[[Any], Any], names: Names, known: Collection[str] = (), count: int = 2) -> tuple[str, ...]:
-    """Which partials a function asks for, beside what is `known`, found by asking it once with numbers in their place, for `count` points.
+    """Return the partials that a function reads, found by one call with placeholder numbers.
 
-    Raises: ValueError for one that `names` does not have.
+    Args:
+        residual: function of partials.
+        names:    names of fields and coordinates.
+        known:    further names that are known values, not partials.
+        count:    number of points in the call.
+    Raises: ValueError for a partial that `names` does not have.
     """
-    asked = Asked(count)
-    residual(asked)
-    found = tuple(name for name in asked.names if name not in names.inputs and name not in known)
-    for name in found:
+    placeholders = Placeholders(count)
+    residual(placeholders)
+    read = tuple(name for name in placeholders.names if name not in names.inputs and name not in known)
+    for name in read:
         names.terms(name)
-    return found
+    return read

@@ -1,4 +1,4 @@
-"""What a trained network of coordinates stands for: fields, their partials, errors, pictures."""
+"""The solution of a problem: fields of a trained network, their partials, errors and plots."""
 
 from __future__ import annotations
 
@@ -20,39 +20,52 @@ if TYPE_CHECKING:
 
 
 class Solution:
-    """Fields that a trained network stands for."""
+    """Fields of a trained network.
+
+        u = solution(x)["u"];   solution.error(exact);   solution.plot();   solution.plot_training()
+    Shapes are (N,) for one network and (S, N) for a stack of S seeds.
+
+    Args:
+        problem:   the problem that was solved.
+        objective: the module that was trained.
+    """
 
     def __init__(self, problem: Problem, objective: Collocation) -> None:
         self.problem, self.objective = problem, objective
         self.fit: Fit | None = None
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
-        """Name -> values at points (N, inputs): (N,), of a stack (S, N)."""
+        """Return the values of every output at points (N, inputs)."""
         return dict(self.partials(x, self.problem.outputs))
 
     @torch.no_grad()
     def partials(self, x: Tensor, needs: Iterable[str]) -> Partials:
-        """Any partials by name at points (N, inputs), a tensor or an array."""
+        """Return partials by name, such as ("u_x", "u_lap"), at points (N, inputs), given as a tensor or an array."""
         like = next(self.objective.parameters())
         return partials(self.objective.network, torch.as_tensor(x).to(like), self.problem.names, tuple(needs))
 
     @property
     def coefficients(self) -> dict[str, Tensor]:
-        """What was found for the unknown ones, (S,)."""
+        """The unknown coefficients that the training found, (S,) each."""
         return {name: value.detach() for name, value in self.objective.values().items()}
 
     def error(self, exact: Known, count: int = 4000) -> Tensor:
-        """Relative L2 norm of the difference to a known solution at points of the domain, (S,)."""
+        """Return the relative L2 error against a known solution at unseen points of the domain, (S,).
+
+        Args:
+            exact: known solution, points -> values, as for `Problem.boundary`.
+            count: number of points.
+        """
         x = self.problem.domain.interior(count, self.problem.seed + 1)
         truth = self.problem.known(exact, x)
-        found = self.partials(x, tuple(truth))
-        return relative([found[name] for name in truth], list(truth.values()))
+        fields = self.partials(x, tuple(truth))
+        return relative([fields[name] for name in truth], list(truth.values()))
 
     @torch.no_grad()
     def unseen_losses(self, count: int = 4000) -> dict[str, Tensor]:
-        """Mean r^2 of every equation at points of the domain that no training has seen, name -> (S,).
+        """Return the mean square residual of every equation at unseen points of the domain, (S,) each.
 
-        Far above the loss at the end of the training, the network fits points and is wrong between them: take more `points`, a `batch` at an update.
+        Values far above the training losses mean that the network fits its points and is wrong between them: use more `points`, with a `batch`.
         """
         like = next(self.objective.parameters())
         points = Points(self.problem.domain.interior(count, self.problem.seed + 1).to(like))
@@ -60,22 +73,25 @@ class Solution:
         return {name: self.objective.mean_square(name, points).reshape(-1) for name in equations}
 
     def plot(self, field: str | None = None, at: float | None = None, seed: int | None = None) -> Figure:
-        """A field over the plane, or over a line and time.
+        """Plot a field over the plane, or over a line and time.
 
-        Args:   at: the moment, for a plane that changes in time (default: the last). seed: one of those that were trained (default: the first).
-        Raises: ValueError for a moment, a seed or a field that is not there, and a domain that no plane shows.
+        Args:
+            field: name of an output or partial; by default the first output.
+            at:    time, for a plane that changes in time; by default the last.
+            seed:  one of the trained seeds; by default the first.
+        Raises: ValueError for an unknown field or seed, a time outside the domain, and a domain of three space axes.
         """
-        from eddygrad.pinn.solution_plots import draw  # training draws nothing
+        from eddygrad.pinn.solution_plots import draw  # training needs no plots
 
         return draw(self, field or self.problem.outputs[0], at, seed)
 
     def plot_training(self) -> Figure:
-        """Losses, weights and whatever else was looked at on the way, by term against updates; of a stack median, lowest and highest seed.
+        """Plot losses, weights and all other records of the training by term against updates; for a stack the median and range of the seeds.
 
-        Raises: ValueError where nothing was trained.
+        Raises: ValueError for a solution that was not trained.
         """
         from eddygrad.pinn.solution_plots import draw_training
 
         if self.fit is None:
-            raise ValueError("plot_training: expected a solution that was trained, got one that was not")
+            raise ValueError("plot_training: expected a trained solution, got one without a training; use the result of eg.fit")
         return draw_training(self.fit.curve)

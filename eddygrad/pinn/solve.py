@@ -144,7 +144,7 @@ def _described(training: TrainingConfig) -> dict[str, Any]:
 
 def objective_of(problem: Problem, seeds: int | tuple[int, ...], dtype: torch.dtype, steps: int) -> Collocation:
     """What is trained: its network and its terms, in their time of `steps` updates."""
-    return Collocation(problem.network(seeds, dtype), problem.names, problem.terms(steps), problem.unknown, problem.positive)
+    return Collocation(problem.make_network(seeds, dtype), problem.names, problem.terms(steps), problem.unknown, problem.positive)
 
 
 def references(objective: Collocation) -> tuple[str, ...]:

@@ -220,7 +220,7 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(inputs=("x",)), "has 2 coordinates, got the names x"),
         (lambda: laplace(initial=exact), "need a domain with time"),
         (lambda: laplace(begins={"pdf": 0.1}), "begins names 'pdf'; the terms are pde, boundary"),
-        (lambda: laplace(hard=True, outputs=("u", "v")).network(0, torch.float32), "for one field"),
+        (lambda: laplace(hard=True, outputs=("u", "v")).make_network(0, torch.float32), "for one field"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x - p.c}, eg.pinn.Box(0, 1)), "no coefficient 'c', only none"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.u_x - p["c"]}, eg.pinn.Box(0, 1)), "no coefficient 'c', only none"),
         (lambda: laplace(unknown={"k": 1.0}), "no residual depends on the coefficient 'k'"),

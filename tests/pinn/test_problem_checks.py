@@ -33,7 +33,7 @@ def heat(**options: Any) -> eg.pinn.Problem:
         (lambda: posed(lambda d, p: {"pde": p.k * d.u_x}, unknown={"k": -1.0}, positive=("k",)), "'k' is positive; give its first value, above 0"),
         (lambda: heat(pointwise={"pde": eg.pinn.Causal(axis=0, span=(0.0, 0.5))}), r"take Causal\(axis=1, span=\(0.0, 0.5\)\)"),
         (lambda: heat(pointwise={"pde": eg.pinn.Causal(axis=1, span=(0, 4))}), r"take Causal\(axis=1, span=\(0.0, 0.5\)\)"),
-        (lambda: posed(gain=0.0).network(0, torch.float32), "a gain above 0"),
+        (lambda: posed(gain=0.0).make_network(0, torch.float32), "a gain above 0"),
         (lambda: eg.pinn.PolygonDomain([0, 0, 1]), r"three corners \(x, y\) at least"),  # type: ignore[arg-type]
         (lambda: eg.fit(posed(), steps=0), "steps is a whole number of updates, at least 1, got 0"),
         (lambda: eg.fit(posed(), steps=2.5), "steps is a whole number of updates, at least 1, got 2.5"),
@@ -52,7 +52,7 @@ def test_a_first_days_mistake_is_told(make: Any, said: str) -> None:
 def test_points_of_another_precision_are_told() -> None:
     from eddygrad.pinn.partials import partials
 
-    network, names = posed().network(0, torch.float32), posed().names
+    network, names = posed().make_network(0, torch.float32), posed().names
     with pytest.raises(ValueError, match=r"the network has torch.float32, the points torch.float64; take points.to\(torch.float32\)"):
         partials(network, PLANE.interior(5), names, ["u"])
 

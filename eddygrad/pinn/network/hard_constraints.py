@@ -80,7 +80,7 @@ class Constrained(SeedNetwork):
         return g, d
 
 
-Network = CoordinateNetwork | Constrained
+FieldNetwork = CoordinateNetwork | Constrained
 
 
 def taylor_of(field: Field, x: Tensor, kept: Truncation) -> Tensor:

@@ -1,4 +1,4 @@
-"""Physics-informed problems with what is known of their solutions, one file each."""
+"""Benchmark problems with known solutions, and those that a user registered."""
 
 from __future__ import annotations
 
@@ -28,19 +28,25 @@ PROBLEMS: dict[str, Callable[..., Case]] = {
     "cavity": cavity,
 }
 OWN: dict[str, str] = {}
-"""Names of problems that a user registered, with a digest of what they are."""
+"""Problems that a user registered: name -> digest of the problem."""
 
 
 def problem(name: str, options: Mapping[str, Any], seeds: Sequence[int], dtype: torch.dtype = torch.float32, steps: int | None = None) -> Case:
-    """A problem by name, all seeds stacked; one whose phases depend on the number of updates is told it.
+    """Return a benchmark problem by name, with all seeds in one stack.
 
+    Args:
+        name:    one of `PROBLEMS`.
+        options: arguments of the problem, such as {"k": 6}.
+        seeds:   seeds of the stack.
+        dtype:   precision of network and points.
+        steps:   number of updates, on which the phases of some problems depend; None for the usual number.
     Raises: ValueError for an unknown name or option, or a value of another type.
     """
     if name not in PROBLEMS:
         raise ValueError(f"problem: expected one of {', '.join(PROBLEMS)}, got {name!r}")
     takes = parameters(PROBLEMS[name], but=("seeds", "dtype"))
-    told = {"steps": steps} if steps is not None and "steps" in takes else {}
-    return PROBLEMS[name](seeds=tuple(seeds), dtype=dtype, **{**told, **checked(f"problem: {name}", options, takes)})
+    updates = {"steps": steps} if steps is not None and "steps" in takes else {}
+    return PROBLEMS[name](seeds=tuple(seeds), dtype=dtype, **{**updates, **checked(f"problem: {name}", options, takes)})
 
 
 __all__ = ["OWN", "PROBLEMS", "Case", "poisson", "problem"]

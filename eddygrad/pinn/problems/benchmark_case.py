@@ -1,4 +1,4 @@
-"""A physics-informed problem ready to be trained, and how wrong its network is."""
+"""A benchmark problem: the module to train, its points, its errors and its usual settings."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from eddygrad.pinn.collocation import Collocation, PointBatches
 
 @dataclass(frozen=True)
 class Case:
-    """What a setting of the field comes to.
+    """A benchmark problem, ready to be trained.
 
-    Args: problem, batches: what is trained, on what. errors: name -> error per seed (S,) of the network as it is; the first is the endpoint.
-          reference: the term whose weight is held at one, or several, of which it is the first that is there. optimal: weights that are optimal
-          for the known solution, by term, if they are known.
-          steps, drops: updates, and shares of them after which the learning rate is a tenth. every: updates between looks at gradients.
-          digest: of a problem that a user registered, to know it by.
-          published: (weighting, optimiser) -> the endpoint's published value, where the setting is the published one.
+    Args:
+        problem:   module that is trained.
+        batches:   points of every update.
+        errors:    module -> errors by name, (S,) each; the first one is the endpoint of a study.
+        reference: term whose weight is held at one; of several, the first that is present.
+        steps:     number of updates.
+        drops:     shares of the updates after which the learning rate falls to a tenth.
+        every:     updates between evaluations of gradients by a weighting.
+        optimal:   optimal weights by term, where the solution is known.
+        published: (weighting, optimiser) -> published value of the endpoint, where the settings are the published ones.
+        digest:    digest of a problem that a user registered.
     """
 
     problem: Collocation
@@ -35,5 +40,5 @@ class Case:
     digest: str = ""
 
     def to(self, device: torch.device | str) -> Case:
-        """The same on a device, where errors are found too."""
+        """Return the case on a device; errors are computed there too."""
         return replace(self, problem=self.problem.to(device), batches=self.batches.to(device))

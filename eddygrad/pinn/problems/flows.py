@@ -1,9 +1,9 @@
-"""Problems that every user meets first, each with a solution that is known: Burgers, Kovasznay, Taylor-Green, the lid-driven cavity."""
+"""Basic flow problems with known solutions: Burgers, Kovasznay, Taylor-Green and the lid-driven cavity."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -21,13 +21,21 @@ from eddygrad.solver.equations.burgers import Burgers
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 
 Seeds = int | Sequence[int]
+Exact = Callable[[Tensor], Mapping[str, Tensor]]  # points -> exact fields by name
 FLOW = Names(("x", "y"), ("u", "v", "p"))
 
 
 def burgers(seeds: Seeds = 0, dtype: torch.dtype = torch.float32, interior: int = 4000, width: int = 30, depth: int = 4, steps: int = 10_000) -> Case:
-    """u_t + u u_x = (.01 / pi) u_xx on -1 < x < 1, 0 < t < 1, u = -sin(pi x) at first, zero at both ends: a front at x = 0.
+    """Pose Burgers' equation u_t + u u_x = (.01 / pi) u_xx on -1 < x < 1, 0 < t < 1, which forms a front at x = 0.
 
-    Terms "pde", "initial", "boundary". The error is against the Cole-Hopf solution on 201 x 101 nodes           Basdevant et al. 1986
+    u(x, 0) = -sin(pi x), u(-1, t) = u(1, t) = 0 (Basdevant et al. 1986). Terms "pde", "initial", "boundary". The error is against the Cole-Hopf
+    solution on 201 x 101 nodes.
+
+    Args:
+        seeds, dtype: seed of one network or seeds of a stack; precision.
+        interior: number of interior points.
+        width, depth: of the tanh network.
+        steps: number of updates.
     """
     names, equation = Names(("x", "t"), ("u",)), Burgers(viscosity=0.01 / math.pi)
     domain = Box((-1.0, 0.0), (1.0, 1.0))
@@ -46,9 +54,13 @@ def burgers(seeds: Seeds = 0, dtype: torch.dtype = torch.float32, interior: int 
 
 
 def burgers_exact(x: Tensor, viscosity: float) -> Tensor:
-    """Cole and Hopf's integral by Gauss-Hermite quadrature at points (N, 2) of x and t > 0; u(x, 0) = -sin(pi x).
+    """Return the Cole-Hopf solution of Burgers' equation with u(x, 0) = -sin(pi x), by Gauss-Hermite quadrature.
 
-    u = -int sin(pi (x - s)) F(x - s) exp(-s^2 / 4 nu t) ds / int F(x - s) exp(..) ds,   F(y) = exp(-cos(pi y) / (2 pi nu))
+        u = -int sin(pi (x - s)) F(x - s) exp(-s^2 / 4 nu t) ds / int F(x - s) exp(-s^2 / 4 nu t) ds,   F(y) = exp(-cos(pi y) / (2 pi nu))
+    Args:
+        x:         points (N, 2) of x and t > 0.
+        viscosity: nu.
+    Returns: u, (N,).
     """
     s, w = np.polynomial.hermite.hermgauss(128)
     y = x[:, :1] - torch.from_numpy(s) * torch.sqrt(4 * viscosity * x[:, 1:])
@@ -60,9 +72,15 @@ def burgers_exact(x: Tensor, viscosity: float) -> Tensor:
 def kovasznay(
     seeds: Seeds = 0, dtype: torch.dtype = torch.float32, interior: int = 2500, width: int = 50, depth: int = 4, steps: int = 10_000
 ) -> Case:
-    """Kovasznay's steady flow behind a grid at Re 40 on (-.5, 1) x (-.5, 1.5) from its velocity on the rim.
+    """Pose Kovasznay's steady flow behind a grid at Re 40 on (-.5, 1) x (-.5, 1.5) from its velocity on the rim (Kovasznay 1948).
 
-    Terms "momentum", "divergence", "boundary". The error is that of the velocity; the pressure's, its mean left out, beside it.
+    Terms "momentum", "divergence", "boundary". Errors: of the velocity, and of the pressure without its mean.
+
+    Args:
+        seeds, dtype: seed of one network or seeds of a stack; precision.
+        interior: number of interior points.
+        width, depth: of the tanh network.
+        steps: number of updates.
     """
     reynolds = 40.0
     lam = reynolds / 2 - math.sqrt(reynolds**2 / 4 + 4 * math.pi**2)
@@ -75,9 +93,16 @@ def kovasznay(
 
 
 def cavity(seeds: Seeds = 0, dtype: torch.dtype = torch.float32, interior: int = 4000, width: int = 50, depth: int = 4, steps: int = 20_000) -> Case:
-    """The lid-driven cavity at Re 100; its lid's speed is 1 but near the corners, where it falls to zero over .05.
+    """Pose the lid-driven cavity at Re 100; the lid has speed 1 and slows to zero within .05 of the corners.
 
-    The error is that of u(.5, y) and v(x, .5) at the 30 points of Ghia, Ghia and Shin (1982), whose lid goes into the corners.
+    Terms "momentum", "divergence", "boundary". The error is that of u(.5, y) and v(x, .5) at the 30 points of Ghia, Ghia and Shin (1982), whose lid
+    has speed 1 up to the corners.
+
+    Args:
+        seeds, dtype: seed of one network or seeds of a stack; precision.
+        interior: number of interior points.
+        width, depth: of the tanh network.
+        steps: number of updates.
     """
     box = Box(0.0, 1.0)
     inside, rim = box.interior(interior), torch.cat(box.sides(200))
@@ -100,7 +125,17 @@ def cavity(seeds: Seeds = 0, dtype: torch.dtype = torch.float32, interior: int =
 def taylor_green(
     seeds: Seeds = 0, dtype: torch.dtype = torch.float32, interior: int = 3000, width: int = 50, depth: int = 4, steps: int = 10_000
 ) -> Case:
-    """Decaying vortices u = sin x cos y exp(-2 nu t), nu = .1, on (0, pi)^2 for 0 < t < 2, from the start and the velocity on the rim."""
+    """Pose decaying Taylor-Green vortices on (0, pi)^2, 0 < t < 2, from their initial velocity and the velocity on the rim.
+
+        u = sin x cos y exp(-2 nu t),   v = -cos x sin y exp(-2 nu t),   p = (cos 2x + cos 2y) / 4 exp(-4 nu t),   nu = .1
+    Terms "momentum", "divergence", "initial", "boundary". Errors: of the velocity, and of the pressure without its mean.
+
+    Args:
+        seeds, dtype: seed of one network or seeds of a stack; precision.
+        interior: number of interior points.
+        width, depth: of the tanh network.
+        steps: number of updates.
+    """
     nu, names, equation = 0.1, Names(("x", "y", "t"), ("u", "v", "p")), NavierStokesVelocity(viscosity=0.1)
 
     def exact(x: Tensor) -> dict[str, Tensor]:
@@ -121,8 +156,8 @@ def taylor_green(
     return _case(names, terms, sets, _network(3, width, depth, 3, seeds, places["interior"], dtype), nodes, exact(nodes), steps, "momentum")
 
 
-def _steady(exact: object, box: Box, viscosity: float, seeds: Seeds, dtype: torch.dtype, interior: int, width: int, depth: int, steps: int) -> Case:
-    assert callable(exact)
+def _steady(exact: Exact, box: Box, viscosity: float, seeds: Seeds, dtype: torch.dtype, interior: int, width: int, depth: int, steps: int) -> Case:
+    """Pose a steady flow in a box from its velocity on the rim."""
     inside, nodes = box.interior(interior), box.interior(4000, seed=1)
     sets = {"interior": Points(inside.to(dtype)), "rim": _known(torch.cat(box.sides(100)), exact, dtype)}
     network = _network(2, width, depth, 3, seeds, inside, dtype)
@@ -130,7 +165,7 @@ def _steady(exact: object, box: Box, viscosity: float, seeds: Seeds, dtype: torc
 
 
 def _flow_terms(viscosity: float) -> dict[str, Term]:
-    """Steady, incompressible, velocities on the rim."""
+    """Return the terms of a steady incompressible flow with known velocity on the rim."""
     equation = NavierStokesVelocity(viscosity=viscosity)
     steady = tuple(name for name in equation.needs if not name.endswith("_t"))
 
@@ -145,8 +180,7 @@ def _flow_terms(viscosity: float) -> dict[str, Term]:
     }
 
 
-def _known(x: Tensor, exact: object, dtype: torch.dtype) -> Points:
-    assert callable(exact)
+def _known(x: Tensor, exact: Exact, dtype: torch.dtype) -> Points:
     return Points(x.to(dtype), {name: value.to(dtype) for name, value in exact(x).items()})
 
 
@@ -165,16 +199,16 @@ def _case(
     steps: int,
     reference: str = "pde",
 ) -> Case:
-    """Errors of the velocity, or of u, and of the pressure without its mean, at nodes."""
+    """Return the case whose errors are those of the velocity (or of u) and of the pressure without its mean, at the nodes."""
     at = nodes.to(network.mean.dtype)
     velocity = [name for name in truth if name != "p"]
 
     @torch.no_grad()
-    def errors(problem: Collocation) -> Mapping[str, Tensor]:
+    def errors_of(problem: Collocation) -> Mapping[str, Tensor]:
         d = partials(problem.network, at, names, tuple(truth))
-        found = {"velocity" if len(velocity) > 1 else "u": relative([d[n] for n in velocity], [truth[n] for n in velocity])}
+        errors = {"velocity" if len(velocity) > 1 else "u": relative([d[n] for n in velocity], [truth[n] for n in velocity])}
         if "p" in truth:
-            found["pressure"] = relative([d["p"] - d["p"].mean(-1, keepdim=True)], [truth["p"] - truth["p"].mean()])
-        return found
+            errors["pressure"] = relative([d["p"] - d["p"].mean(-1, keepdim=True)], [truth["p"] - truth["p"].mean()])
+        return errors
 
-    return Case(Collocation(network, names, terms), PointBatches(sets), errors, reference, steps, (0.5, 0.75), 5)
+    return Case(Collocation(network, names, terms), PointBatches(sets), errors_of, reference, steps, (0.5, 0.75), 5)

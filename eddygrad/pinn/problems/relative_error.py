@@ -1,4 +1,4 @@
-"""How wrong fields are."""
+"""Relative error of fields."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from torch import Tensor
 
 
 def relative(found: Sequence[Tensor], truth: Sequence[Tensor]) -> Tensor:
-    """|found - truth| / |truth|, Euclidean over all components and points, in float64: (S,).
+    """Return |fields - truth| / |truth|, Euclidean over all components and points, in float64: (S,).
 
-    Args: found: components, (N,) or (S, N) each. truth: the same, (N,) each.
+    Args:
+        found: components of the fields, (N,) or (S, N) each.
+        truth: components of the exact solution, (N,) each.
     """
     fields = torch.stack(list(found), -1).double()
     exact = torch.stack(list(truth), -1).to(fields)
