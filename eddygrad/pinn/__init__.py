@@ -1,4 +1,4 @@
-"""Physics-informed networks by short names: `eg.pinn.Problem`, domains, `eg.pinn.compare`."""
+"""Physics-informed networks: problems, domains, conditions, point weights and comparisons of loss weightings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from eddygrad.pinn.partials import VORTICITY
     from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
     from eddygrad.pinn.problem import Problem
+    from eddygrad.pinn.problem_settings import Network, Sampling
     from eddygrad.pinn.problems import PROBLEMS, problem
     from eddygrad.pinn.registry import register
     from eddygrad.pinn.solution import Solution
@@ -22,6 +23,7 @@ _HOME = {
     **dict.fromkeys(("Annulus", "Box", "PolygonDomain", "Region"), "pinn.domains"),
     **dict.fromkeys(("Causal", "ResidualAttention", "SelfAdaptive"), "pinn.point_weights"),
     **dict.fromkeys(("PROBLEMS", "problem"), "pinn.problems"),
+    **dict.fromkeys(("Network", "Sampling"), "pinn.problem_settings"),
     "Condition": "pinn.conditions",
     "Points": "pinn.collocation",
     "Problem": "pinn.problem",
@@ -47,11 +49,13 @@ __all__ = [
     "Box",
     "Causal",
     "Condition",
+    "Network",
     "Points",
     "PolygonDomain",
     "Problem",
     "Region",
     "ResidualAttention",
+    "Sampling",
     "SelfAdaptive",
     "Solution",
     "compare",

@@ -25,16 +25,19 @@ def heat(**options: Any) -> eg.pinn.Problem:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: posed(domain=((0, 1), (0, 1))), r"domain is a Box, .* got \(\(0, 1\), \(0, 1\)\)"),
-        (lambda: posed(data=(torch.zeros(3, 2), torch.zeros(3))), r"data is Points\(x, "),
-        (lambda: posed(lambda d, p: {"pde": d.u_lap + math.sin(d.x)}), r"torch.sin\(d.x\) and not math.sin"),
-        (lambda: posed(lambda d, p: {"pde": torch.autograd.grad(d.u.sum(), d.x)[0]}), "by their names, d.u_xx, not taken by torch.autograd.grad"),
-        (lambda: posed(positive=("k",)), "'k' is positive; give its first value"),
-        (lambda: posed(lambda d, p: {"pde": p.k * d.u_x}, unknown={"k": -1.0}, positive=("k",)), "'k' is positive; give its first value, above 0"),
-        (lambda: heat(pointwise={"pde": eg.pinn.Causal(axis=0, span=(0.0, 0.5))}), r"take Causal\(axis=1, span=\(0.0, 0.5\)\)"),
-        (lambda: heat(pointwise={"pde": eg.pinn.Causal(axis=1, span=(0, 4))}), r"take Causal\(axis=1, span=\(0.0, 0.5\)\)"),
+        (lambda: posed(domain=((0, 1), (0, 1))), r"domain expects a Box, .* got \(\(0, 1\), \(0, 1\)\)"),
+        (lambda: posed(data=(torch.zeros(3, 2), torch.zeros(3))), r"data expects Points\(x, "),
+        (lambda: posed(lambda d, p: {"pde": d.u_lap + math.sin(d.x)}), r"torch.sin\(d.x\) instead of math.sin"),
+        (
+            lambda: posed(lambda d, p: {"pde": torch.autograd.grad(d.u.sum(), d.x)[0]}),
+            "instead of calling torch.autograd.grad",
+        ),
+        (lambda: posed(positive=("k",)), "'k' needs an initial value"),
+        (lambda: posed(lambda d, p: {"pde": p.k * d.u_x}, unknown={"k": -1.0}, positive=("k",)), "'k' needs an initial value above 0"),
+        (lambda: heat(pointwise={"pde": eg.pinn.Causal(axis=0, span=(0.0, 0.5))}), r"use Causal\(axis=1, span=\(0.0, 0.5\)\)"),
+        (lambda: heat(pointwise={"pde": eg.pinn.Causal(axis=1, span=(0, 4))}), r"use Causal\(axis=1, span=\(0.0, 0.5\)\)"),
         (lambda: posed(gain=0.0).make_network(0, torch.float32), "a gain above 0"),
-        (lambda: eg.pinn.PolygonDomain([0, 0, 1]), r"three corners \(x, y\) at least"),  # type: ignore[arg-type]
+        (lambda: eg.pinn.PolygonDomain([0, 0, 1]), r"at least three corners \(x, y\)"),  # type: ignore[arg-type]
         (lambda: eg.fit(posed(), steps=0), "steps is a whole number of updates, at least 1, got 0"),
         (lambda: eg.fit(posed(), steps=2.5), "steps is a whole number of updates, at least 1, got 2.5"),
         (lambda: eg.fit(posed(), optimizer=torch.optim.Adam), "the name of an optimiser"),
@@ -53,7 +56,7 @@ def test_points_of_another_precision_are_told() -> None:
     from eddygrad.pinn.partials import partials
 
     network, names = posed().make_network(0, torch.float32), posed().names
-    with pytest.raises(ValueError, match=r"the network has torch.float32, the points torch.float64; take points.to\(torch.float32\)"):
+    with pytest.raises(ValueError, match=r"the network has torch.float32, the points torch.float64; use points.to\(torch.float32\)"):
         partials(network, PLANE.interior(5), names, ["u"])
 
 

@@ -40,7 +40,7 @@ def test_a_column_of_values_beside_rows_of_partials_is_an_error(seeds: Any) -> N
     terms = {"flux": Term("all", lambda d, p: d.u - target, ("u",))}
     problem = Collocation(CoordinateNetwork(1, 4, 1, 1, "tanh", **seed_options(seeds)).double(), LINE, terms)
     if seeds == (1, 2, 3, 4, 5):
-        with pytest.raises(ValueError, match=r"a condition at 5 points gives \(5,\), or components in front, got \(5, 5\)"):
+        with pytest.raises(ValueError, match=r"a condition at 5 points must give \(5,\), or \(C, 5\) with components, got \(5, 5\)"):
             laplace(conditions={"flux": eg.pinn.Condition(torch.rand(5, 2), lambda d, p: d.u - target)})
     else:
         with pytest.raises(ValueError, match=r"\(1, 5\), or components|a column \(N, 1\) was broadcast|expected \(1, 5\)"):
@@ -64,15 +64,15 @@ def test_bounds_are_components_of_one_partial() -> None:
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"fourier": (0, 1.0)}, r"fourier is how many features and the spread of their frequencies, \(64, 1.0\) say, got \(0, 1.0\)"),
-        ({"fourier": 5}, "fourier is how many features"),
-        ({"fourier": (8, 1.0), "periodic": {"x": 1.0}}, "Fourier features do not repeat"),
-        ({"unknown": {"type": 1.0}}, "no coefficient can be called 'type'"),
-        ({"unknown": {"K.1": 1.0}}, "no coefficient can be called 'K.1'"),
-        ({"unknown": {"training": 1.0}}, "no coefficient can be called 'training'"),
-        ({"hard": True, "outputs": ("u", "v"), "boundary": 0.0}, "hard boundary values are for one field, got u, v"),
-        ({"hard": True, "boundary": lambda x: np.sin(x[:, 0].numpy())}, "hard=True, take torch's functions"),
-        ({"hard": True, "boundary": lambda x: {}}, "hard boundary values are those of 'u', got none"),
+        ({"fourier": (0, 1.0)}, r"fourier expects \(number of features, std of their frequencies\), such as \(64, 1.0\), got \(0, 1.0\)"),
+        ({"fourier": 5}, "fourier expects"),
+        ({"fourier": (8, 1.0), "periodic": {"x": 1.0}}, "Fourier features are not periodic"),
+        ({"unknown": {"type": 1.0}}, "'type' cannot be the name"),
+        ({"unknown": {"K.1": 1.0}}, "'K.1' cannot be the name"),
+        ({"unknown": {"training": 1.0}}, "'training' cannot be the name"),
+        ({"hard": True, "outputs": ("u", "v"), "boundary": 0.0}, "hard boundary values are for one field, got outputs u, v"),
+        ({"hard": True, "boundary": lambda x: np.sin(x[:, 0].numpy())}, "hard=True need functions of torch"),
+        ({"hard": True, "boundary": lambda x: {}}, "hard boundary values must be those of 'u', got none"),
         ({"hard": True, "boundary": lambda x: torch.zeros(7)}, "known values have the shape|expected a row"),
     ],
 )
