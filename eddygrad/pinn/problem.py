@@ -182,7 +182,7 @@ class Problem:
         closed = self.closed_axes
         return domain.rim(self.rim, self.seed, **({"axes": [i for i in range(len(self.inputs)) if i not in closed]} if closed else {}))
 
-    def batches(self, objective: Collocation, dtype: torch.dtype, device: torch.device | str) -> PointBatches | Resampled:
+    def batches(self, objective: Collocation, dtype: torch.dtype, device: torch.device | str) -> Any:
         """Return the function that gives the points of every update.
 
         Args:
@@ -190,7 +190,7 @@ class Problem:
             dtype:     precision of the points.
             device:    device of the points.
         """
-        batches: PointBatches | Resampled = PointBatches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
+        batches: Any = PointBatches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
         for name, every in (self.resample or {}).items():
             pool = Points(self.domain.interior(_POOL_FACTOR * self.points, self.seed).to(dtype))
             batches = Resampled(batches, objective, name, pool, self.points, every, seed=self.seed)

@@ -75,11 +75,11 @@ def poisson(
     w, exact, box = k * math.pi, partial(_exact, k * math.pi), ((0, 0), (1, 1))
     drawn, rim = _interior(seeds, interior, sobol), torch.cat(Box(0, 1).sides(NODES))
     mean, std = mean_and_std(torch.cat([drawn.reshape(-1, 2), rim]))
-    network: FieldNetwork = CoordinateNetwork(2, width, depth, 1, "tanh", **seed_options(seeds), mean=mean, std=std, gain=5 / 3).to(dtype)
+    plain = CoordinateNetwork(2, width, depth, 1, "tanh", **seed_options(seeds), mean=mean, std=std, gain=5 / 3).to(dtype)
     terms, sets = dict(TERMS), {"interior": Points(drawn.to(dtype), {"f": (-2 * w**2 * exact(drawn)).to(dtype)})}
+    network: FieldNetwork = Constrained(plain, box_distance(*box), box_extension(exact, *box)) if hard else plain
     if hard:
         del terms["boundary"]
-        network = Constrained(network, box_distance(*box), box_extension(exact, *box))
     else:
         sets["boundary"] = Points(rim.to(dtype), {"u": exact(rim).to(dtype)}, (NODES,) * 4)
     batches = PointBatches(sets, {} if batch is None else {"interior": batch})
