@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-KILLS = int(os.environ.get("EDDYGRAD_KILLS", "3"))
+KILLS = int(os.environ.get("EDDYGRAD_KILLS", "2"))
 LONGER = int(os.environ.get("EDDYGRAD_KILL_LONGER", "1"))  # times the updates of the suite
 TIMES = ("seconds", "seconds_per_update", "inference_seconds_per_frame", "environment")
 
@@ -35,7 +35,7 @@ def generate(folder: Path) -> None:
 def generate_plane(folder: Path) -> None:
     from eddygrad.datasets.recipes import kolmogorov
 
-    kolmogorov.training(frames=20, reynolds=(300.0, 600.0, 900.0), warmup=10).generate(folder, progress=False, shard_samples=1)
+    kolmogorov.training(frames=8, reynolds=(300.0, 600.0, 900.0), warmup=10).generate(folder, progress=False, shard_samples=1)
 
 
 def train(folder: Path) -> None:

@@ -253,7 +253,7 @@ def test_a_traceback_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_interrupted_says_how_to_go_on_and_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C once a checkpoint exists; the same command then ends with the weights of an undisturbed run."""
     # Enough updates after the first checkpoint that the signal comes before the last of them: seconds, against a poll of .02 s.
-    args = ["train", *TINY_TRAIN, "--steps", "800", "--checkpoint-every", "20", "--batch", "4"]
+    args = ["train", *TINY_TRAIN, "--steps", "300", "--checkpoint-every", "10", "--batch", "4"]
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     command = [sys.executable, "-m", "eddygrad", *args, "--out", str(stopped)]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,37 +113,52 @@ def test_a_users_own_handler_stays() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def elsewhere(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Code with everything of this file at hand, in a process of its own."""
-    begin = "import sys; from test_interrupt import *; signal.signal(signal.SIGINT, signal.default_int_handler); folder = Path(sys.argv[1]); "
-    return subprocess.run([sys.executable, "-c", begin + code, str(folder)], cwd=Path(__file__).parent, timeout=120, text=True, capture_output=True)
+def elsewhere(work: Callable[[], object], log: Path) -> tuple[int | None, str]:
+    """Run `work` in a forked process, which has everything imported; return its exit code and what it wrote to stderr."""
+
+    def child() -> None:
+        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        sys.stderr = os.fdopen(2, "w", buffering=1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        work()
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(120)
+    return process.exitcode, log.read_text()
 
 
 def test_termination_by_a_batch_system_is_kept_too_and_comes_before_an_interrupt(tmp_path: Path) -> None:
-    both = "both = lambda step, _: [interrupting(7, number=n)(step, 1) for n in (signal.SIGINT, signal.SIGTERM)][0]; "
-    for at, code in enumerate(("trained(folder, interrupting(7, number=signal.SIGTERM))", f"{both}trained(folder, both)")):
+    def both(step: int, horizon: int) -> int:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            interrupting(7, number=number)(step, horizon)
+        return step
+
+    for at, batch_at in enumerate((interrupting(7, number=signal.SIGTERM), both)):
         folder = tmp_path / str(at)
-        assert elsewhere(code, folder).returncode == -signal.SIGTERM and load_state(folder / "checkpoint.pt")["step"] == 8
+        status, _ = elsewhere(lambda: trained(folder, batch_at), tmp_path / "log")  # noqa: B023
+        assert status == -signal.SIGTERM and load_state(folder / "checkpoint.pt")["step"] == 8
         assert torch.equal(trained(folder, interrupting(-1)), trained(None, interrupting(-1)))
 
 
 def test_an_error_before_a_termination_is_told(tmp_path: Path) -> None:
-    ended = elsewhere("trained(folder, lambda step, _: interrupting(7, number=signal.SIGTERM)(step, 1) if step < 7 else 1 / (7 - step))", tmp_path)
-    assert ended.returncode == 1 and "ZeroDivisionError" in ended.stderr
-    code = "trained(folder, lambda step, _: (interrupting(7, number=signal.SIGTERM)(step, 1), 1 / (7 - step))[0])"
-    ended = elsewhere(code, tmp_path)
-    assert ended.returncode == -signal.SIGTERM and "ZeroDivisionError" in ended.stderr
+    terminating = interrupting(7, number=signal.SIGTERM)
+    before = lambda step, _: terminating(step, 1) if step < 7 else 1 / (7 - step)  # noqa: E731
+    meanwhile = lambda step, _: (terminating(step, 1), 1 / (7 - step))[0]  # noqa: E731
+    for batch_at, expected in ((before, 1), (meanwhile, -signal.SIGTERM)):
+        status, said = elsewhere(lambda: trained(tmp_path / "run", batch_at), tmp_path / "log")  # noqa: B023
+        assert status == expected and "ZeroDivisionError" in said
 
 
 def test_a_forked_process_does_not_wait(tmp_path: Path) -> None:
-    code = """
-import multiprocessing, time
-with waiting() as interrupt:
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-    child.start()
-    time.sleep(0.5)
-    child.terminate()
-    child.join(20)
-    sys.exit(0 if child.exitcode == -signal.SIGTERM else 1)
-"""
-    assert elsewhere(code, tmp_path).returncode == 0
+    def work() -> None:
+        with waiting():
+            child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+            child.start()
+            time.sleep(0.5)
+            child.terminate()
+            child.join(20)
+            sys.exit(0 if child.exitcode == -signal.SIGTERM else 1)
+
+    status, said = elsewhere(work, tmp_path / "log")
+    assert status == 0, said

@@ -18,8 +18,7 @@ LAPLACIAN = ((1.0, (2, 0)), (1.0, (0, 2)))
 WANTED = [(0, 0), LAPLACIAN, (1, 1)]
 
 
-@pytest.mark.parametrize("wanted", [WANTED, [(0, 0)]], ids=["laplacian", "value"])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation, wanted", [*((name, WANTED) for name in ACTIVATIONS), ("silu", [(0, 0)])])
 def test_partials_and_gradients_are_those_of_the_plain_network(activation: str, wanted: list[Any]) -> None:
     """To round-off: sums are made in another order. 7 points in a stack of two, so that no length is a multiple of a vector's."""
     before = _forward.cache_info().misses
