@@ -120,9 +120,7 @@ class GenerationJob:
             shown.update(len(span))
         return Trajectories(out, recorder.values)
 
-    def header(
-        self, seed: int, channels: tuple[str, ...], units: Mapping[str, str], attrs: Mapping[str, Any], in_file: bool
-    ) -> Header:  # fmt: skip
+    def header(self, seed: int, channels: tuple[str, ...], units: Mapping[str, str], attrs: Mapping[str, Any], in_file: bool) -> Header:
         """Return the header of the data set.
 
         Args:
