@@ -118,11 +118,11 @@ class Configuration(TrainingSettings):
         return [(lr, name) for name in self.schedule for lr in self.lr]
 
     @property
-    def planned(self) -> list[Planned]:
+    def planned(self) -> list[PlannedUnrollingRun]:
         """The runs."""
         size = self.seeds_per_run or self.seeds
         parts = [range(a, min(a + size, self.seeds)) for a in range(0, self.seeds, size)]
-        return [Planned(self, task, unroll, seeds) for task in self.tasks for unroll in self.unroll for seeds in parts]
+        return [PlannedUnrollingRun(self, task, unroll, seeds) for task in self.tasks for unroll in self.unroll for seeds in parts]
 
     def recipe_of(self, unroll: str, lr: float, schedule: str) -> TrainingRecipe:
         longest = Unrolling.parse(unroll).horizon
@@ -135,7 +135,7 @@ _FIELDS = tuple({**Configuration.__annotations__, **Configuration.__dataclass_fi
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedUnrollingRun:
     """One run of a comparison: these seeds of a task and a modality."""
 
     configuration: Configuration

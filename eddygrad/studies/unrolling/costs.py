@@ -15,7 +15,7 @@ from eddygrad.fitting.corrector import prepare
 from eddygrad.runtime.progress import bar
 from eddygrad.solver.step import Stepper
 from eddygrad.studies.shared.run_files import slug, write_record
-from eddygrad.studies.unrolling.study import Study
+from eddygrad.studies.unrolling.study import UnrollingStudy
 from eddygrad.studies.unrolling.workbench import Bench
 from eddygrad.training.loop import Loop
 
@@ -27,7 +27,7 @@ class _Timed:
     stepper: Stepper
 
 
-def measure(study: Study, rounds: int = 5, updates: int = 10, progress: bool = True) -> Study:
+def measure(study: UnrollingStudy, rounds: int = 5, updates: int = 10, progress: bool = True) -> UnrollingStudy:
     """Time every finished run anew and write the medians into its JSON, in place of what was measured while it ran.
 
     A round times `updates` updates of every run, of each stage of its curriculum (they are equally long), and some frames in turn, so that a slow
@@ -78,7 +78,7 @@ def _priced(training: dict[str, Any], per_update: float, peak: float | None) -> 
     return new if peak is None else {**new, "peak_resident_mb": peak}
 
 
-def _runs(study: Study, bench: Bench) -> list[_Timed]:
+def _runs(study: UnrollingStudy, bench: Bench) -> list[_Timed]:
     c = study.configuration
     runs = study.folder / "runs"  # candidates of a tuned baseline cost the same: the first is timed
     found = [_Timed(runs / f"baseline-{slug(name)}.json", (), candidates[0]) for name, candidates in bench.baselines.items()]

@@ -21,7 +21,7 @@ from eddygrad.fitting.corrector import prepare
 from eddygrad.fitting.validation import Validation
 from eddygrad.runtime.processes import leave_with_parent, set_up_process
 from eddygrad.solver.step import Stepper
-from eddygrad.studies.unrolling.config import Configuration, Planned
+from eddygrad.studies.unrolling.config import Configuration, PlannedUnrollingRun
 from eddygrad.studies.unrolling.workbench import Bench
 from eddygrad.training.loop import Loop
 
@@ -85,7 +85,7 @@ class Estimates(list[Estimate]):
 
 
 def estimate(
-    c: Configuration, runs: Sequence[Planned], updates: int = 5, threads: int | None = None, jobs: int = 1, folder: Path | None = None
+    c: Configuration, runs: Sequence[PlannedUnrollingRun], updates: int = 5, threads: int | None = None, jobs: int = 1, folder: Path | None = None
 ) -> Estimates:
     """Measure a few updates of every run and what its tests take.
 
@@ -116,7 +116,7 @@ def estimate(
     return Estimates(rows, baselines, jobs)
 
 
-def _updates(c: Configuration, run: Planned) -> int:
+def _updates(c: Configuration, run: PlannedUnrollingRun) -> int:
     """Of a run, and in the first of its pair of their tuning in proportion to the seeds."""
     tuning = len(c.candidates) * c.tune_steps * c.tune_seeds / len(run.seeds) if run.tunes else 0
     return round(c.steps + tuning)
@@ -128,7 +128,7 @@ def _join(parent: int, barrier: Any) -> None:
     leave_with_parent(parent)
 
 
-def _measure(c: Configuration, runs: Sequence[Planned], updates: int, threads: int, folder: Path | None) -> list[tuple[float, float, float]]:
+def _measure(c: Configuration, runs: Sequence[PlannedUnrollingRun], updates: int, threads: int, folder: Path | None) -> list[tuple[float, float, float]]:
     """Per run: seconds of an update, megabytes of its graph, seconds of what is not an update."""
     set_up_process(threads)
     found = []

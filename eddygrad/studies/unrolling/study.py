@@ -24,7 +24,7 @@ from eddygrad.runtime.provenance import environment
 from eddygrad.solver.step import Stepper
 from eddygrad.studies.shared.folder import claim, hide_work, locked, side_by_side
 from eddygrad.studies.shared.run_files import BASELINE, slug, write_pictures, write_run
-from eddygrad.studies.unrolling.config import TASKS, Configuration, Planned, describe
+from eddygrad.studies.unrolling.config import TASKS, Configuration, PlannedUnrollingRun, describe
 from eddygrad.studies.unrolling.config import preset as preset_fields
 from eddygrad.studies.unrolling.estimate import Estimate, Estimates, estimate
 from eddygrad.studies.unrolling.report import page
@@ -33,7 +33,7 @@ from eddygrad.studies.unrolling.workbench import Bench, baseline_names
 from eddygrad.training.schedule import schedule
 
 
-class Study:
+class UnrollingStudy:
     """A configuration and the folder of its results: `study.json`, `runs/RUN.json`, `runs/RUN.nc`, and `work/` with checkpoints.
 
     Raises: ValueError if the folder holds a study of another configuration.
@@ -47,10 +47,10 @@ class Study:
         """Where the recipe's data are kept while the study runs; they can always be made again."""
         return self.folder / "work" / "data"
 
-    def path(self, run: Planned) -> Path:
+    def path(self, run: PlannedUnrollingRun) -> Path:
         return self.folder / "runs" / f"{run.name}.json"
 
-    def pending(self) -> list[Planned]:
+    def pending(self) -> list[PlannedUnrollingRun]:
         return [run for run in self.configuration.planned if not self.path(run).exists()]
 
     def estimate(self, updates: int = 5, threads: int | None = None, jobs: int = 1) -> Estimates:
@@ -59,7 +59,7 @@ class Study:
         with nullcontext(self.data) if claimed else TemporaryDirectory() as data:
             return estimate(self.configuration, self.pending(), updates, threads, jobs, Path(data))
 
-    def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True) -> Study:
+    def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True) -> UnrollingStudy:
         """Do the missing runs; killed at any moment, a second call goes on.
 
         Args: jobs: processes side by side, each with `threads` threads (default: torch's number of threads, shared out).
@@ -120,10 +120,10 @@ def _best(bench: Bench, candidates: Sequence[Stepper]) -> tuple[Stepper, dict[st
     return candidates[errors.index(min(errors))], {"tuning": rows}
 
 
-def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
+def _run(folder: Path, run: PlannedUnrollingRun, threads: int, together: int, progress: bool) -> None:
     """One run, of `together` side by side: train its seeds, score them, write RUN.nc and RUN.json."""
     set_up_process(threads)
-    c, study = run.configuration, Study(run.configuration, folder)
+    c, study = run.configuration, UnrollingStudy(run.configuration, folder)
     work = folder / "work" / run.name
     with locked(work):
         if study.path(run).exists():
@@ -146,12 +146,12 @@ def _run(folder: Path, run: Planned, threads: int, together: int, progress: bool
         write_run(study.path(run), {**record, **trained.as_json()}, c.recipe, score, side_by_side=together)
 
 
-def _tuning_path(folder: Path, run: Planned) -> Path:
+def _tuning_path(folder: Path, run: PlannedUnrollingRun) -> Path:
     """Where the choice of a pair's learning rate lies, beside its runs: they share it."""
     return folder / "tuning" / f"{run.pair}.json"
 
 
-def _tuned(folder: Path, run: Planned) -> list[dict[str, Any]] | None:
+def _tuned(folder: Path, run: PlannedUnrollingRun) -> list[dict[str, Any]] | None:
     """The short runs of a pair, one row per candidate; None if they are not done, or were done for other candidates or of other length."""
     path, c = _tuning_path(folder, run), run.configuration
     if len(c.candidates) == 1 or not path.exists():
@@ -165,12 +165,12 @@ def _decisive(c: Configuration) -> dict[str, Any]:
     return {k: v for k, v in describe(c).items() if k not in ("name", "seeds", "seeds_per_run", "seeds_used", "starts", "long_horizon", "test_seed")}
 
 
-def _tune(folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
+def _tune(folder: Path, run: PlannedUnrollingRun, threads: int, together: int, progress: bool) -> None:
     """Short runs of other seeds, one per candidate: the median final validation error of each. Nothing of the test data is seen."""
     set_up_process(threads)
     c, seeds, rows, work = run.configuration, range(1000, 1000 + run.configuration.tune_seeds), [], folder / "work" / "tune" / run.pair
     with locked(work):
-        bench = Study(c, folder).bench()
+        bench = UnrollingStudy(c, folder).bench()
         for lr, name in c.candidates:
             plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
             recipe = replace(c.recipe_of(run.unroll, lr, name), schedule=plan, steps=c.tune_steps, validate_every=c.tune_steps)
@@ -184,7 +184,7 @@ def _tune(folder: Path, run: Planned, threads: int, together: int, progress: boo
             shutil.rmtree(work / f"{name}-{lr:g}", ignore_errors=True)
 
 
-def compare(folder: str | Path | None = None, preset: str | None = None, **options: Any) -> Study:
+def compare(folder: str | Path | None = None, preset: str | None = None, **options: Any) -> UnrollingStudy:
     """A comparison of unrolling modalities and tasks.
 
         study = eg.compare(tasks=["correct", "predict"], unroll=["one", "nog:4", "wig:4"], recipe="kuramoto-sivashinsky", seeds=16)
@@ -199,7 +199,7 @@ def compare(folder: str | Path | None = None, preset: str | None = None, **optio
     if unknown:
         raise ValueError(f"compare: unknown options {unknown}; expected some of {sorted(known)}")
     configuration = Configuration(**{**(preset_fields(preset) if preset else {}), **options})
-    return Study(configuration, folder or Path("runs") / configuration.name)
+    return UnrollingStudy(configuration, folder or Path("runs") / configuration.name)
 
 
-__all__ = ["TASKS", "Bench", "Configuration", "Estimate", "Estimates", "Study", "compare", "describe", "environment", "set_up_process"]
+__all__ = ["TASKS", "Bench", "Configuration", "Estimate", "Estimates", "UnrollingStudy", "compare", "describe", "environment", "set_up_process"]

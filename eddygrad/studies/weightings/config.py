@@ -26,7 +26,7 @@ _COUNTS = {**dict.fromkeys(("seeds", "seeds_per_run", "steps", "every", "polish"
 
 
 @dataclass(frozen=True)
-class Plan:
+class WeightingConfiguration:
     """A comparison: every problem is trained with every weighting and every optimiser, its seeds stacked. `study.json` keeps it.
 
     Raises: ValueError, one line, for a value out of range.
@@ -91,7 +91,7 @@ class Plan:
             for other in self.weighting:
                 tried(self.weighting_of(other, case), case.problem)
             self._check_phases(text, case)
-        by_name: dict[str, Planned] = {}
+        by_name: dict[str, PlannedWeightingRun] = {}
         for run in self.planned:
             first = by_name.setdefault(run.name, run)
             if first != run:
@@ -140,19 +140,19 @@ class Plan:
         return weighting(name, options, reference=case.reference, every=self.every or case.every, optimal=case.optimal)
 
     @property
-    def planned(self) -> list[Planned]:
+    def planned(self) -> list[PlannedWeightingRun]:
         """The runs."""
         size = self.seeds_per_run or self.seeds
         all_seeds = tuple(range(self.first_seed, self.first_seed + self.seeds))
         parts = [all_seeds[a : a + size] for a in range(0, self.seeds, size)]
-        return [Planned(self, *setting) for setting in product(self.problem, self.weighting, self.optimizer, parts)]
+        return [PlannedWeightingRun(self, *setting) for setting in product(self.problem, self.weighting, self.optimizer, parts)]
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedWeightingRun:
     """A run of a plan: one problem, weighting and optimiser, some seeds."""
 
-    plan: Plan
+    plan: WeightingConfiguration
     problem: str
     weighting: str
     optimizer: str
@@ -169,7 +169,7 @@ def _parts(text: str, what: str) -> tuple[str, dict[str, Any]]:
     return spelled.name, spelled.options
 
 
-def describe(plan: Plan) -> dict[str, Any]:
+def describe(plan: WeightingConfiguration) -> dict[str, Any]:
     """As JSON."""
     values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(plan).items()}
     own = {text: OWN[name] for text in plan.problem if (name := _parts(text, "problem")[0]) in OWN}

@@ -14,27 +14,26 @@ import torch
 from eddygrad.pinn.network.hard_constraints import Constrained
 from eddygrad.pinn.problems import Case
 from eddygrad.runtime.provenance import environment
-from eddygrad.runtime.specs import Spec
-from eddygrad.studies.weightings.config import Planned
-from eddygrad.training import loop
-from eddygrad.training.loop import Fit
+from eddygrad.runtime.specs import Spelled
+from eddygrad.studies.weightings.config import PlannedWeightingRun
+from eddygrad.training.loop import Fit, fit
 from eddygrad.training.optimizers import registry
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.schedule import Drops
-from eddygrad.training.training_config import TrainingConfig
+from eddygrad.training.training_config import Training
 
 SCHEMA = "eddygrad-pinn/1"
 _POINTS, _DIGITS = 400, 6  # of a curve
 
 
 @dataclass
-class Trained:
+class TrainedProblem:
     """A problem as its network solves it now, with the story of the training."""
 
     case: Case
     fit: Fit
-    training: TrainingConfig
-    planned: Planned
+    training: Training
+    planned: PlannedWeightingRun
     threads: int
 
     def as_json(self) -> dict[str, Any]:
@@ -104,16 +103,16 @@ def repr_of(network: Any) -> str:
     return f"[{network.inputs}, {network.width} x {network.depth}, {network.outputs}] {network.activation}"
 
 
-def prepare(planned: Planned, compiled: bool = False) -> tuple[Case, TrainingConfig]:
+def prepare(planned: PlannedWeightingRun, compiled: bool = False) -> tuple[Case, Training]:
     """Problem and training of a run; `compiled`: see `CoordinateNetwork`."""
     plan = planned.plan
     case = plan.case(planned.problem, planned.seeds)
     case.problem.compiled = compiled
     steps = plan.steps or case.steps
-    spelled = Spec.parse(planned.optimizer, "optimizer")
+    spelled = Spelled.parse(planned.optimizer, "optimizer")
     make, rate = registry.named(spelled.name, spelled.options)
     every = plan.validate_every or max(1, math.ceil(steps / _POINTS))
-    training = TrainingConfig(
+    training = Training(
         steps=steps,
         lr=rate,
         schedule=Drops(case.drops),
@@ -130,7 +129,7 @@ def prepare(planned: Planned, compiled: bool = False) -> tuple[Case, TrainingCon
     return case, training
 
 
-def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, compiled: bool = False, progress: bool = False) -> Trained:
+def train(planned: PlannedWeightingRun, folder: Path | None = None, *, threads: int = 1, compiled: bool = False, progress: bool = False) -> TrainedProblem:
     """Train a run's seeds; a killed run goes on in `folder`. Raises what `training.loop.fit` does."""
     case, training = prepare(planned, compiled)
     described = {"run": planned.name, "steps": training.steps, "weighting": repr(training.weighting), "dtype": planned.plan.dtype}
@@ -138,15 +137,15 @@ def train(planned: Planned, folder: Path | None = None, *, threads: int = 1, com
     described |= {"problem": case.digest} if case.digest else {}
     batch_at: Any = case.batches
     try:
-        done = loop.train(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
+        done = fit(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
     except FloatingPointError:  # no seed of this run can be trained
         if not _others_begin(planned):
             raise
         done = _lost(case)
-    return Trained(case, done, training, planned, threads)
+    return TrainedProblem(case, done, training, planned, threads)
 
 
-def _others_begin(planned: Planned) -> bool:
+def _others_begin(planned: PlannedWeightingRun) -> bool:
     """Whether seeds of other runs have finite losses at first: then those of this one have diverged, else the problem itself is wrong."""
     plan = planned.plan
     for seed in range(plan.first_seed, plan.first_seed + plan.seeds):

@@ -15,27 +15,26 @@ from eddygrad.runtime.processes import set_up_process
 from eddygrad.studies.shared.folder import claim, locked, side_by_side
 from eddygrad.studies.shared.run_files import write_record
 from eddygrad.studies.unrolling.estimate import Estimate, Estimates
-from eddygrad.studies.weightings.config import Plan, Planned, describe
-from eddygrad.studies.weightings.config import preset as preset_fields
+from eddygrad.studies.weightings.config import WeightingConfiguration, PlannedWeightingRun, describe, preset
 from eddygrad.studies.weightings.report import page
 from eddygrad.studies.weightings.results import tables
 from eddygrad.studies.weightings.runner import prepare, train
 from eddygrad.training.loop import Loop
 
 
-class Study:
+class WeightingStudy:
     """A plan and the folder of its results: `study.json`, `runs/RUN.json`, and `work/` with checkpoints and weights."""
 
-    def __init__(self, plan: Plan, folder: str | Path) -> None:
+    def __init__(self, plan: WeightingConfiguration, folder: str | Path) -> None:
         self.plan, self.folder = plan, Path(folder)
 
-    def path(self, run: Planned) -> Path:
+    def path(self, run: PlannedWeightingRun) -> Path:
         return self.folder / "runs" / f"{run.name}.json"
 
-    def pending(self) -> list[Planned]:
+    def pending(self) -> list[PlannedWeightingRun]:
         return [run for run in self.plan.planned if not self.path(run).exists()]
 
-    def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True, compiled: bool = False) -> Study:
+    def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True, compiled: bool = False) -> WeightingStudy:
         """Do the missing runs; killed at any moment, a second call goes on.
 
         Args:   jobs: processes side by side, each with `threads` threads (default: torch's number of threads, shared out).
@@ -44,7 +43,7 @@ class Study:
         """
         _check_jobs(jobs)
         advice = "; eddygrad report FOLDER OTHER --out both.html reports several as one"
-        claim(self.folder, describe(self.plan), describe(Plan()), advice, free=("checkpoint_every",))
+        claim(self.folder, describe(self.plan), describe(WeightingConfiguration()), advice, free=("checkpoint_every",))
         threads = threads or max(1, torch.get_num_threads() // jobs)
         side_by_side(partial(_run, compiled), self.folder, self.pending(), self.plan.name, jobs, threads, progress)
         return self
@@ -72,7 +71,7 @@ def _check_jobs(jobs: int) -> None:
         raise ValueError(f"pinn: jobs must be at least one, got {jobs}")
 
 
-def _expected(run: Planned, updates: int, compiled: bool) -> Estimate:
+def _expected(run: PlannedWeightingRun, updates: int, compiled: bool) -> Estimate:
     case, training = prepare(run, compiled)
     batches: Any = case.batches
     loop = Loop(case.problem, case.problem.losses, batches, training)
@@ -108,10 +107,10 @@ def _mean_update(loop: Loop, updates: int) -> float:
     return other + (look - other) / every
 
 
-def _run(compiled: bool, folder: Path, run: Planned, threads: int, together: int, progress: bool) -> None:
+def _run(compiled: bool, folder: Path, run: PlannedWeightingRun, threads: int, together: int, progress: bool) -> None:
     """Train the seeds of a run and write RUN.json."""
     set_up_process(threads)
-    study, work = Study(run.plan, folder), folder / "work" / run.name
+    study, work = WeightingStudy(run.plan, folder), folder / "work" / run.name
     with locked(work):
         if not study.path(run).exists():
             trained = train(run, work, threads=threads, compiled=compiled, progress=progress)
@@ -120,21 +119,21 @@ def _run(compiled: bool, folder: Path, run: Planned, threads: int, together: int
             write_record(study.path(run), record)
 
 
-def compare(folder: str | Path | None = None, preset: str | None = None, **options: Any) -> Study:
+def compare(folder: str | Path | None = None, preset_name: str | None = None, **options: Any) -> WeightingStudy:
     """A comparison of loss weightings.
 
         study = eg.pinn.compare(problem="poisson:k=4", weighting=["uniform", "inverse-dirichlet"], seeds=5)
         study.run(); print(study.table()); study.report()
     Args:
-        folder:      of the results, default runs/NAME. preset: name of a plan that comes with the package; `options` override it.
-        options:     fields of `Plan`.
+        folder:      of the results, default runs/NAME. preset_name: a plan that comes with the package; `options` override it.
+        options:     fields of `WeightingConfiguration`.
     Raises: ValueError for an unknown preset or option, or a value out of range.
     """
-    known = Plan.__dataclass_fields__
+    known = WeightingConfiguration.__dataclass_fields__
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(f"pinn: unknown options {unknown}; expected some of {sorted(known)}")
     if isinstance(options.get("problem"), Problem):
         raise ValueError('pinn: compare takes problems by name; eg.pinn.register("mine", problem, errors=exact) first, then compare(problem="mine")')
-    plan = Plan(**{**(preset_fields(preset) if preset else {}), **options})
-    return Study(plan, folder or Path("runs") / plan.name)
+    plan = WeightingConfiguration(**{**(preset(preset_name) if preset_name else {}), **options})
+    return WeightingStudy(plan, folder or Path("runs") / plan.name)

@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from eddygrad.plotting.space_time import space_time, trajectories
 from eddygrad.plotting.style import DASHES, INK, MUTED, PAPER, RULE, WIDTH, colour, factor, legend, log_axis, marker, number, styled, titled_panels
-from eddygrad.studies.unrolling.results.run import TASKS, Run
-from eddygrad.studies.unrolling.results.tables import Comparison, Study
+from eddygrad.studies.unrolling.results.run import TASKS, UnrollingRun
+from eddygrad.studies.unrolling.results.tables import Comparison, UnrollingResults
 
 __all__ = ["cost", "error_over_time", "pareto", "ratios", "seeds", "space_time", "spectrum", "training", "trajectories"]
 
 
-def _panels(study: Study, height: float = 3.1, share: bool = True) -> tuple[Figure, list[tuple[Axes, tuple[Run, ...]]]]:
+def _panels(study: UnrollingResults, height: float = 3.1, share: bool = True) -> tuple[Figure, list[tuple[Axes, tuple[UnrollingRun, ...]]]]:
     """One titled panel per (group, task), two in a row."""
     cells = study.cells()
     figure, grid = titled_panels([f"{TASKS.get(task, task).capitalize()}  ·  {group}" for group, task in cells], height, share)
     return figure, list(zip(grid, cells.values(), strict=True))
 
 
-def _legend(figure: Figure, runs: Sequence[Run], baselines: Sequence[Run] = (), extra: Sequence[Line2D] = ()) -> None:
+def _legend(figure: Figure, runs: Sequence[UnrollingRun], baselines: Sequence[UnrollingRun] = (), extra: Sequence[Line2D] = ()) -> None:
     handles = [Line2D([], [], color=colour(m), marker=marker(m), ms=4.5, label=m) for m in dict.fromkeys(r.modality for r in runs)]
     handles += [Line2D([], [], color=MUTED, lw=1.4, ls=DASHES[i % len(DASHES)], label=b.name) for i, b in enumerate(baselines)]
     handles += extra
@@ -47,7 +47,7 @@ def _band(axes: Axes, x: NDArray[Any], values: NDArray[Any], modality: str) -> N
 
 
 @styled
-def error_over_time(study: Study) -> Figure:
+def error_over_time(study: UnrollingResults) -> Figure:
     """Error against time, median over seeds with a 10 % to 90 % band; baselines dashed."""
     figure, panels = _panels(study)
     shown = [b for b in study.baselines if not study.exact(b)]
@@ -70,7 +70,7 @@ def error_over_time(study: Study) -> Figure:
 
 
 @styled
-def seeds(study: Study) -> Figure:
+def seeds(study: UnrollingResults) -> Figure:
     """Every seed's error per modality; a grey line joins the models of one seed, a bar marks the median."""
     figure, panels = _panels(study, share=False)
     for axes, runs in panels:
@@ -134,7 +134,7 @@ def ratios(found: Sequence[Comparison], level: float = 0.05, tones: Mapping[str,
 
 
 @styled
-def spectrum(study: Study) -> Figure | None:
+def spectrum(study: UnrollingResults) -> Figure | None:
     """Energy spectra of the predictions beside the reference."""
     if not any(r.test.spectrum for r in study.models):
         return None
@@ -159,7 +159,7 @@ def spectrum(study: Study) -> Figure | None:
 
 
 @styled
-def pareto(study: Study) -> Figure:
+def pareto(study: UnrollingResults) -> Figure:
     """Error against inference cost: models by modality (correction filled, prediction hollow), baselines as crosses, the best trade-offs joined."""
     figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -202,7 +202,7 @@ def pareto(study: Study) -> Figure:
 
 
 @styled
-def cost(study: Study) -> Figure:
+def cost(study: UnrollingResults) -> Figure:
     """Time per update (the whole stack of seeds) and the memory that an update keeps for its gradient, per model."""
     models = [r for r in study.models if r.training]
     figure = Figure(figsize=(WIDTH, 0.8 + 0.27 * (len(models) + len(study.cells()))), layout="constrained")
@@ -234,7 +234,7 @@ def cost(study: Study) -> Figure:
 
 
 @styled
-def training(study: Study) -> Figure | None:
+def training(study: UnrollingResults) -> Figure | None:
     """Validation error (solid, with band) and training loss (thin) against updates."""
     if not any(r.curve for r in study.models):
         return None

@@ -1,107 +1,107 @@
-"""What is compared in a study: ratios of errors with their intervals, in families, and inside each test set."""
+"""The ratios of a comparison of unrolling modalities: modality against modality, prediction against correction, models against baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
 
-from eddygrad.studies.shared.statistics import Ratio, by_seed, holm, paired
-from eddygrad.studies.unrolling.results.load import Study
-from eddygrad.studies.unrolling.results.run import TASKS, Array, Run
+from eddygrad.studies.shared.comparison import Comparison, corrected
+from eddygrad.studies.shared.statistics import Ratio, by_seed, paired
+from eddygrad.studies.shared.strict_json import Array
+from eddygrad.studies.unrolling.results.run import TASKS, UnrollingRun
+from eddygrad.studies.unrolling.results.study_results import UnrollingResults
 
 PAPER_PREDICTION_TO_CORRECTION = 4.5  # List et al. 2024, abstract: prediction with WIG / correction with NOG
 # Ratios of List et al. 2024 at a setting and a number of parameters; their solver for Kolmogorov flow is a PISO scheme.
 PAPER_MODALITIES = {("kolmogorov", "correct", 32_376): {("nog:4", "one"): 1.00, ("wig:4", "one"): 0.89}}
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One ratio of a family.
+def compare(first: UnrollingRun, second: UnrollingRun, metric: str = "rellinf", level: float = 0.95) -> Ratio:
+    """Return the ratio of the errors of two runs: paired if the seeds agree or `second` has none, else unpaired.
 
-    Args:
-        p_holm:       corrected inside the family. paper: the published value where there is one.
-        by_set:       the ratio inside each test set, uncorrected: one set of large errors can decide the whole.
-        median_state: the ratio with the median over test states in place of their mean.
+    Args: first: run above the line. second: run below it. metric: the error. level: of the interval.
     """
-
-    family: str
-    kind: str
-    group: str
-    first: str
-    second: str
-    label: str
-    ratio: Ratio
-    p_holm: float = float("nan")
-    paper: float | None = None
-    by_set: Mapping[str, Ratio] = field(default_factory=dict)
-    median_state: float = float("nan")
-
-    @property
-    def significant(self) -> bool:
-        """At the level of the interval, after Holm's correction."""
-        return self.p_holm < 1 - self.ratio.level
-
-
-def compare(first: Run, second: Run, metric: str = "rellinf", level: float = 0.95) -> Ratio:
-    """Ratio of the errors of two runs: paired where the seeds agree or `second` has none, else unpaired."""
     return _ratio(first, second, first.error(metric), second.error(metric), level)
 
 
-def _ratio(first: Run, second: Run, a: Array, b: Array, level: float) -> Ratio:
+def _ratio(first: UnrollingRun, second: UnrollingRun, a: Array, b: Array, level: float) -> Ratio:
     if second.seeds == (None,):
         return paired(a, b, level)
     return by_seed(dict(zip(first.seeds, a)), dict(zip(second.seeds, b)), level)
 
 
-def compare_by_set(first: Run, second: Run, metric: str = "rellinf", level: float = 0.95) -> dict[str, Ratio]:
-    """The ratio inside each test set; sets in which an error is zero have none."""
+def compare_by_set(first: UnrollingRun, second: UnrollingRun, metric: str = "rellinf", level: float = 0.95) -> dict[str, Ratio]:
+    """Return the ratio inside each test set, {set: ratio}, without sets in which an error is zero. Args: see `compare`."""
     a, b = first.test.per_set(metric), second.test.per_set(metric)
     return {name: _ratio(first, second, a[name], b[name], level) for name in a if np.all(a[name] > 0) and np.all(b[name] > 0)}
 
 
-def comparisons(study: Study, level: float = 0.95) -> list[Comparison]:
-    """The standard families, each corrected by Holm: modalities within a task, tasks across, models against baselines.
+@dataclass(frozen=True)
+class _Pair:
+    """Two runs to compare, with their place in a family."""
 
-    modality: NOG / ONE, WIG / ONE, WIG / NOG per group and task (all pairs, where there are more);
-    task:     prediction / correction per group, with WIG / NOG as in the paper, else the same modality;
-    baseline: each model against each baseline. A baseline that computes the reference itself has no ratio and is left out.
+    kind: str
+    family: str
+    first: UnrollingRun
+    second: UnrollingRun
+    label: str
+    paper: float | None = None
+
+
+def comparisons(results: UnrollingResults, level: float = 0.95) -> list[Comparison]:
+    """Return the ratios of the three kinds of families, each family corrected by Holm.
+
+    modality: all pairs within a task: NOG / ONE, WIG / ONE, WIG / NOG;
+    task:     prediction / correction per group, with WIG / NOG as in the paper, else with the same modality;
+    baseline: each model against each baseline, without baselines that compute the reference itself.
     """
     families: dict[str, list[Comparison]] = {}
-
-    def add(kind: str, family: str, first: Run, second: Run, label: str, paper: float | None = None) -> None:
-        ratio, below = compare(first, second, study.metric, level), second.typical_median(study.metric)
-        parts = compare_by_set(first, second, study.metric, level) if len(first.test.sets) > 1 else {}
-        state = first.typical_median(study.metric) / below if below else float("nan")
-        compared = Comparison(family, kind, first.group, first.name, second.name, label, ratio, paper=paper, by_set=parts, median_state=state)
-        families.setdefault(family, []).append(compared)
-
-    cells = study.cells()
-    for (group, task), runs in cells.items():
-        published = PAPER_MODALITIES.get((study.recipe, task, (runs[0].network or {}).get("parameters", 0)), {})
-        for b, a in combinations(runs, 2):
-            paper = published.get((a.unroll or "", b.unroll or ""))
-            add("modality", f"{group}: {TASKS.get(task, task)}", a, b, f"{_short(a)} / {_short(b)}", paper)
-    for group, task in cells:
-        if task == "predict" and (group, "correct") in cells:
-            for a, b in product(cells[group, "predict"], cells[group, "correct"]):
-                of_paper = (a.modality, b.modality) == ("WIG", "NOG") and a.reach == b.reach
-                if of_paper or a.unroll == b.unroll:
-                    label = f"prediction {_short(a)} / correction {_short(b)}"
-                    add("task", f"{group}: prediction / correction", a, b, label, PAPER_PREDICTION_TO_CORRECTION if of_paper else None)
-    for (group, task), runs in cells.items():
-        for a, b in product(runs, study.baselines):
-            if not study.exact(b):
-                add("baseline", f"{group}: {TASKS.get(task, task)} against baselines", a, b, f"{a.label} / {b.name}")
+    for pair in [*_modalities(results), *_tasks(results), *_baselines(results)]:
+        families.setdefault(pair.family, []).append(_compared(pair, results.metric, level))
     return [c for family in families.values() for c in corrected(family)]
 
 
-def _short(run: Run) -> str:
-    return f"{run.modality} {run.reach}".strip()
+def _compared(pair: _Pair, metric: str, level: float) -> Comparison:
+    first, second = pair.first, pair.second
+    below = second.typical_median(metric)
+    return Comparison(
+        pair.family,
+        pair.kind,
+        first.group,
+        first.name,
+        second.name,
+        pair.label,
+        compare(first, second, metric, level),
+        paper=pair.paper,
+        by_set=compare_by_set(first, second, metric, level) if len(first.test.sets) > 1 else {},
+        median_state=first.typical_median(metric) / below if below else float("nan"),
+    )
 
 
-def corrected(family: Sequence[Comparison]) -> list[Comparison]:
-    """With p-values after Holm."""
-    return [replace(c, p_holm=p) for c, p in zip(family, holm([c.ratio.p for c in family]), strict=True)]
+def _modalities(results: UnrollingResults) -> Iterator[_Pair]:
+    for (group, task), runs in results.blocks().items():
+        published = PAPER_MODALITIES.get((results.recipe, task, (runs[0].network or {}).get("parameters", 0)), {})
+        for b, a in combinations(runs, 2):
+            paper = published.get((a.unroll or "", b.unroll or ""))
+            yield _Pair("modality", f"{group}: {TASKS.get(task, task)}", a, b, f"{a.short} / {b.short}", paper)
+
+
+def _tasks(results: UnrollingResults) -> Iterator[_Pair]:
+    blocks = results.blocks()
+    for group, task in blocks:
+        if task == "predict" and (group, "correct") in blocks:
+            for a, b in product(blocks[group, "predict"], blocks[group, "correct"]):
+                of_paper = (a.modality, b.modality) == ("WIG", "NOG") and a.reach == b.reach
+                if of_paper or a.unroll == b.unroll:
+                    label = f"prediction {a.short} / correction {b.short}"
+                    yield _Pair("task", f"{group}: prediction / correction", a, b, label, PAPER_PREDICTION_TO_CORRECTION if of_paper else None)
+
+
+def _baselines(results: UnrollingResults) -> Iterator[_Pair]:
+    for (group, task), runs in results.blocks().items():
+        for a, b in product(runs, results.baselines):
+            if not results.exact(b):
+                yield _Pair("baseline", f"{group}: {TASKS.get(task, task)} against baselines", a, b, f"{a.label} / {b.name}")

@@ -1,10 +1,10 @@
-"""A study folder as it is read: `study.json` and the finished runs, in the order in which they are shown."""
+"""Reading the folder of a comparison of unrolling modalities: `study.json`, the finished runs, and the trajectories kept for pictures."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,82 +12,25 @@ from typing import Any
 import xarray as xr
 
 from eddygrad.studies.shared.strict_json import Entry
-from eddygrad.studies.unrolling.results.merge_seeds import joined_seeds
-from eddygrad.studies.unrolling.results.run import Run, parse, read
+from eddygrad.studies.shared.study_results import read_config, run_paths
+from eddygrad.studies.unrolling.results.merge_seeds import merged_seeds
+from eddygrad.studies.unrolling.results.run import UnrollingRun, parse, read
+from eddygrad.studies.unrolling.results.study_results import UnrollingResults
 
 _ORDER = {"ONE": 0, "NOG": 1, "WIG": 2}
 
 
-@dataclass(frozen=True)
-class Study:
-    """A study folder: `study.json` and the finished runs, models first, in the order in which they are shown."""
+def load(folder: str | Path) -> UnrollingResults:
+    """Read a study folder: `study.json`, which may be missing, and `runs/*.json`.
 
-    folder: Path
-    config: Mapping[str, Any]
-    runs: tuple[Run, ...]
-
-    @property
-    def name(self) -> str:
-        return str(self.config.get("name") or self.folder.resolve().name)
-
-    @property
-    def metric(self) -> str:
-        """The endpoint, an error: named in study.json as "endpoint" or its "metric", else `rellinf`."""
-        endpoint = self.config.get("endpoint")
-        if isinstance(endpoint, Mapping) and "metric" in endpoint:
-            return str(endpoint["metric"])
-        return endpoint if isinstance(endpoint, str) and endpoint in self.runs[0].test.metrics else "rellinf"
-
-    @property
-    def models(self) -> tuple[Run, ...]:
-        return tuple(r for r in self.runs if r.kind == "model")
-
-    @property
-    def baselines(self) -> tuple[Run, ...]:
-        return tuple(r for r in self.runs if r.kind == "baseline")
-
-    @property
-    def recipe(self) -> str:
-        return str(self.config.get("recipe") or "")
-
-    @property
-    def finished(self) -> str:
-        """Date of the last run, empty where none was written down."""
-        return max((str(r.environment.get("finished", "")) for r in self.runs), default="")
-
-    @property
-    def side_by_side(self) -> int | None:
-        """How many runs shared the machine while costs were measured: 0 if they were timed alone, None if nobody wrote it down."""
-        counts = [0 if "costs" in r.environment else r.environment.get("side_by_side") for r in self.models]
-        return None if None in counts else max((int(n) for n in counts if n is not None), default=0)
-
-    def exact(self, baseline: Run) -> bool:
-        """Does it compute the reference itself, up to round-off: an error a million times below every model's?"""
-        return baseline.typical(self.metric) < 1e-6 * min((r.typical(self.metric) for r in self.models), default=1.0)
-
-    def cells(self) -> dict[tuple[str, str], tuple[Run, ...]]:
-        """Models by (group, task): what is compared at equal network and equal updates."""
-        cells: dict[tuple[str, str], tuple[Run, ...]] = {}
-        for run in self.models:
-            key = (run.group, run.task or "")
-            cells[key] = cells.get(key, ()) + (run,)
-        return cells
-
-
-def load(folder: str | Path) -> Study:
-    """Read a study folder: `study.json` (optional) and `runs/*.json`.
-
-    Raises: ValueError, one line, if there is no finished run, a file is not what the schema says, or two runs have one name or one setting.
+    Raises: ValueError, one line, if there is no finished run, if a file does not follow the schema, or if two runs have one name or one setting.
     """
     folder = Path(folder)
-    paths = sorted((folder / "runs").glob("*.json"))
-    if not paths:
-        raise ValueError(f"{folder}: expected finished runs as runs/NAME.json, got none; run the study first")
-    return _assembled(folder, configured(folder), [read(path) for path in paths])
+    return _assembled(folder, read_config(folder), [read(path) for path in run_paths(folder)])
 
 
-def from_records(folder: Path, config: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> Study:
-    """Return the study whose files would have this content, without writing them.
+def from_records(folder: Path, config: Mapping[str, Any], records: Mapping[str, Mapping[str, Any]]) -> UnrollingResults:
+    """Return the results that files of this content would give, without writing them.
 
     Args:
         folder:  the folder's name, for errors.
@@ -99,95 +42,86 @@ def from_records(folder: Path, config: Mapping[str, Any], records: Mapping[str, 
     return _assembled(folder, config, runs)
 
 
-def _assembled(folder: Path, config: Mapping[str, Any], runs: Sequence[Run]) -> Study:
-    """Merge runs of different seeds, check that all can be compared, and put them in order."""
-    runs = together(runs)
-    for what, keys in (("name", [r.name for r in runs]), ("setting", [(r.group, r.task, r.unroll) if r.kind == "model" else r.name for r in runs])):
-        seen: dict[object, Run] = {}
-        for key, run in zip(keys, runs, strict=True):
-            if key in seen:
-                raise ValueError(f"{run.path}: same {what} as {seen[key].path.name}: {key}; give one of them a 'group' of its own or remove it")
-            seen[key] = run
-    study = Study(folder, config, tuple(sorted(_pooled(runs), key=_rank)))
-    _check_tests(study)
-    return study
+def _assembled(folder: Path, config: Mapping[str, Any], parts: Sequence[UnrollingRun]) -> UnrollingResults:
+    """Merge runs of different seeds, check that all can be compared, and sort them."""
+    runs = merged_settings(parts)
+    _check_distinct(runs, "name", [r.name for r in runs])
+    _check_distinct(runs, "setting", [_setting(r) if r.kind == "model" else r.name for r in runs])
+    results = UnrollingResults({folder: config}, tuple(sorted(_with_median_times(runs), key=_rank)))
+    _check_tests(results)
+    return results
 
 
-def together(runs: Sequence[Run]) -> list[Run]:
-    """Runs of one setting that trained different seeds are one run of all of them."""
-    parts: dict[object, list[Run]] = {}
+def _check_distinct(runs: Sequence[UnrollingRun], what: str, keys: Sequence[Hashable]) -> None:
+    known: dict[Hashable, UnrollingRun] = {}
+    for key, run in zip(keys, runs, strict=True):
+        if key in known:
+            raise ValueError(f"{run.path}: same {what} as {known[key].path.name}: {key}; give one of them a 'group' of its own or remove it")
+        known[key] = run
+
+
+def _setting(run: UnrollingRun) -> tuple[str, str | None, str | None]:
+    return run.group, run.task, run.unroll
+
+
+def merged_settings(runs: Sequence[UnrollingRun]) -> list[UnrollingRun]:
+    """Return the runs, those of one setting with different seeds merged into one."""
+    parts: dict[Hashable, list[UnrollingRun]] = {}
     for run in runs:
-        parts.setdefault((run.group, run.task, run.unroll) if run.kind == "model" else run.path, []).append(run)
-    joined = []
+        parts.setdefault(_setting(run) if run.kind == "model" else run.path, []).append(run)
+    merged = []
     for same in parts.values():
         seeds = [seed for run in same for seed in run.seeds]
-        apart = len(same) > 1 and len(set(seeds)) == len(seeds)
-        joined += [joined_seeds(sorted(same, key=lambda r: r.seeds))] if apart else same
-    return joined
+        distinct = len(same) > 1 and len(set(seeds)) == len(seeds)
+        merged += [merged_seeds(sorted(same, key=lambda r: r.seeds))] if distinct else same
+    return merged
 
 
-def _pooled(runs: Sequence[Run]) -> list[Run]:
-    """Models of one task and architecture cost the same at inference: each gets the median of their times, which differ by noise only."""
+def _with_median_times(runs: Sequence[UnrollingRun]) -> list[UnrollingRun]:
+    """Give all models of one task and architecture the median of their inference times, which differ only by noise."""
     times: dict[tuple[Any, ...], list[float]] = {}
     for run in runs:
         times.setdefault(_architecture(run), []).append(run.test.seconds_per_frame)
     return [replace(r, test=replace(r.test, seconds_per_frame=median(times[_architecture(r)]))) for r in runs]
 
 
-def _architecture(run: Run) -> tuple[Any, ...]:
+def _architecture(run: UnrollingRun) -> tuple[Any, ...]:
     if run.kind == "baseline":
         return (run.name,)
     return run.task, json.dumps(run.network, sort_keys=True), run.test.batch, run.environment.get("threads")
 
 
-def _check_tests(study: Study) -> None:
-    """All runs must have met the same test, and the endpoint must be an error that all of them have."""
-    first = study.runs[0]
-    if "_time" in study.metric or study.metric == "rms_ratio":
-        raise ValueError(f"{study.folder}: endpoint: expected an error (less is better), got {study.metric!r}; take rellinf or nrmse_final")
-    for run in study.runs:
-        if study.metric not in run.test.metrics:
-            raise ValueError(f"{run.path}: endpoint: expected metric {study.metric!r}, got only {sorted(run.test.metrics)}; evaluate the run again")
+def _check_tests(results: UnrollingResults) -> None:
+    """Raise ValueError if runs were scored on different tests, or if the endpoint is not an error that all of them have."""
+    first, metric = results.runs[0], results.metric
+    if "_time" in metric or metric == "rms_ratio":
+        raise ValueError(f"{results.folder}: endpoint: expected an error (less is better), got {metric!r}; take rellinf or nrmse_final")
+    for run in results.runs:
+        if metric not in run.test.metrics:
+            raise ValueError(f"{run.path}: endpoint: expected metric {metric!r}, got only {sorted(run.test.metrics)}; evaluate the run again")
         if (run.test.sets, run.test.horizon) != (first.test.sets, first.test.horizon):
             raise ValueError(
                 f"{run.path}: test: expected the sets and horizon of {first.path.name}, got others; evaluate all runs on the same states"
             )
 
 
-def configured(folder: str | Path) -> Mapping[str, Any]:
-    """The content of `study.json`, empty where there is none. Raises ValueError, one line, if it is no JSON object."""
-    path = Path(folder) / "study.json"
-    if not path.exists():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: expected JSON, got {error}") from None
-    if not isinstance(config, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(config).__name__}")
-    return config
-
-
-def _rank(run: Run) -> tuple[Any, ...]:
-    parameters = (run.network or {}).get("parameters") or 0
-    updates = run.training.updates if run.training else 0
-    reach = run.reach.partition("/")[0]
+def _rank(run: UnrollingRun) -> tuple[Any, ...]:
+    """Return the sorting key: models by size, updates, group, task and modality, then baselines by cost."""
     if run.kind == "baseline":
         return True, run.test.seconds_per_frame, run.name
-    return (
-        run.kind == "baseline",
-        parameters,
-        updates,
-        run.group,
-        run.task or "",
-        _ORDER.get(run.modality, 9),
-        int(reach) if reach.isdigit() else 0,
-        run.name,
-    )
+    parameters = (run.network or {}).get("parameters") or 0
+    updates = run.training.updates if run.training else 0
+    horizon = run.reach.partition("/")[0]
+    frames = int(horizon) if horizon.isdigit() else 0
+    return False, parameters, updates, run.group, run.task or "", _ORDER.get(run.modality, 9), frames, run.name
 
 
-def fields(run: Run) -> xr.Dataset | None:
-    """The trajectories beside a run, `reference`, `uncorrected` and `prediction`, (set, time, x) or (set, time, channel, x, y), or None."""
+def fields(run: UnrollingRun) -> xr.Dataset | None:
+    """Return the trajectories of RUN.nc, or None if there is no such file.
+
+    Returns: variables `reference`, `prediction` and, if the run kept it, `uncorrected`: (set, time, x) or (set, time, channel, x, y).
+    Raises:  ValueError if one of the first two is missing.
+    """
     path = run.path.with_suffix(".nc")
     if not path.exists():
         return None

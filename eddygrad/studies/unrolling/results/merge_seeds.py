@@ -1,23 +1,23 @@
-"""Runs of one setting with different seeds, put together as if all had been trained in one."""
+"""Runs of one setting with different seeds, merged as if all seeds had been trained in one run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import nan
 from statistics import fmean
 
 import numpy as np
 
-from eddygrad.studies.unrolling.results.run import Array, Run, Test, Training
+from eddygrad.studies.shared.merging import at_steps, stacked_seeds
+from eddygrad.studies.shared.strict_json import Array
+from eddygrad.studies.unrolling.results.run import TestScores, TrainingCost, UnrollingRun
 
 
-def joined_seeds(parts: Sequence[Run]) -> Run:
-    """One run of all seeds, in this order: its name without the part's own ending.
+def merged_seeds(parts: Sequence[UnrollingRun]) -> UnrollingRun:
+    """Return one run of all seeds, in this order; its name lacks the ending that names a part's seeds.
 
-    Its pictures are those of the part whose median error is nearest to that of all.
-
-    Costs of training add up: they are those of the whole stack of seeds, one part after the other.
+    Costs of training add up, as if the parts were trained one after the other. The pictures are those of the part whose median error is nearest to the
+    median over all seeds.
 
     Raises: ValueError, one line, for parts with other tests, learning rate, schedule or batch.
     """
@@ -27,7 +27,7 @@ def joined_seeds(parts: Sequence[Run]) -> Run:
     trained = [part.training for part in parts]
     return replace(
         first,
-        path=_middle(parts).path,
+        path=_median_part(parts).path,
         name=first.name.removesuffix(f"-s{first.seeds[0]}-{first.seeds[-1]}"),
         seeds=tuple(seed for part in parts for seed in part.seeds),
         training=_training([t for t in trained if t is not None]) if all(trained) else None,
@@ -36,7 +36,7 @@ def joined_seeds(parts: Sequence[Run]) -> Run:
     )
 
 
-def _check_alike(first: Run, part: Run) -> None:
+def _check_alike(first: UnrollingRun, part: UnrollingRun) -> None:
     for what, a, b in (
         ("test sets", first.test.sets, part.test.sets),
         ("horizon", first.test.horizon, part.test.horizon),
@@ -48,18 +48,18 @@ def _check_alike(first: Run, part: Run) -> None:
             raise ValueError(f"{part.path}: expected the {what} of {first.path.name}, another part of this run, {a!r}, got {b!r}; do this part again")
 
 
-def _detail(run: Run, key: str) -> object:
+def _detail(run: UnrollingRun, key: str) -> object:
     return None if run.training is None else run.training.details.get(key)
 
 
-def _middle(parts: Sequence[Run]) -> Run:
-    """The part whose own median error is nearest to that of all seeds: its pictures show such a seed."""
+def _median_part(parts: Sequence[UnrollingRun]) -> UnrollingRun:
+    """Return the part whose median error is nearest to the median over all seeds: its pictures show a typical seed."""
     metric = next(iter(parts[0].test.metrics))
     middle = np.median(np.concatenate([part.error(metric) for part in parts]))
     return min(parts, key=lambda part: abs(float(np.median(part.error(metric)) - middle)))
 
 
-def _training(parts: Sequence[Training]) -> Training:
+def _training(parts: Sequence[TrainingCost]) -> TrainingCost:
     return replace(
         parts[0],
         seconds=sum(p.seconds for p in parts),
@@ -72,22 +72,15 @@ def _training(parts: Sequence[Training]) -> Training:
 
 
 def _curve(parts: Sequence[Mapping[str, Array]]) -> Mapping[str, Array] | None:
-    """At the updates of any part; NaN where a part has no point: one that lost all its seeds ends early."""
+    """Merge curves at the updates of any part; NaN where a part has no point, because all its seeds diverged and it ended early."""
     if not all(parts):
         return None
     steps = np.unique(np.concatenate([part["step"] for part in parts]))
-    names = [name for name in parts[0] if name != "step" and all(name in part for part in parts)]
-    return {"step": steps, **{name: np.concatenate([placed(steps, part["step"], part[name]) for part in parts]) for name in names}}
+    curves = [{name: at_steps(steps, part["step"], value) for name, value in part.items() if name != "step"} for part in parts]
+    return {"step": steps, **stacked_seeds(curves)}
 
 
-def placed(steps: Array, own: Array, values: Array) -> Array:
-    """Values (seeds, points) at more points, NaN where they have none."""
-    found = np.full((values.shape[0], steps.size), nan)
-    found[:, np.searchsorted(steps, own)] = values
-    return found
-
-
-def _test(parts: Sequence[Test]) -> Test:
+def _test(parts: Sequence[TestScores]) -> TestScores:
     first, spectra = parts[0], [part.spectrum for part in parts]
     metrics = {name: np.concatenate([part.metrics[name] for part in parts]) for name in first.metrics}
     spectrum = {**spectra[0], "model": np.concatenate([s["model"] for s in spectra if s])} if spectra[0] is not None and all(spectra) else None

@@ -1,4 +1,4 @@
-"""One finished run of a study: its JSON as a typed record, read strictly, and the trajectories beside it."""
+"""One finished run of a comparison of unrolling modalities: its JSON as a typed record, read strictly."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ class TestSet:
 
 
 @dataclass(frozen=True)
-class Test:
-    """What a run achieved on the test sets.
+class TestScores:
+    """The scores of a run on the test sets.
 
     Args:
-        metrics:         per name (seeds, samples), sets in order.
-        error_over_time: (seeds, H + 1), e(t) averaged over samples, clipped at 30.
-        spectrum:        "k", the mode number, "reference" (K,) and "model" (seeds, K); None if not measured.
-        diverged:        number of test trajectories that diverged in the long window, per seed.
-        seconds_per_frame, batch: time of one frame of all test trajectories at once, and how many they are.
+        sets:              the test sets, in the order of their samples.
+        horizon:           frames of the endpoint. dt: time between frames.
+        metrics:           name -> (seeds, samples), samples in the order of the sets.
+        error_over_time:   e(t) averaged over samples, clipped at 30 (seeds, horizon + 1).
+        spectrum:          "k", the mode number, and "reference" (K,); "model" (seeds, K); None if not measured.
+        seconds_per_frame: time of one frame of all test trajectories at once [s]. batch: number of these trajectories.
+        diverged:          number of test trajectories that diverged in the long window, per seed.
     """
 
     __test__ = False
@@ -52,25 +54,29 @@ class Test:
     diverged: tuple[int, ...]
 
     def per_set(self, metric: str) -> dict[str, Array]:
-        """Mean of a metric over the samples of each test set, per seed: {set: (seeds,)}."""
+        """Return the mean of a metric over the samples of each test set: {set: (seeds,)}."""
         values = self.metrics[metric]
         ends = np.cumsum([s.samples for s in self.sets])
         return {s.name: values[:, end - s.samples : end].mean(1) for s, end in zip(self.sets, ends, strict=True)}
 
     def shares(self, metric: str) -> dict[str, Array]:
-        """Part of the sum over all samples that each test set makes, per seed: {set: (seeds,)}, 1 together."""
+        """Return each test set's share of the sum of a metric over all samples: {set: (seeds,)}; the shares of a seed add up to 1."""
         total, per_set = self.metrics[metric].sum(1), self.per_set(metric)
         none = np.full_like(total, nan)
         return {s.name: np.divide(s.samples * per_set[s.name], total, out=none.copy(), where=total > 0) for s in self.sets}
 
 
 @dataclass(frozen=True)
-class Training:
-    """What a run cost to train; times and memory are those of the whole stack of seeds.
+class TrainingCost:
+    """Cost and outcome of a run's training; times and memory are those of the whole stack of seeds.
 
     Args:
-        graph_memory_mb:  what an update's graph keeps for its backward pass ("peak_memory_mb" in files of older versions).
-        peak_resident_mb: the largest resident memory in an update above what was there before it. Either is NaN if not measured.
+        updates:          number of updates.
+        seconds:          duration of the training. seconds_per_update: of one update [s].
+        graph_memory_mb:  memory that an update's graph keeps for its backward pass [MB], NaN if not measured; "peak_memory_mb" in older files.
+        peak_resident_mb: largest resident memory in an update above that before it [MB], NaN if not measured.
+        diverged:         whether the training diverged, per seed. skipped: number of skipped updates, per seed.
+        details:          the training's part of the file.
     """
 
     updates: int
@@ -84,13 +90,13 @@ class Training:
 
     @property
     def estimated(self) -> bool:
-        """Are the seconds those of one update, measured later, times the updates?"""
+        """Whether `seconds` is the time of one update, measured later, times the number of updates."""
         return "seconds_as_run" in self.details
 
 
 @dataclass(frozen=True)
-class Run:
-    """One row of a study: a model trained with several seeds, or a baseline without any."""
+class UnrollingRun:
+    """One row of a study: a model trained with several seeds, or a baseline, whose seeds are (None,)."""
 
     name: str
     kind: str
@@ -99,24 +105,30 @@ class Run:
     network: Mapping[str, Any] | None
     group_name: str | None
     seeds: tuple[int | None, ...]
-    training: Training | None
+    training: TrainingCost | None
     curve: Mapping[str, Array] | None
-    test: Test
+    test: TestScores
     environment: Mapping[str, Any]
     path: Path
 
     @property
     def modality(self) -> str:
-        """ONE, NOG, WIG ...; the baseline's name for a baseline."""
+        """ONE, NOG, WIG, ...; the name of a baseline."""
         return self.name if self.unroll is None else self.unroll.partition(":")[0].upper()
 
     @property
     def reach(self) -> str:
-        """Frames of unrolling: "3" of "nog:3"; empty for ONE."""
+        """Frames of unrolling: "3" for "nog:3"; empty for ONE."""
         return "" if self.unroll is None else self.unroll.partition(":")[2]
 
     @property
+    def short(self) -> str:
+        """Modality and frames of unrolling: "NOG 3"."""
+        return f"{self.modality} {self.reach}".strip()
+
+    @property
     def network_label(self) -> str:
+        """The network with its size: "ResNet(16, 4)"."""
         if self.network is None:
             return ""
         sizes = [str(self.network[k]) for k in ("width", "depth") if self.network.get(k) is not None]
@@ -126,47 +138,53 @@ class Run:
 
     @property
     def group(self) -> str:
-        """Runs of one group are compared with each other: same network, same number of updates."""
+        """Network and number of updates, or the name that the file gives: runs of one group are compared with each other."""
         if self.group_name is not None:
             return self.group_name
         return self.network_label + (f", {self.training.updates:,} updates" if self.training else "")
 
     @property
+    def block(self) -> tuple[str, str]:
+        """Group and task: modalities of one block are compared with each other."""
+        return self.group, self.task or ""
+
+    @property
     def label(self) -> str:
+        """Task, modality and frames: "correction NOG 3"; the name of a baseline."""
         return self.name if self.task is None else f"{TASKS.get(self.task, self.task)} {self.modality}{self.reach and ' ' + self.reach}"
 
     def error(self, metric: str = "rellinf") -> Array:
-        """Mean of the metric over all test samples, per seed (seeds,)."""
+        """Return the mean of a metric over all test samples (seeds,)."""
         return self.test.metrics[metric].mean(1)
 
     def typical(self, metric: str = "rellinf") -> float:
-        """Geometric mean of the error over seeds."""
+        """Return the geometric mean of the error over seeds."""
         return geometric_mean(self.error(metric))
 
     def typical_median(self, metric: str = "rellinf") -> float:
-        """The same with the median over test samples in place of their mean: no few hard trajectories decide it."""
+        """Return the same with the median over test samples in place of their mean, so that a few hard trajectories do not decide."""
         return geometric_mean(np.median(self.test.metrics[metric], axis=1))
 
     @property
     def diverged_seeds(self) -> int:
-        """Seeds whose training diverged."""
+        """Number of seeds whose training diverged."""
         return sum(self.training.diverged) if self.training else 0
 
     @property
     def diverged_tests(self) -> str:
-        """Test trajectories, over all seeds, that diverged somewhere in the long window: "3 / 640"."""
+        """Test trajectories of all seeds that diverged in the long window, and all test trajectories: "3 / 640"."""
         return f"{sum(self.test.diverged)} / {len(self.seeds) * sum(s.samples for s in self.test.sets)}"
 
 
 TASKS = {"correct": "correction", "predict": "prediction"}
 
 
-def read(path: Path) -> Run:
-    """Read RUN.json. Raises: ValueError, one line with the file, the entry, what was expected and what was got."""
+def read(path: Path) -> UnrollingRun:
+    """Read RUN.json. Raises: ValueError, one line with the file, the entry, the expected and the actual content."""
     return parse(read_entry(path, SCHEMA))
 
 
-def parse(entry: Entry) -> Run:
+def parse(entry: Entry) -> UnrollingRun:
     """Return the run that the content of a RUN.json describes. Raises: ValueError as `read`."""
     path, raw = entry.path, entry.values
     kind = entry.text("kind")
@@ -182,10 +200,10 @@ def parse(entry: Entry) -> Run:
     curve = _curve(entry.child("curve"), len(seeds)) if raw.get("curve") else None
     test = _test(entry.child("test"), len(seeds))
     environment = entry.child("environment").values
-    return Run(entry.text("name"), kind, task, unroll, raw.get("network"), raw.get("group"), seeds, training, curve, test, environment, path)
+    return UnrollingRun(entry.text("name"), kind, task, unroll, raw.get("network"), raw.get("group"), seeds, training, curve, test, environment, path)
 
 
-def _training(entry: Entry, seeds: int) -> Training:
+def _training(entry: Entry, seeds: int) -> TrainingCost:
     diverged = tuple(bool(d) for d in entry.sequence("diverged"))
     skipped = tuple(int(s) for s in entry.sequence("skipped_updates"))
     if len(diverged) != seeds or len(skipped) != seeds:
@@ -193,11 +211,11 @@ def _training(entry: Entry, seeds: int) -> Training:
     seconds, per_update = entry.number("seconds"), entry.number("seconds_per_update")
     graph = entry.optional("graph_memory_mb", "peak_memory_mb")
     peak = entry.optional("peak_resident_mb")
-    return Training(int(entry.number("updates")), seconds, per_update, graph, peak, diverged, skipped, entry.values)
+    return TrainingCost(int(entry.number("updates")), seconds, per_update, graph, peak, diverged, skipped, entry.values)
 
 
 def _curve(entry: Entry, seeds: int) -> Mapping[str, Array]:
-    """Loss and validation against the update, turned to (seeds, points); both orders are read."""
+    """Return loss and validation against the update as (seeds, points); files hold them in either order."""
     steps = entry.array("step", (None,))
     curve = {"step": steps}
     for key in ("loss", "validation"):
@@ -209,7 +227,7 @@ def _curve(entry: Entry, seeds: int) -> Mapping[str, Array]:
     return curve
 
 
-def _test(entry: Entry, seeds: int) -> Test:
+def _test(entry: Entry, seeds: int) -> TestScores:
     sets = tuple(_test_set(entry, i, s) for i, s in enumerate(entry.sequence("sets")))
     samples, horizon = sum(s.samples for s in sets), int(entry.number("horizon", 1))
     metrics_entry = entry.child("metrics")
@@ -228,7 +246,7 @@ def _test(entry: Entry, seeds: int) -> Test:
     if len(diverged) != seeds:
         raise entry.fail("diverged_samples", f"{seeds} counts, one per seed", len(diverged))
     cost = entry.number("inference_seconds_per_frame")
-    return Test(sets, horizon, entry.number("dt"), metrics, error, spectrum, cost, int(entry.number("inference_batch", 1)), diverged)
+    return TestScores(sets, horizon, entry.number("dt"), metrics, error, spectrum, cost, int(entry.number("inference_batch", 1)), diverged)
 
 
 def _test_set(entry: Entry, index: int, raw: Any) -> TestSet:

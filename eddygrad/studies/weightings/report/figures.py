@@ -18,7 +18,7 @@ from eddygrad.plotting.style import DASHES, INK, MUTED, WIDTH, legend, log_axis,
 from eddygrad.studies.shared.strict_json import Array
 from eddygrad.studies.unrolling.report import figures
 from eddygrad.studies.unrolling.results.comparisons import Comparison
-from eddygrad.studies.weightings.results.load import FAILED, Results, Run
+from eddygrad.studies.weightings.results.load import FAILED, WeightingResults, WeightingRun
 from eddygrad.training.gradient_diagnostics import REACH
 
 # Grey, blue, amber, crimson, cyan for the weightings of Maddu et al. 2021; then what keeps farthest from them for every kind of colour blindness.
@@ -61,7 +61,7 @@ def tones(weightings: Sequence[str]) -> dict[str, Tone]:
 
 
 @styled
-def errors(found: Results) -> Figure:
+def errors(found: WeightingResults) -> Figure:
     """The endpoint against updates: median over seeds with a band, see `band`; a tick at the right edge is the published value."""
     blocks, shown = found.blocks(), tones(found.weightings)
     figure, grid = titled_panels([found.title(block) for block in blocks], share=False)
@@ -80,7 +80,7 @@ def errors(found: Results) -> Figure:
 
 
 @styled
-def seeds(found: Results) -> Figure:
+def seeds(found: WeightingResults) -> Figure:
     """Every seed's final error by weighting, each seed at one height; a bar marks the median, a hollow triangle the published value."""
     blocks, shown = found.blocks(), tones(found.weightings)
     figure, grid = titled_panels([found.title(block) for block in blocks], height=0.95 + 0.34 * len(shown), share=True)
@@ -107,7 +107,7 @@ def seeds(found: Results) -> Figure:
 
 
 @styled
-def by_term(found: Results, runs: Sequence[Run], group: str) -> Figure | None:
+def by_term(found: WeightingResults, runs: Sequence[WeightingRun], group: str) -> Figure | None:
     """What was written down of each term ("weights", "losses", "stds", "cosines") against updates, a panel per term; None where nothing was."""
     names = list(dict.fromkeys(name for run in runs for name, value in run.curves.get(group, {}).items() if np.isfinite(value).any()))
     if not names:
@@ -131,7 +131,7 @@ def by_term(found: Results, runs: Sequence[Run], group: str) -> Figure | None:
 
 
 @styled
-def layers(runs: Sequence[Run]) -> Figure | None:
+def layers(runs: Sequence[WeightingRun]) -> Figure | None:
     """Weighted gradients of the terms in every layer, a row per weighting and diagnosis; None where no run was diagnosed."""
     seen = [(run, own) for run in runs for own in run.layers]
     if not seen:
@@ -159,12 +159,12 @@ def layers(runs: Sequence[Run]) -> Figure | None:
     return figure
 
 
-def ratios(found: Results, compared: Sequence[Comparison]) -> Figure:
+def ratios(found: WeightingResults, compared: Sequence[Comparison]) -> Figure:
     """A forest of the ratios with their intervals."""
     return figures.ratios(compared, tones={name: tone.colour for name, tone in tones(found.weightings).items()})
 
 
-def _course(axes: Axes, run: Run, values: Array | None, tone: Tone, unit: float, positive: bool = True) -> None:
+def _course(axes: Axes, run: WeightingRun, values: Array | None, tone: Tone, unit: float, positive: bool = True) -> None:
     """Median over seeds with a band; a logarithmic axis shows what is positive."""
     if values is None:
         return
@@ -187,18 +187,18 @@ def band(values: Array) -> tuple[Array, Array]:
     return np.nanquantile(values, low, axis=0), np.nanquantile(values, high, axis=0)
 
 
-def _unit(runs: Sequence[Run]) -> float:
+def _unit(runs: Sequence[WeightingRun]) -> float:
     """Updates are counted in thousands where any run has many."""
     return 1e3 if max(run.updates for run in runs) >= 10_000 else 1.0
 
 
-def _updates(axes: Axes, runs: Sequence[Run]) -> None:
+def _updates(axes: Axes, runs: Sequence[WeightingRun]) -> None:
     axes.set_xlabel("updates [thousands]" if _unit(runs) > 1 else "updates")
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.margins(x=0.02)
 
 
-def _endpoint(found: Results) -> str:
+def _endpoint(found: WeightingResults) -> str:
     names = dict.fromkeys(run.endpoint for run in found.runs)
     return " or ".join(names)
 

@@ -1,4 +1,4 @@
-"""What becomes of the endpoint when a term joins a training that is under way: how much is forgotten, and whether it comes back."""
+"""The endpoint before and after a term joins a running training: how much the network forgets, and whether it recovers."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ import numpy as np
 from eddygrad.studies.shared.statistics import geometric_mean
 from eddygrad.studies.shared.strict_json import CLIP, Array
 from eddygrad.studies.shared.text_tables import Ranged, aligned, ranged
-from eddygrad.studies.weightings.results.load import Results, Run
+from eddygrad.studies.weightings.results.run import WeightingRun, frozen_updates
+from eddygrad.studies.weightings.results.study_results import WeightingResults
 
 
 @dataclass(frozen=True)
-class Join:
-    """Errors per seed (seeds,) around the moment when terms join; the stretch after it ends where the next ones join, or with the training.
+class TermJoin:
+    """Errors of every seed (seeds,) around the update at which terms join the loss.
+
+    The stretch after it ends where the next terms join, or with the training. Errors are known at the points of the curves only.
 
     Args:
-        terms:   that are there at the first look after.
-        updates: at the last look before and at the first look after.
-        before:  at the last look before. highest: each seed's largest of the stretch; `at`: updates of it. last: at the end of the stretch.
-        later:   at the look nearest to so many updates after the last look before; None where that was not asked for, or lies beyond the stretch.
+        terms:   names of the terms in the loss at the first point after the join.
+        updates: updates of the last point before and of the first point after the join.
+        before:  error at the last point before.
+        highest: largest error in the stretch. at: updates at which each seed has it.
+        last:    error at the end of the stretch.
+        later:   error at the point nearest to a given number of updates after the last point before; None without a number, or beyond the stretch.
     """
 
-    run: Run
+    run: WeightingRun
     terms: tuple[str, ...]
     updates: tuple[int, int]
     before: Array
@@ -35,9 +40,9 @@ class Join:
     later: Array | None = None
 
     def row(self) -> dict[str, Any]:
-        """One flat row: geometric means over seeds, "times" the geometric mean, lowest and highest of the ratios to `before`, "at" the median.
+        """Return one flat row: geometric means over seeds, and the median over seeds for "at".
 
-        No "times" where an error before is zero.
+        "times" holds the geometric mean, the lowest and the highest of the ratios to `before`, None if an error before is zero.
         """
         moments = {"highest": self.highest, "later": self.later, "last": self.last}
         return {
@@ -54,36 +59,37 @@ class Join:
         }
 
 
-def joins(run: Run, after: int | None = None) -> list[Join]:
-    """Every moment when terms are there that were not at the look before; none at the first look. `after`: see `Join.later`.
+def joins(run: WeightingRun, after: int | None = None) -> list[TermJoin]:
+    """Return every point of the curves at which a term has joined since the point before.
 
-    Looks are those at which the errors of all seeds are known. A seed that diverged has the error `CLIP` from then on, as in all results. Of a term
-    that is alone nothing is written but the error, so that it is named from the moment on when another joins it.
+    Only points at which the errors of all seeds are known count. A seed that diverged has the error `CLIP` from then on, as in all results. The loss
+    and the weight of a term that is alone are not recorded, so a first term is named from the point on where another joins it.
+
+    Args: run: a finished run. after: number of updates after the join for `TermJoin.later`.
     """
     error = run.curves["errors"].get(run.endpoint)
     if error is None:
         return []
-    frozen = np.array([at if at >= 0 else np.inf for at in run.frozen_at])
-    error = np.where(run.steps > frozen[:, None], CLIP, error)
-    looked = np.isfinite(error).all(0)
-    steps, error = run.steps[looked], error[:, looked]
+    error = np.where(run.steps > frozen_updates([run])[:, None], CLIP, error)
+    known = np.isfinite(error).all(0)
+    steps, error = run.steps[known], error[:, known]
     losses = run.curves.get("losses", {})
-    there = {name: list(map(any, np.isfinite(value[:, looked]).T)) for name, value in losses.items()}
-    begun = [i for i in range(1, steps.size) if any(seen[i] and not seen[i - 1] for seen in there.values())]
+    active = {name: list(map(any, np.isfinite(value[:, known]).T)) for name, value in losses.items()}
+    begun = [i for i in range(1, steps.size) if any(on[i] and not on[i - 1] for on in active.values())]
     found = []
     for i, end in zip(begun, [*begun[1:], steps.size]):
-        terms = tuple(name for name, seen in there.items() if seen[i])
+        terms = tuple(name for name, on in active.items() if on[i])
         found.append(_join(run, terms, steps[i - 1 : end], error[:, i - 1 : end], after))
     return found
 
 
-def _join(run: Run, terms: tuple[str, ...], steps: Array, error: Array, after: int | None) -> Join:
-    """From the last look before to the end of the stretch."""
+def _join(run: WeightingRun, terms: tuple[str, ...], steps: Array, error: Array, after: int | None) -> TermJoin:
+    """Return the join whose stretch these points cover, the last point before it included."""
     stretch, later = error[:, 1:], None
     if after is not None and steps[0] + after <= steps[-1]:
         later = stretch[:, np.abs(steps[1:] - steps[0] - after).argmin()]
     updates, at = (int(steps[0]), int(steps[1])), steps[1:][stretch.argmax(1)]
-    return Join(run, terms, updates, error[:, 0], stretch.max(1), np.asarray(at, dtype=float), stretch[:, -1], later)
+    return TermJoin(run, terms, updates, error[:, 0], stretch.max(1), np.asarray(at, dtype=float), stretch[:, -1], later)
 
 
 def _times(value: Array | None, before: Array) -> Ranged | None:
@@ -93,18 +99,18 @@ def _times(value: Array | None, before: Array) -> Ranged | None:
     return geometric_mean(ratio), float(ratio.min()), float(ratio.max())
 
 
-def rows(runs: Sequence[Run], after: int | None = None) -> list[dict[str, Any]]:
-    """One row for each run and each moment when terms join."""
+def rows(runs: Sequence[WeightingRun], after: int | None = None) -> list[dict[str, Any]]:
+    """Return one row for each run and each update at which terms join. Args: see `joins`."""
     return [join.row() for run in runs for join in joins(run, after)]
 
 
-def table(found: Results, after: int | None = None) -> str:
-    """The rows as aligned plain text, a table for each problem and optimiser; empty where no term joins."""
+def table(results: WeightingResults, after: int | None = None) -> str:
+    """Return the rows as aligned text, one table per problem and optimiser; empty if no term joins. Args: see `joins`."""
     head = ["", "terms", "before", "highest", "times", "after", *([f"{after} later", "times"] if after is not None else []), "at last", "times"]
     tables = []
-    for block, runs in found.blocks().items():
+    for block, runs in results.blocks().items():
         lines = [_line(row, after) for row in rows(runs, after)]
-        title = f"{found.title(block)}: {runs[0].endpoint} when terms join, geometric mean (lowest to highest seed)"
+        title = f"{results.title(block)}: {runs[0].endpoint} when terms join, geometric mean (lowest to highest seed)"
         tables += [f"{title}\n{aligned(head, lines)}"] if lines else []
     return "\n\n".join(tables)
 
