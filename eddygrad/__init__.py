@@ -56,7 +56,8 @@ if TYPE_CHECKING:
     from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall
     from eddygrad.solver.step import Step, Stepper
     from eddygrad.solver.wrap import wrap
-    from eddygrad.studies.unrolling.study import Study, compare
+    from eddygrad.studies.shared.study import Study
+    from eddygrad.studies.unrolling.study import compare
     from eddygrad.train_or_solve import fit
     from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
     from eddygrad.training.refinement import Refinement
@@ -74,7 +75,8 @@ _HOME = {
     **dict.fromkeys(("Cylinder", "Polygon", "aerofoil", "rectangle"), "solver.staggered.bodies"),
     **dict.fromkeys(("FreeSlip", "Inflow", "Outflow", "Periodic", "Wall"), "solver.staggered.boundary_conditions"),
     **dict.fromkeys(("Step", "Stepper"), "solver.step"),
-    **dict.fromkeys(("Study", "compare"), "studies.unrolling.study"),
+    "Study": "studies.shared.study",
+    "compare": "studies.unrolling.study",
     **dict.fromkeys(("Unrolled", "Unrolling"), "training.objectives.unrolled"),
     "AdaptiveSubsteps": "solver.schemes.adaptive",
     "Burgers": "solver.equations.burgers",

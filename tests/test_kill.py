@@ -51,22 +51,26 @@ def train(folder: Path) -> None:
 
 
 def compare(folder: Path) -> None:
-    from eddygrad.studies.unrolling.study import Configuration, Study
+    from eddygrad.studies.unrolling.config import UnrollingConfiguration
+    from eddygrad.studies.unrolling.study import UnrollingStudy
 
     sizes: dict[str, Any] = {"width": 2, "depth": 1, "seeds": 2, "batch": 2, "frames": 24, "starts": 1, "horizon": 3, "long_horizon": 5}
     tuned: dict[str, Any] = {"lr": (1e-3, 3e-3), "tune_steps": 5 * LONGER, "tune_seeds": 1}
     often: dict[str, Any] = {"steps": 30 * LONGER, "validate_every": 10 * LONGER, "checkpoint_every": 7}
-    Study(Configuration(tasks=("correct",), unroll=("one", "nog:2"), **sizes, **tuned, **often), folder).run(threads=1, progress=False)
+    UnrollingStudy(UnrollingConfiguration(tasks=("correct",), unroll=("one", "nog:2"), **sizes, **tuned, **often), folder).run(
+        threads=1, progress=False
+    )
 
 
 def pinn(folder: Path) -> None:
-    from eddygrad.studies.weightings.config import Plan
-    from eddygrad.studies.weightings.study import Study
+    from eddygrad.studies.weightings.config import WeightingConfiguration
 
     weightings = ("inverse-dirichlet:every=3", "relobralo", "ntk")
     often: dict[str, Any] = {"steps": 60 * LONGER, "validate_every": 10 * LONGER, "checkpoint_every": 7, "diagnose": True}
-    plan = Plan(problem=("poisson:k=1,interior=40,width=6,depth=1",), weighting=weightings, optimizer=("adagrad",), seeds=2, **often)
-    Study(plan, folder).run(threads=1, progress=False)
+    plan = WeightingConfiguration(
+        problem=("poisson:k=1,interior=40,width=6,depth=1",), weighting=weightings, optimizer=("adagrad",), seeds=2, **often
+    )
+    WeightingStudy(plan, folder).run(threads=1, progress=False)
 
 
 JOBS: dict[str, Callable[[Path], None]] = {"generate": generate, "generate-plane": generate_plane, "train": train, "compare": compare, "pinn": pinn}

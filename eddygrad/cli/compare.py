@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from eddygrad.cli.base import Command, Outcome, Say, set_up_process
-from eddygrad.studies.unrolling.config import Configuration
+from eddygrad.studies.unrolling.config import UnrollingConfiguration
 from eddygrad.studies.unrolling.config import preset as preset_fields
 
 
@@ -32,7 +32,7 @@ class Compare(Command):
     """Runs side by side."""
     costs: bool = False
     """After the runs, time all of them side by side and replace the costs that were measured while they ran. Let nothing else run meanwhile."""
-    study: Annotated[Configuration, tyro.conf.OmitArgPrefixes] = field(default_factory=Configuration)
+    study: Annotated[UnrollingConfiguration, tyro.conf.OmitArgPrefixes] = field(default_factory=UnrollingConfiguration)
     """The comparison, fixed before it starts."""
 
     @staticmethod
@@ -44,12 +44,12 @@ class Compare(Command):
         """Estimate, do the missing runs and write the report. Raises: ValueError for less than one job, or a folder of another study."""
         from eddygrad.studies.unrolling.costs import measure
         from eddygrad.studies.unrolling.report import page
-        from eddygrad.studies.unrolling.study import Study
+        from eddygrad.studies.unrolling.study import UnrollingStudy
 
         if self.jobs < 1:
             raise ValueError(f"compare: --jobs must be at least 1, got {self.jobs}")
         count = set_up_process(self.threads, self.study.device)
-        study = Study(self.study, self.folder or Path("runs") / self.study.name)
+        study = UnrollingStudy(self.study, self.folder or Path("runs") / self.study.name)
         if not self.estimate:
             study.claim()
         expected = study.estimate(threads=count, jobs=self.jobs)

@@ -58,19 +58,19 @@ class Info(Command):
 
 
 def _summary(values: dict[str, object]) -> str:
-    from eddygrad.studies.unrolling.config import Configuration
+    from eddygrad.studies.unrolling.config import UnrollingConfiguration
     from eddygrad.studies.unrolling.networks import network_summary
 
-    c = Configuration(**values)  # type: ignore[arg-type]
+    c = UnrollingConfiguration(**values)  # type: ignore[arg-type]
     return f"{', '.join(c.tasks)} by {', '.join(c.unroll)}; network {network_summary(c)}, {c.seeds} seeds, {c.steps:,} updates"
 
 
 def _plan_summary(values: dict[str, object]) -> str:
     """Summarise the fields of a plan without making it, which would make its problems."""
-    from eddygrad.studies.weightings.config import Plan
+    from eddygrad.studies.weightings.config import WeightingConfiguration
 
     def listed(field: str) -> str:
-        value = values.get(field, Plan.__dataclass_fields__[field].default)
+        value = values.get(field, WeightingConfiguration.__dataclass_fields__[field].default)
         return ", ".join(value) if isinstance(value, list | tuple) else str(value)
 
     return f"{listed('problem')} by {listed('weighting')}; {listed('optimizer')}, {listed('seeds')} seeds"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from eddygrad.cli.base import Command, Outcome, Say, set_up_process
-from eddygrad.studies.weightings.config import Plan
+from eddygrad.studies.weightings.config import WeightingConfiguration
 from eddygrad.studies.weightings.config import preset as preset_fields
 
 
@@ -33,7 +33,7 @@ class Pinn(Command):
     """Runs side by side."""
     compiled: bool = False
     """Fuse the networks' loops: faster, equal to round-off; needs a C++ compiler and up to a minute at first."""
-    plan: Annotated[Plan, tyro.conf.OmitArgPrefixes] = field(default_factory=Plan)
+    plan: Annotated[WeightingConfiguration, tyro.conf.OmitArgPrefixes] = field(default_factory=WeightingConfiguration)
     """The comparison, fixed before it starts."""
 
     @staticmethod
@@ -52,10 +52,10 @@ class Pinn(Command):
     def run(self, say: Say) -> Outcome:
         """Estimate, or do the missing runs and write the report. Raises: ValueError for a folder of another study."""
         from eddygrad.studies.weightings.report import page
-        from eddygrad.studies.weightings.study import Study
+        from eddygrad.studies.weightings.study import WeightingStudy
 
         count = set_up_process(self.threads, self.plan.device)
-        study = Study(self.plan, self.folder or Path("runs") / self.plan.name)
+        study = WeightingStudy(self.plan, self.folder or Path("runs") / self.plan.name)
         if self.estimate:
             expected = study.estimate(jobs=self.jobs, compiled=self.compiled)
             say(f"{study.folder}: {len(expected)} of {len(self.plan.planned)} runs are missing\n{expected}")

@@ -16,7 +16,7 @@ from eddygrad.fitting.recipe import TrainingSettings, validation_interval
 if TYPE_CHECKING:
     from eddygrad.fitting.recipe import TrainingRecipe
     from eddygrad.fitting.trained import Trained
-    from eddygrad.studies.unrolling.config import Configuration
+    from eddygrad.studies.unrolling.config import UnrollingConfiguration
     from eddygrad.studies.unrolling.workbench import Bench
 
 OPTIONS, RECORD = "train.json", "run.json"
@@ -136,14 +136,14 @@ class Train(TrainingSettings, Command):
         recipe = self.configuration().recipe_of(self.unroll, self.lr, self.schedule)
         return replace(recipe, validation_horizon=self.validation_horizon)
 
-    def configuration(self) -> Configuration:
+    def configuration(self) -> UnrollingConfiguration:
         """Return the comparison that has this training as its only run."""
-        from eddygrad.studies.unrolling.config import Configuration
+        from eddygrad.studies.unrolling.config import UnrollingConfiguration
 
         shared = {name: getattr(self, name) for name in (*(f.name for f in fields(TrainingSettings)), *_SHARED)}
         if self.validate_every is None:
             shared["validate_every"] = validation_interval(self.steps, 250)
-        return Configuration(tasks=(self.task,), unroll=(self.unroll,), lr=(self.lr,), schedule=(self.schedule,), **shared)
+        return UnrollingConfiguration(tasks=(self.task,), unroll=(self.unroll,), lr=(self.lr,), schedule=(self.schedule,), **shared)
 
     def bench(self) -> Bench:
         """Return data and solvers."""

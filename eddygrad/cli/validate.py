@@ -38,7 +38,7 @@ class Validate(Command):
         if path.is_dir() and (path / "runs").is_dir():
             from eddygrad.studies import study_kinds
 
-            summary, counts = study_kinds.kind_of(path).checked(path)
+            summary, counts = study_kinds.kind_of(path).check(path)
             say(f"{path}: {summary}")
             return Outcome({"path": str(path), "kind": "study", **counts})
         validate(path)

@@ -14,8 +14,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 
 from eddygrad.pinn.domains import SpaceTime
-from eddygrad.plotting.style import INK, legend, log_axis, styled, titled_panels
-from eddygrad.studies.weightings.report.figures import PALETTE
+from eddygrad.plotting.style import INK, PALETTE, legend, log_axis, styled, titled_panels
 
 if TYPE_CHECKING:
     from eddygrad.pinn.solution import Solution

@@ -1,4 +1,4 @@
-"""What can be drawn of a trajectory: its channels, and of a plane velocity its vorticity and its speed."""
+"""The fields of a trajectory that can be drawn: its channels and, for a plane velocity, its vorticity and its speed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ _DERIVED = ("vorticity", "speed")
 
 @dataclass(frozen=True)
 class Fields:
-    """A trajectory (T, C, *grid) with names of its channels; `scene` where its solver had sides."""
+    """A trajectory and what is known of its channels.
+
+    Args:
+        u:        the states (T, C, *grid).
+        channels: names of the channels.
+        grid:     of the states.
+        scene:    sides and bodies of the flow; None if the solver had none.
+    """
 
     u: Tensor
     channels: tuple[str, ...]
@@ -29,6 +36,7 @@ class Fields:
 
     @staticmethod
     def of(data: Dataset, sample: int) -> Fields:
+        """Return the fields of one trajectory of a data set."""
         return Fields(data[sample], data.channels, data.grid, FlowGeometry.of(data, sample))
 
     @property
@@ -41,37 +49,40 @@ class Fields:
 
     @property
     def names(self) -> list[str]:
-        """All that can be drawn."""
+        """Names of all fields that can be drawn."""
         return [*self.channels, *(name for name in _DERIVED if self._flow and name not in self.channels)]
 
     @property
     def usual(self) -> list[str]:
-        """What is drawn unless told otherwise: all channels; vorticity for a velocity on faces."""
+        """Names of the fields drawn by default: all channels, with the vorticity in place of a velocity on faces."""
         if not self._on_faces:
             return list(self.channels)
         return list(dict.fromkeys("vorticity" if name in _VELOCITY else name for name in self.channels))
 
     def bodies_at(self, frames: Sequence[int]) -> list[Sequence[Mapping[str, Any]]]:
-        """Outlines of the bodies in each of these frames."""
+        """Return the outlines of the bodies in each of these frames."""
         return [[] if self.scene is None else self.scene.bodies_at(k) for k in frames]
 
     def frames(self, names: Sequence[str]) -> Tensor:
-        """(T, len(names), *grid), face velocities at the centres of their cells."""
+        """Return the named fields (T, len(names), *grid); face velocities are interpolated to the centres of their cells."""
         return torch.stack([self._field(name) for name in names], 1)
 
     def streams(self) -> Tensor:
-        """Stream function at the corners of the cells, (T, nx + 1, ny + 1) [m^2/s].
+        """Return the stream function at the corners of the cells (T, nx + 1, ny + 1) [m^2/s].
 
-        Raises: ValueError where the velocity is not known on the faces of cells.
+        Raises: ValueError if the velocity is not known on the faces of the cells.
         """
         if not self._on_faces or self.scene is None:
-            raise ValueError("streamlines: expected a plane velocity on the faces of cells with its sides told, as the recipes between walls keep it")
+            raise ValueError("streamlines: expected a plane velocity on the faces of cells with boundary conditions, as in data sets of walled flows")
         return self.scene.stream_function(self._velocity)
 
     def scales(self, frames: Tensor) -> list[float]:
-        """Value of the darkest colour per channel of (T, C, *grid) between walls; none elsewhere.
+        """Return the value of the darkest colour of each channel for flows between walls; an empty list for others.
 
-        What 98 % of the sizes stay below at half of the times: at edges, walls and a sudden start the vorticity is far greater than in the flow.
+        It is the median over time of the 98 % quantile of the sizes, because at edges, at walls and after a sudden start the vorticity is far greater
+        than in the flow.
+
+        Args: frames: the fields (T, C, *grid).
         """
         if not self._on_faces:
             return []

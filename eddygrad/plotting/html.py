@@ -1,9 +1,10 @@
-"""The frame of the report's page: its style sheet for screen (light and dark) and paper, and how tables, figures and lists are set."""
+"""The style of report pages: the style sheet for screen (light and dark) and paper, and the HTML of cards, tables, figures and lists."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from math import isfinite
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from eddygrad.plotting.style import describe, svg
-from eddygrad.studies.unrolling.results.conclusions import Verdict
 
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -68,8 +68,29 @@ pre { padding: .8rem 1rem; overflow-x: auto; background: var(--card); border: 1p
 TAIL = "</main></body></html>\n"
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to one question of a study.
+
+    Args:
+        topic:     the question.
+        headline:  the answer in one sentence.
+        mark:      its standing in one or two words, e.g. "significant", "not significant" or "tie"; "" if there is none.
+        sentences: the evidence.
+    """
+
+    topic: str
+    headline: str
+    mark: str
+    sentences: tuple[str, ...]
+
+
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Rows with one cell are headings of what follows; columns that are empty in every row are left out."""
+    """Return a table as HTML.
+
+    Args: head: HTML of the column titles. body: HTML of the cells of each row; a row with one cell, plain text, is a heading of the rows below it.
+          A column that is empty in every row is left out.
+    """
     kept = [i for i in range(len(head)) if i == 0 or any(row[i] for row in body if len(row) > 1)]
     head, body = [head[i] for i in kept], [row if len(row) == 1 else [row[i] for i in kept] for row in body]
     lines = ["<tr>" + "".join(f"<th>{h}</th>" for h in head) + "</tr>"]
@@ -82,42 +103,48 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def cards(verdicts: Sequence[Verdict]) -> str:
-    """One card per question."""
-    found = []
+    """Return one card per verdict."""
+    articles = []
     for v in verdicts:
         mark = f'<span class="{"no" if v.mark.startswith(("not", "tie")) else "yes"}">{v.mark}</span>' if v.mark else ""
         text = " ".join(escape(s) for s in v.sentences)
-        found.append(f'<article class="card"><p class="topic">{escape(v.topic)} {mark}</p><h3>{escape(v.headline)}</h3><p>{text}</p></article>')
-    return f'<div class="cards">{"".join(found)}</div>'
+        articles.append(f'<article class="card"><p class="topic">{escape(v.topic)} {mark}</p><h3>{escape(v.headline)}</h3><p>{text}</p></article>')
+    return f'<div class="cards">{"".join(articles)}</div>'
 
 
 def captioned(figure: Figure, prefix: str, title: str, caption: str) -> str:
-    """A figure with what is said below it; `title` is for those who do not see it."""
+    """Return a figure with its caption.
+
+    Args: figure: to draw. prefix: keeps ids apart on one page. title: read out to those who do not see the figure. caption: plain text.
+    """
     return f"<figure>{svg(figure, prefix, describe(figure, title))}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def p_value(p: float) -> str:
-    """Two digits, a dash where there is none."""
+    """Return a p-value with two digits, a dash for NaN."""
     return "–" if not isfinite(p) else "&lt; 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
 def machines(environments: Iterable[Mapping[str, Any]]) -> str:
-    """Each machine on which runs were made, once: an environment without what belongs to a run."""
+    """Return the list of distinct environments, without the entries that belong to a single run."""
     kept = [{k: v for k, v in e.items() if k not in ("finished", "side_by_side")} for e in environments]
     return "".join(pairs(json.loads(e)) for e in dict.fromkeys(json.dumps(e, sort_keys=True) for e in kept))
 
 
 def again(command: str | None, draw: str) -> str:
-    """How to make a study anew; where only its scores are known, the command that draws this page from them."""
+    """Return the commands that repeat a study.
+
+    Args: command: makes the study again; None if only its scores are known. draw: draws the page from the finished runs.
+    """
     if command is None or command.startswith("eddygrad report"):
         return f"<h3>Draw this page again</h3><pre>{escape(command or draw)}</pre>"
-    note = "In an empty folder (--folder) this trains and scores everything anew; where runs are finished, it does what is missing. "
+    note = "In an empty folder (--folder) this trains and scores everything again; in a folder with finished runs it makes the missing ones. "
     note += f"From the finished runs alone, {escape(draw)} draws this page again."
     return f'<h3>Reproduce</h3><pre>{escape(command)}</pre><p class="note">{note}</p>'
 
 
 def pairs(values: Mapping[str, Any]) -> str:
-    """Names with what they are, one a line."""
+    """Return names and values as a list, one pair per line."""
     if not values:
         return ""
     items = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(setting(v))}</dd>" for k, v in values.items())
@@ -125,17 +152,16 @@ def pairs(values: Mapping[str, Any]) -> str:
 
 
 def setting(value: Any) -> str:
-    """A setting as people write it: 0 to 7, 0.001, a, b."""
+    """Return a setting as people write it: 0 to 7, 0.001, a, b."""
     if isinstance(value, Mapping):
         return "; ".join(f"{k} {setting(v)}" for k, v in value.items())
-    if (
-        isinstance(value, list)
-        and value
-        and all(isinstance(v, int) for v in value)
-        and value == list(range(value[0], value[-1] + 1))
-        and len(value) > 2
-    ):
+    if isinstance(value, list) and _consecutive(value):
         return f"{value[0]} to {value[-1]}"
     if isinstance(value, float):
         return f"{value:.6g}"
     return ", ".join(setting(v) for v in value) if isinstance(value, list) else str(value)
+
+
+def _consecutive(values: Sequence[Any]) -> bool:
+    """Return whether these are three or more consecutive whole numbers."""
+    return len(values) > 2 and all(isinstance(v, int) for v in values) and values == list(range(values[0], values[-1] + 1))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-import xarray as xr
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
@@ -16,9 +15,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike, NDArray
 
 from eddygrad.plotting.style import MUTED, styled
-from eddygrad.studies.unrolling.results.run import TASKS, Run
 
-ERROR = "error"  # fields whose name starts so are shown as sizes, on their own scale
+ERROR = "error"  # fields whose name starts with it are shown as absolute values, on a scale of their own
 _MARGIN = 0.12  # inches
 
 
@@ -32,47 +30,29 @@ def space_time(
     time_unit: str = "",
     length_unit: str = "",
 ) -> Figure:
-    """Time to the right, space upwards, colour for the value; several fields side by side on one colour scale.
+    """Draw one-dimensional trajectories: time to the right, space upwards, colour for the value; several fields next to each other on one scale.
 
     Args:
         fields:   one trajectory (T, N), or several by title; titles that start with "error" are shown as absolute values on a scale of their own.
         dt:       time between frames, in `time_unit`.
         length:   of the periodic domain, in `length_unit`; None counts grid points.
-        quantity: what the colour means, with its unit.
-    Returns: the figure; where a field is not finite it is grey, where it leaves the scale of the first field the colour bar has an arrow.
+        title:    of the figure. quantity: label of the colour bar, with its unit.
+    Returns: the figure; grey marks values that are not finite, arrows at the colour bar values beyond the scale of the first field.
     Raises:  ValueError for a field that is not (T, N).
     """
     named = fields if isinstance(fields, Mapping) else {"": fields}
-    return _draw([({k: _field(k, v) for k, v in named.items()}, length, title)], dt, quantity, time_unit, length_unit)
+    return space_time_rows([({k: _field(k, v) for k, v in named.items()}, length, title)], dt, quantity, time_unit, length_unit)
+
+
+Row = tuple[Mapping[str, NDArray[np.float64]], float | None, str]  # fields (T, N) by title, length of the domain, title of the row
 
 
 @styled
-def trajectories(run: Run, data: xr.Dataset, per_kind: int = 1) -> Figure:
-    """Reference, uncorrected, predicted and error of a run, one row per test set: the first `per_kind` sets of each kind.
+def space_time_rows(rows: Sequence[Row], dt: float, quantity: str = "u", time_unit: str = "", length_unit: str = "") -> Figure:
+    """Draw several rows of one-dimensional trajectories on one colour scale, the fields of each next to each other.
 
-    Args: data: variables `reference`, `prediction` and, if there, `uncorrected`, (set, time, x), and `length` (set).
+    Args: rows: (fields by title, length of the domain, title). Others: see `space_time`.
     """
-    chosen: list[int] = []
-    for kind in dict.fromkeys(s.kind for s in run.test.sets):
-        chosen += [i for i, s in enumerate(run.test.sets) if s.kind == kind][:per_kind]
-    rows = []
-    for i in chosen:
-        reference, prediction = (np.asarray(data[name][i], dtype=np.float64) for name in ("reference", "prediction"))
-        named = {"reference": reference}
-        if "uncorrected" in data:
-            named["uncorrected"] = np.asarray(data["uncorrected"][i], dtype=np.float64)
-        named[f"{TASKS.get(run.task or '', 'prediction')}, {run.modality}"] = prediction
-        named["error of it"] = prediction - reference
-        part = run.test.sets[i]
-        length = float(data["length"][i]) if "length" in data else part.params.get("length")
-        rows.append((named, length, ", ".join(dict.fromkeys((part.name, part.kind)))))
-    return _draw(rows, run.test.dt, "u", "", "")
-
-
-Row = tuple[Mapping[str, NDArray[np.float64]], float | None, str]
-
-
-def _draw(rows: Sequence[Row], dt: float, quantity: str, time_unit: str, length_unit: str) -> Figure:
     columns = max(len(named) for named, _, _ in rows)
     size = (9.0 if columns > 1 else 6.5, 0.9 + (1.7 if columns > 1 else 2.6) * len(rows))
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=_MARGIN, h_pad=_MARGIN))
@@ -115,7 +95,7 @@ def _heat(axes: Axes, field: NDArray[np.float64], dt: float, length: float | Non
 
 
 def _size(arrays: Sequence[NDArray[np.float64]], limit: float = np.inf) -> float:
-    """A colour limit that a few extreme values do not move: the 99.5 % quantile of the sizes, at most `limit`; a constant stands half way to it."""
+    """Return a colour limit that a few extreme values do not move: the 99.5 % quantile of the sizes, twice that of a constant, at most `limit`."""
     values = np.concatenate([a[np.isfinite(a)] for a in arrays]) if arrays else np.ones(1)
     if not values.any():
         return 1.0

@@ -1,4 +1,4 @@
-"""The look of figures: colours that colour-blind readers tell apart, and inline SVG that follows the page's light or dark theme."""
+"""The style of figures: colours that colour-blind readers can distinguish, and inline SVG that follows the page's light or dark theme."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ Drawn = TypeVar("Drawn", Figure, Figure | None)
 
 WIDTH = 9.0  # inches of a full-width figure
 INK, MUTED, RULE, PAPER = "#1b2128", "#6a737d", "#dfe3e8", "#fefefe"
-# After Tol's high-contrast triple: distinct in hue for every kind of colour blindness and in lightness on paper; markers repeat it.
+# Unrolling modalities, after Tol's high-contrast triple: hues distinct for every kind of colour blindness, lightness distinct on paper.
 COLOURS = {"ONE": "#d99a1c", "NOG": "#2f7fc1", "WIG": "#bf3f63"}
 MARKERS = {"ONE": "o", "NOG": "s", "WIG": "D"}
+# Grey, blue, amber, crimson, cyan for the weightings of Maddu et al. 2021; then the colours farthest from them for every kind of colour blindness.
+PALETTE = ("#8b929b", "#2f7fc1", "#d99a1c", "#bf3f63", "#5cc4c9", "#3f2bdc", "#7f2382", "#c6d086", "#605f18")
 _MORE = ("#4b9b6e", "#7a5ea8", "#57a8b8", "#8c6d46")
 DASHES: tuple[Any, ...] = ((0, (5, 2)), (0, (1.2, 1.6)), (0, (6, 1.5, 1.2, 1.5)), (0, (9, 3)), (0, (3, 1, 1, 1, 1, 1)))
 
@@ -71,7 +73,7 @@ _STYLE: Any = {
 
 
 def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
-    """Let a drawing function use our style, whatever the user's matplotlib is set to."""
+    """Make a drawing function use this style, whatever the user's settings of matplotlib are."""
 
     @wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Drawn:
@@ -82,7 +84,10 @@ def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
 
 
 def titled_panels(titles: Sequence[str], height: float = 3.1, share: bool = True, columns: int = 2) -> tuple[Figure, list[Axes]]:
-    """One titled panel each, `columns` in a row; `share`: one vertical axis for all."""
+    """Return a figure with one titled panel per title, and its axes.
+
+    Args: titles: of the panels. height: of a panel [inches]. share: whether all panels have the same vertical axis. columns: panels in a row.
+    """
     columns = min(columns, len(titles))
     lines = ceil(len(titles) / columns)
     figure = Figure(figsize=(WIDTH if columns > 1 else 6.0, height * lines), layout="constrained")
@@ -95,7 +100,7 @@ def titled_panels(titles: Sequence[str], height: float = 3.1, share: bool = True
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """Above all panels, in as few lines as its words need."""
+    """Put a legend above all panels, in as few lines as its words need."""
     letters = [8 + len(str(handle.get_label())) for handle in handles]
     lines, fits = 0, False
     while not fits:
@@ -106,16 +111,17 @@ def legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 
 def colour(modality: str) -> str:
-    """One colour per modality, the same in every figure."""
+    """Return the colour of a modality, the same in every figure."""
     return COLOURS.get(modality) or _MORE[sum(map(ord, modality)) % len(_MORE)]
 
 
 def marker(modality: str) -> str:
+    """Return the marker of a modality, the same in every figure."""
     return MARKERS.get(modality, "^")
 
 
 def number(value: float) -> str:
-    """Two or three digits, powers of ten outside 0.0001 to 9999: 0.0018, 4.4, 12.0, 2.1×10⁻⁵; a dash where there is none."""
+    """Return two or three digits, with a power of ten outside 0.0001 to 9999: 0.0018, 4.4, 12.0, 2.1×10⁻⁵; a dash for NaN or infinity."""
     if value == 0 or not isfinite(value):
         return "–" if value else "0"
     if 9.95e-5 <= abs(value) < 1e4:
@@ -125,7 +131,7 @@ def number(value: float) -> str:
 
 
 def factor(value: float) -> str:
-    """A ratio to about two decimals: 0.027, 0.73, 1.05, 10.6."""
+    """Return a ratio with about two decimals: 0.027, 0.73, 1.05, 10.6."""
     return f"{value:.2f}" if 0.1 <= value < 10 else number(value)
 
 
@@ -134,7 +140,7 @@ def _power(exponent: int) -> str:
 
 
 class _Ticks(Formatter):
-    """0.01, 0.1, 1 where every tick in sight can be written so, else 10⁻⁴, 10⁻³, 10⁻² for all of them."""
+    """Ticks 0.01, 0.1, 1 if every visible tick can be written so, else 10⁻⁴, 10⁻³, 10⁻² for all of them."""
 
     def __call__(self, value: float, pos: int | None = None) -> str:
         return _tick(value, _plain(value))
@@ -161,7 +167,10 @@ def _tick(value: float, plain: bool) -> str:
 
 
 def log_axis(axes: Axes, which: str = "y") -> None:
-    """A logarithmic axis whose ticks read 0.1, 1, 10 or 10⁻⁴, 10⁻³, 10⁻², with 2 and 5 between where there is less than two decades."""
+    """Make an axis logarithmic, with ticks 0.1, 1, 10 or 10⁻⁴, 10⁻³, 10⁻², and 2 and 5 between them below two decades.
+
+    Args: axes: of the figure. which: "x" or "y".
+    """
     axes.set_yscale("log") if which == "y" else axes.set_xscale("log")
     axis = axes.yaxis if which == "y" else axes.xaxis
     low, high = axes.get_ylim() if which == "y" else axes.get_xlim()
@@ -182,20 +191,20 @@ _THEMED = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER:
 
 
 def describe(figure: Figure, title: str) -> str:
-    """A figure in words, for those who do not see it: its title, its panels and what their axes mean."""
+    """Return a figure in words, for those who do not see it: its title, the titles of its panels, the labels of their axes."""
     panels = [text for axes in figure.axes if (text := axes.get_title(loc="left") or axes.get_title())]
     labels = [list(dict.fromkeys(text for axes in figure.axes if (text := of(axes)))) for of in (Axes.get_xlabel, Axes.get_ylabel)]
     parts = [("panels", panels), ("horizontally", labels[0]), ("vertically", labels[1])]
-    told = "; ".join(f"{what}: {', '.join(texts)}" for what, texts in parts if texts)
-    return " ".join(f"{title}. {told}".split()) + "."
+    content = "; ".join(f"{what}: {', '.join(texts)}" for what, texts in parts if texts)
+    return " ".join(f"{title}. {content}".split()) + "."
 
 
 def svg(figure: Figure, prefix: str, alternative: str = "") -> str:
-    """A figure as inline SVG: ink, muted ink and rules become the page's CSS variables.
+    """Return a figure as inline SVG whose colours for ink, muted ink and rules are the page's CSS variables.
 
-    Its letters have one size on the page: a figure of 9 inches fills its width, smaller ones a part of it.
+    Letters have one size on the page: a figure 9 inches wide fills the page's width, a narrower one a part of it.
 
-    Args: prefix: keeps ids apart on one page. alternative: what is read out in place of the figure.
+    Args: figure: to draw. prefix: keeps ids apart on one page. alternative: text read out in place of the figure.
     """
     buffer = io.StringIO()
     settings: Any = {**_STYLE, "svg.hashsalt": prefix}
@@ -216,7 +225,7 @@ def svg(figure: Figure, prefix: str, alternative: str = "") -> str:
 
 
 def png(figure: Figure) -> str:
-    """A figure as a data URI, twice the screen's resolution."""
+    """Return a figure as a data URI of a PNG, at twice the screen's resolution."""
     buffer = io.BytesIO()
     with mpl.rc_context(_STYLE):
         figure.savefig(buffer, format="png", dpi=2 * 96)

@@ -1,4 +1,4 @@
-"""A study's folder while its runs are made: whose it is, one process per run, runs side by side."""
+"""A study's folder while it runs: which study it belongs to, locks of its runs, and several runs at a time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ Run = TypeVar("Run")
 
 
 def claim(folder: Path, described: Mapping[str, Any], defaults: Mapping[str, Any], advice: str = "", free: Collection[str] = ()) -> None:
-    """Write `study.json`, or check that it says the same; a field that it lacks has its default, and one that is `free` may differ.
+    """Write `study.json`, or check that it describes the same study.
 
+    Args:
+        folder:    of the study. described: content of its `study.json`.
+        defaults:  values of fields that an existing file lacks. advice: end of the error. free: fields that may differ.
     Raises: ValueError if the folder holds another study.
     """
     path = folder / "study.json"
@@ -30,22 +33,28 @@ def claim(folder: Path, described: Mapping[str, Any], defaults: Mapping[str, Any
         different = [k for k in described if known.get(k) != described[k] and k not in free]
         if different:
             k = different[0]
-            found = f"study: {path} was made with {k}={known.get(k)!r}, got {described[k]!r}"
-            raise ValueError(f"{found}; choose another folder or delete it with all its runs{advice}")
+            problem = f"study: {path} was made with {k}={known.get(k)!r}, got {described[k]!r}"
+            raise ValueError(f"{problem}; choose another folder or delete it with all its runs{advice}")
         return
     write_atomically(path, (json.dumps(described, indent=1) + "\n").encode())
     hide_work(folder)
 
 
 def hide_work(folder: Path) -> None:
-    """Checkpoints and data are nothing for git."""
+    """Hide checkpoints and data from git."""
     write_atomically(folder / "work" / ".gitignore", b"*\n")
 
 
 def side_by_side(
     work: Callable[..., None], folder: Path, runs: Sequence[Run], title: str, jobs: int = 1, threads: int = 1, progress: bool = True
 ) -> None:
-    """work(folder, run, threads, number of runs at a time, progress) of every run, `jobs` processes at a time; an interrupt ends them all at once."""
+    """Make runs, several processes at a time; an interrupt ends all of them.
+
+    Args:
+        work:     called as work(folder, run, threads, number of runs at a time, progress) for every run.
+        folder:   of the study. runs: to make. title: of the progress bar.
+        jobs:     processes at a time. threads: of each process. progress: whether a progress bar is shown.
+    """
     if jobs == 1:
         for run in runs:
             work(folder, run, threads, 1, progress)
@@ -60,19 +69,19 @@ def side_by_side(
                     for future in futures:
                         future.result()
                         shown.update()
-            except KeyboardInterrupt:  # which may have reached this process alone
+            except KeyboardInterrupt:  # it may have reached this process only
                 pool.shutdown(wait=False, cancel_futures=True)
                 ended = {*active_children()} - others
                 for child in ended:
                     child.terminate()
-                for child in ended:  # it keeps what it did first
+                for child in ended:  # it writes its checkpoint first
                     child.join()
                 raise
 
 
 @contextmanager
 def locked(folder: Path, wait: bool = False) -> Iterator[None]:
-    """One process per run: the lock goes with the process, however it ends. The second waits, or is refused."""
+    """Hold the lock of a folder; it ends with the process, however that ends. Raises: ValueError if another process has it and `wait` is not set."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as file:
         try:

@@ -1,4 +1,4 @@
-"""Settings that come with the package: a folder of TOML files."""
+"""Presets: configurations that come with the package, as TOML files in a folder."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ from typing import Any
 
 
 def names(folder: Path) -> list[str]:
-    """What is there."""
+    """Return the names of the presets in a folder."""
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:
-    """The fields of one of them. Raises ValueError for another name."""
+    """Return the fields of a preset. Raises: ValueError for an unknown name."""
     if name not in names(folder):
         raise ValueError(f"preset: expected one of {names(folder)}, got {name!r}; or write your own file and pass it as --config")
     return tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def repeated(verb: str, config: Mapping[str, Any], default: Mapping[str, Any], folder: Path, given: bool) -> str:
-    """The `eddygrad VERB ...` that makes the study of this `study.json` again: a preset, where one of its name is given, and what differs from it.
+    """Return the `eddygrad VERB ...` that makes a study again: its preset, and the options that differ from it.
 
-    Args: default: of every field that the command takes, the preset's where there is one.
+    Args:
+        verb:    of the command. config: content of `study.json`.
+        default: value of every option of the command, or of the preset if there is one.
+        folder:  of the study. given: whether there is a preset of the study's name.
     """
     words = ["eddygrad", verb, *(["--preset", str(config["name"])] if given else [])]
     for field, usual in default.items():
         value = config.get(field, usual)
         if value != usual:
-            flag = isinstance(value, bool)  # no preset has one that is on
+            flag = isinstance(value, bool)  # no preset switches one on
             words += [f"--{field.replace('_', '-')}", *map(str, [] if flag else value if isinstance(value, list) else [value])]
     return shlex.join(words if folder == Path("runs") / str(config["name"]) else [*words, "--folder", str(folder)])

@@ -1,4 +1,4 @@
-"""What a study writes for a scored run: RUN.json, the trajectories beside it, and what it was measured with."""
+"""The files of a scored run: RUN.json with its scores and its environment, RUN.nc with trajectories for pictures."""
 
 from __future__ import annotations
 
@@ -39,16 +39,19 @@ def write_run(path: Path, record: dict[str, Any], recipe: str, score: Evaluation
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """A run's JSON, whole or not at all, and without what writers that were killed left beside it."""
+    """Write a run's JSON, whole or not at all, and remove the remains of writers that were killed."""
     write_atomically(path, (json.dumps(record) + "\n").encode())
 
 
 def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = None, metric: str = "rellinf") -> None:
-    """RUN.nc: one trajectory per test set, for the seed with the median error, beside the reference and the solver alone.
+    """Write RUN.nc: one trajectory per test set of the seed with the median error, with the reference and the solver alone.
 
-    On a line the first frames, (set, time, x); on a plane a few until the end of the endpoint's window, (set, time, channel, x, y).
+    On a line it holds the first frames, (set, time, x); on a plane a few frames until the end of the endpoint, (set, time, channel, x, y).
 
-    Args: uncorrected: the solver's trajectories (samples, T, C, *grid). metric: that of the error.
+    Args:
+        path:        of the file. score: of the run.
+        uncorrected: trajectories of the solver alone (samples, T, C, *grid), None without a solver.
+        metric:      the error that orders the seeds.
     """
     firsts, at = [], 0
     for s in score.sets:
@@ -77,7 +80,7 @@ def write_pictures(path: Path, score: Evaluation, uncorrected: Tensor | None = N
 
 
 def _shown_frames(score: Evaluation, line: bool) -> Tensor:
-    """Indices of the frames that are kept for pictures."""
+    """Return the indices of the frames that are kept for pictures."""
     if line:
         return torch.arange(min(_PICTURE_FRAMES, score.reference.shape[1]))
     horizon = score.error_over_time.shape[-1] - 1
@@ -85,5 +88,5 @@ def _shown_frames(score: Evaluation, line: bool) -> Tensor:
 
 
 def slug(name: str) -> str:
-    """A name as part of a file's name."""
+    """Return a name as part of a file name."""
     return "".join(ch if ch.isalnum() else "-" for ch in name).strip("-").lower()

@@ -1,7 +1,7 @@
 """Statistics of a study: ratios of errors between models, with intervals, over training seeds.
 
-Errors of trained networks scatter by factors, not by differences, so everything happens on the log scale. Nothing is ever dropped: the error
-of a diverged run is finite by definition (each e(t) is clipped at 30, see `eddygrad.evaluation.metrics`), so it enters like any other.
+Errors of trained networks scatter by factors, not by differences, so all statistics use the log scale. No run is dropped: the error of a diverged run
+is finite by definition (each e(t) is clipped at 30, see `eddygrad.evaluation.metrics`) and counts like any other.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of two models' errors: below 1 the first is better.
+    """The ratio of two models' errors: below 1 the first model is better.
 
     Args:
         ratio:     ratio of the geometric means over seeds.
         low, high: ends of its interval; NaN if one seed gives no interval.
         p:         two-sided p-value of ratio = 1; NaN if there is none.
-        p_rank:    the same from ranks (Wilcoxon signed-rank, Mann-Whitney if unpaired): a companion that no outlier can move.
+        p_rank:    the same from ranks (Wilcoxon signed-rank, Mann-Whitney if unpaired), which no outlier can change much.
         medians:   ratio of the medians.
-        sizes:     number of seeds on either side.
-        method:    how the interval was made.
-        apart:     told apart by the seeds that neither side lost, whose p-value it has: a diverged seed's clipped error may blow up the interval.
+        sizes:     number of seeds of either model.
+        method:    of the interval. level: of the interval.
+        apart:     the seeds that diverged in neither model differ significantly, and p is theirs: the clipped error of a diverged seed can widen the
+                   interval so much that it contains 1 in spite of that.
     """
 
     ratio: float
@@ -44,12 +45,12 @@ class Ratio:
 
     @property
     def tie(self) -> bool:
-        """Is the gap below the spread of the seeds: does the interval contain 1, or is there none?"""
+        """Whether the gap is below the spread of the seeds: the interval contains 1, or there is none."""
         return not (self.apart or self.low > 1 or self.high < 1)
 
 
 def geometric_mean(errors: ArrayLike) -> float:
-    """exp(mean(log e)); 0 if any error is 0."""
+    """Return exp(mean(log e)); 0 if any error is 0."""
     values = np.asarray(errors, dtype=np.float64)
     if np.any(values == 0):
         return 0.0
@@ -57,20 +58,23 @@ def geometric_mean(errors: ArrayLike) -> float:
 
 
 def share(hits: int, of: int, level: float = 0.95) -> tuple[float, float]:
-    """Ends of the score interval of hits / of, binomial                                                    Wilson 1927
+    """Return the ends of the score interval of a binomial share.
 
-    (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+        (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)                                Wilson 1927
+
+    Args: hits: number of successes. of: number of trials n. level: of the interval.
     """
     interval = stats.binomtest(hits, of).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def paired(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Ratio:
-    """Ratio of two models trained with the same seeds.
+    """Return the ratio of two models trained with the same seeds.
 
         d_s = log first_s - log second_s,   ratio = exp(mean d),   interval exp(mean d +- t_{n-1} sd(d) / sqrt(n))
 
-    Args:    first, second: one error per seed, in the same order; `second` may be one number, such as a baseline without seeds.
+    Args:    first, second: one error per seed, in the same order; `second` may be a single number, the error of a baseline without seeds.
+             level: of the interval.
     Returns: the ratio; with one seed its interval and p-values are NaN.
     Raises:  ValueError for lengths that differ, or errors that are not positive and finite.
     """
@@ -84,9 +88,9 @@ def paired(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Ratio:
 
 
 def unpaired(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Ratio:
-    """Ratio of two models trained with different seeds: Welch's t on the logs, degrees of freedom after Satterthwaite.
+    """Return the ratio of two models trained with different seeds: Welch's t on the logs, degrees of freedom after Satterthwaite.
 
-    Args:    first, second: one error per seed.
+    Args:    first, second: one error per seed. level: of the interval.
     Raises:  ValueError for errors that are not positive and finite.
     """
     a, b = _logs(first, "first"), _logs(second, "second")
@@ -100,7 +104,10 @@ def unpaired(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> Ratio:
 
 
 def by_seed(first: Mapping[Any, float], second: Mapping[Any, float], level: float = 0.95) -> Ratio:
-    """Ratio of errors {seed: error}: paired where both sides have the same seeds, in whatever order, else unpaired."""
+    """Return the ratio of errors {seed: error}: paired if both models have the same seeds, in any order, else unpaired.
+
+    Args: first, second: errors by seed. level: of the interval.
+    """
     if set(first) == set(second):
         return paired(list(first.values()), [second[seed] for seed in first], level)
     return unpaired(list(first.values()), list(second.values()), level)
@@ -109,12 +116,13 @@ def by_seed(first: Mapping[Any, float], second: Mapping[Any, float], level: floa
 def bootstrap(
     first: ArrayLike, second: ArrayLike, level: float = 0.95, resamples: int = 9999, seed: int = 0, pairs: bool = True
 ) -> tuple[float, float]:
-    """Bias-corrected, accelerated bootstrap interval of the ratio of geometric means (Efron 1987): needs no normal logs.
+    """Return the bias-corrected, accelerated bootstrap interval of the ratio of geometric means (Efron 1987), which needs no normal logs.
 
-    It comes out too narrow with few seeds: on normal logs a 95 % interval held the truth in 87 % of draws with 6 seeds, 91 % with 12, 95 % with 30,
-    where the t-interval held it in 95 to 96 %. So the t-interval is the one to quote.
+    It is too narrow with few seeds: on normal logs a 95 % interval contained the truth in 87 % of draws with 6 seeds, 91 % with 12, 95 % with 30,
+    while the t-interval contained it in 95 to 96 %. So quote the t-interval.
 
-    Args:    first, second: one error per seed; `pairs` resamples seeds, otherwise either side on its own.
+    Args:    first, second: one error per seed. level: of the interval. resamples: number of resamples. seed: of their generator.
+             pairs: whether pairs of one seed are resampled, or the errors of each model separately.
     Returns: (low, high); equal ends if all seeds agree.
     Raises:  ValueError for fewer than two seeds or errors that are not positive and finite.
     """
@@ -134,11 +142,11 @@ def bootstrap(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction for a family of tests (Holm 1979): the chance of any false alarm stays below the level.
+    """Return p-values after Holm's step-down correction for a family of tests (Holm 1979): the chance of any false positive stays below the level.
 
         p~_(i) = max_{j <= i} min(1, (m - j + 1) p_(j))
 
-    Args:    p_values: of one family; NaN (no test was possible) stays NaN and does not count.
+    Args:    p_values: of one family; a NaN, from a test that was not possible, stays NaN and does not count.
     Returns: corrected p-values in the order given.
     Raises:  ValueError for a p-value outside [0, 1].
     """
@@ -168,7 +176,7 @@ def _standard_error(x: NDArray[np.float64]) -> float:
 
 
 def _interval(center: float, error: float, freedom: float, level: float) -> tuple[float, float, float]:
-    """Ends of the interval, back on the ratio scale, and the p-value of center = 0."""
+    """Return the ends of the interval on the ratio scale, and the p-value of center = 0."""
     if not 0 < level < 1:
         raise ValueError(f"level: expected a fraction such as 0.95, got {level}")
     if freedom <= 0:

@@ -1,4 +1,4 @@
-"""A JSON file as it is read: strictly, with errors that name the file and the entry."""
+"""Strict reading of a JSON file: errors name the file, the entry, the expected and the actual content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 
 def read_entry(path: Path, schema: str) -> Entry:
-    """The content of a run's JSON. Raises ValueError, one line, if it is no JSON or of another schema."""
+    """Return the content of a run's JSON. Raises: ValueError, one line, if it is not JSON or has another schema."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -31,47 +31,59 @@ def read_entry(path: Path, schema: str) -> Entry:
 
 @dataclass(frozen=True)
 class Entry:
-    """A JSON object that knows where it stands, for errors that say so."""
+    """A JSON object with its place in the file.
+
+    Args: path: of the file. where: keys that lead to the object, "training." say. values: its content.
+    """
 
     path: Path
     where: str
     values: Mapping[str, Any]
 
     def fail(self, key: str, expected: str, got: object) -> ValueError:
+        """Return the error for an entry. Args: key: of the entry. expected, got: its content."""
         return ValueError(f"{self.path}: {self.where}{key}: expected {expected}, got {got}")
 
     def get(self, key: str) -> Any:
+        """Return an entry. Raises: ValueError if it is missing, as all methods below."""
         if key not in self.values:
             raise self.fail(key, "an entry of that name", f"only {sorted(self.values)}")
         return self.values[key]
 
     def child(self, key: str) -> Entry:
+        """Return an entry that is an object."""
         if not isinstance(self.get(key), dict):
             raise self.fail(key, "an object", type(self.get(key)).__name__)
         return Entry(self.path, f"{self.where}{key}.", self.get(key))
 
     def text(self, key: str) -> str:
+        """Return an entry that is a string."""
         if not isinstance(self.get(key), str):
             raise self.fail(key, "a string", repr(self.get(key)))
         return str(self.get(key))
 
     def sequence(self, key: str) -> list[Any]:
+        """Return an entry that is a list."""
         if not isinstance(self.get(key), list):
             raise self.fail(key, "a list", type(self.get(key)).__name__)
         return list(self.get(key))
 
     def number(self, key: str, least: float = 0.0) -> float:
+        """Return an entry that is a finite number of at least `least`."""
         value = self.get(key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < least:
             raise self.fail(key, f"a finite number of at least {least:g}", repr(value))
         return float(value)
 
     def optional(self, *keys: str) -> float:
-        """The number under the first of these keys that is there, else NaN."""
+        """Return the number of the first of these keys that has one, else NaN."""
         return next((self.number(key) for key in keys if self.values.get(key) is not None), nan)
 
     def array(self, key: str, shape: tuple[int | None, ...], finite: bool = False) -> Array:
-        """Numbers of this shape (None: any); null is NaN, refused where `finite`."""
+        """Return an entry that is an array; null is NaN.
+
+        Args: key: of the entry. shape: of the array, None for any length. finite: whether NaN and infinity are errors.
+        """
         try:
             value = np.array(self.get(key), dtype=np.float64)
         except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""A comparison, fixed before it starts."""
+"""The configuration of a comparison of unrolling modalities, fixed before it starts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PRESETS = Path(__file__).parent / "presets"
 
 
 @dataclass(frozen=True)
-class Configuration(TrainingSettings):
-    """A comparison: every pair of `tasks` and `unroll` is a run, all seeds of a run are trained in one program. `study.json` keeps it.
+class UnrollingConfiguration(TrainingSettings):
+    """A comparison: every pair of `tasks` and `unroll` is trained, all seeds of a run in one program. `study.json` keeps it.
 
     Raises: ValueError, one line, for a value out of range.
     """
@@ -30,7 +30,7 @@ class Configuration(TrainingSettings):
     name: str = "comparison"
     """Name of the study."""
     recipe: str = "kuramoto-sivashinsky"
-    """Data, solvers and features: see `eddygrad info`."""
+    """Data, solvers and the network's input: see `eddygrad info`."""
     tasks: tuple[str, ...] = TASKS
     """correct: the network corrects the solver. predict: it replaces it."""
     unroll: tuple[str, ...] = ("one", "nog:3", "wig:3")
@@ -44,21 +44,21 @@ class Configuration(TrainingSettings):
     seeds: int = 16
     """Number of seeds: 0 .. seeds - 1."""
     seeds_per_run: int | None = None
-    """Seeds trained in one run; by default all. Smaller runs fill more cores and finish sooner; the report puts them together."""
+    """Seeds trained in one run; by default all. Smaller runs use more cores and finish sooner; the report merges them."""
     steps: int = 20_000
     """Updates."""
     lr: tuple[float, ...] = (1e-3,)
     """Learning rates; from several, each run takes the one with the best median validation error of short runs."""
     tune_steps: int = 1500
-    """Updates of such a short run."""
+    """Updates of a short run that chooses a learning rate."""
     tune_seeds: int = 3
-    """Seeds of such a short run, other than those of the study."""
+    """Seeds of such a run, other than those of the study."""
     schedule: tuple[str, ...] = ("cosine",)
-    """Courses of the learning rate: constant, exponential, cosine, plateau; chosen like lr."""
+    """Schedules of the learning rate: constant, exponential, cosine, plateau; chosen like lr."""
     frames: int = 1000
     """Training frames per trajectory."""
     val: float = 0.12
-    """Share of the trajectories kept for validation; kolmogorov has data of its own for it and trains on all."""
+    """Share of the trajectories kept for validation; kolmogorov has separate validation data and trains on all."""
     starts: int = 10
     """Test states per test set."""
     horizon: int = 12
@@ -80,32 +80,35 @@ class Configuration(TrainingSettings):
             object.__setattr__(self, field, (value,) if isinstance(value, (str, int, float)) else tuple(value))
             if not getattr(self, field):
                 raise ValueError(f"compare: {field}: expected at least one value, got none")
+        for field in ("curriculum", "curriculum_rates"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
         unknown = [t for t in self.tasks if t not in TASKS]
         if unknown:
             raise ValueError(f"compare: tasks: expected some of {', '.join(TASKS)}, got {unknown[0]!r}")
-        for name in self.schedule:
-            schedule(name)
-        longest = max(Unrolling.parse(u).horizon for u in self.unroll)
-        if longest + 1 > self.frames:
-            raise ValueError(f"compare: horizon {longest} needs {longest + 1} frames, got frames={self.frames}; generate more or unroll less")
+        if self.budget + 1 > self.frames:
+            raise ValueError(f"compare: horizon {self.budget} needs {self.budget + 1} frames, got frames={self.frames}; generate more or unroll less")
         if self.seeds < 1 or self.long_horizon < self.horizon:
             raise ValueError(f"compare: seeds >= 1 and long_horizon >= horizon expected, got {self.seeds}, {self.long_horizon} < {self.horizon}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"compare: dtype must be 'float32' or 'float64', got {self.dtype!r}")
-        for field in ("curriculum", "curriculum_rates"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
         if self.seeds_per_run is not None and self.seeds_per_run < 1:
             raise ValueError(f"compare: seeds_per_run must be at least one, got {self.seeds_per_run}")
         check_network(self.network)
-        found = setting(self.recipe)
-        if len(self.candidates) > 1 and not (self.val > 0 or found.validation):
+        self._check_candidates()
+
+    def _check_candidates(self) -> None:
+        """Raise ValueError if a schedule or curriculum cannot be trained, or if there are no validation data to choose among candidates."""
+        for name in self.schedule:
+            schedule(name)
+        several = len(self.candidates) > 1
+        if several and not (self.val > 0 or setting(self.recipe).validation):
             raise ValueError(f"compare: {len(self.candidates)} learning rates and schedules to choose from need validation data, got val={self.val}")
-        lengths = (self.steps, self.tune_steps) if len(self.candidates) > 1 else (self.steps,)
+        setting(self.recipe)
         for unroll, candidate in product(self.unroll, self.candidates):
             recipe = self.recipe_of(unroll, *candidate)
             _ = recipe.rate_schedule, [stage.windows_per_update for stage in recipe.stages]
             if isinstance(recipe.rate_schedule, Curriculum):
-                _ = [recipe.rate_schedule.starts(steps) for steps in lengths]
+                _ = [recipe.rate_schedule.starts(steps) for steps in ((self.steps, self.tune_steps) if several else (self.steps,))]
 
     @property
     def budget(self) -> int:
@@ -125,42 +128,47 @@ class Configuration(TrainingSettings):
         return [PlannedUnrollingRun(self, task, unroll, seeds) for task in self.tasks for unroll in self.unroll for seeds in parts]
 
     def recipe_of(self, unroll: str, lr: float, schedule: str) -> TrainingRecipe:
+        """Return the recipe of one training.
+
+        Args: unroll: modality. lr: learning rate. schedule: its course.
+        """
         longest = Unrolling.parse(unroll).horizon
         curriculum = tuple(min(h, longest) for h in self.curriculum)
         return self.recipe_with(unroll=unroll, budget=self.budget, lr=lr, schedule=schedule, curriculum=curriculum, validation_horizon=self.horizon)
 
 
 # A study's own fields come first, then the settings of every training.
-_FIELDS = tuple({**Configuration.__annotations__, **Configuration.__dataclass_fields__})
+_FIELDS = tuple({**UnrollingConfiguration.__annotations__, **UnrollingConfiguration.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
 class PlannedUnrollingRun:
-    """One run of a comparison: these seeds of a task and a modality."""
+    """One run of a comparison: a task and a modality, with some or all seeds."""
 
-    configuration: Configuration
+    configuration: UnrollingConfiguration
     task: str
     unroll: str
     seeds: range
 
     @property
     def pair(self) -> str:
-        """Name of all seeds together."""
+        """Name of the task and modality, without seeds."""
         return f"{self.task}-{self.unroll.replace(':', '').replace('/', '-')}-{network_slug(self.configuration)}"
 
     @property
     def name(self) -> str:
+        """Name of the run and of its files."""
         whole = len(self.seeds) == self.configuration.seeds
         return self.pair if whole else f"{self.pair}-s{self.seeds[0]}-{self.seeds[-1]}"
 
     @property
     def tunes(self) -> bool:
-        """Whether a learning rate is to be chosen, and this is the first run of its pair."""
+        """Whether a learning rate must be chosen and this is the first run of its task and modality."""
         return len(self.configuration.candidates) > 1 and self.seeds.start == 0
 
 
-def describe(c: Configuration) -> dict[str, Any]:
-    """What is fixed beforehand: `study.json`."""
+def describe(c: UnrollingConfiguration) -> dict[str, Any]:
+    """Return the content of `study.json`."""
     fields = asdict(c)
     values = {k: list(fields[k]) if isinstance(fields[k], tuple) else fields[k] for k in _FIELDS}
     endpoint = {
@@ -172,19 +180,23 @@ def describe(c: Configuration) -> dict[str, Any]:
 
 
 def command(config: Mapping[str, Any], folder: Path) -> str | None:
-    """The `eddygrad compare ...` that makes the study of this `study.json` again: a preset and what differs from it; None if it is no comparison."""
+    """Return the `eddygrad compare ...` that makes a study again: a preset, and the options that differ from it.
+
+    Args:    config: content of `study.json`. folder: of the study.
+    Returns: None for another kind of study.
+    """
     if not {"name", "tasks", "unroll"} <= set(config):
         return None
     name = str(config["name"])
-    default = describe(Configuration(**preset(name)) if name in preset_names() else Configuration())
+    default = describe(UnrollingConfiguration(**preset(name)) if name in preset_names() else UnrollingConfiguration())
     return repeated("compare", config, {field: default[field] for field in _FIELDS}, folder, name in preset_names())
 
 
 def preset_names() -> list[str]:
-    """Comparisons that come with the package."""
+    """Return the names of the comparisons that come with the package."""
     return names(PRESETS)
 
 
 def preset(name: str) -> dict[str, Any]:
-    """Fields of a comparison that comes with the package. Raises ValueError for another name."""
+    """Return the fields of a comparison that comes with the package. Raises: ValueError for another name."""
     return read(PRESETS, name)

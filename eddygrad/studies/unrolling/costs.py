@@ -1,4 +1,4 @@
-"""What an update and a frame cost, for all runs of a study side by side; runs made at different hours, or beside other work, do not compare."""
+"""Time an update and a frame of all runs of a study in turn; times of runs made at different hours, or next to other work, do not compare."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ from eddygrad.training.loop import Loop
 @dataclass(frozen=True)
 class _Timed:
     path: Path
-    stages: Sequence[Callable[[], Any]]  # an update of each stage of the curriculum; none for a baseline
+    stages: Sequence[Callable[[], Any]]  # makes an update of each stage of the curriculum; empty for a baseline
     stepper: Stepper
 
 
 def measure(study: UnrollingStudy, rounds: int = 5, updates: int = 10, progress: bool = True) -> UnrollingStudy:
-    """Time every finished run anew and write the medians into its JSON, in place of what was measured while it ran.
+    """Time every finished run again and write the medians into its JSON, in place of what was measured while it ran.
 
-    A round times `updates` updates of every run, of each stage of its curriculum (they are equally long), and some frames in turn, so that a slow
-    minute of the machine meets all of them. Let nothing else run meanwhile. Costs do not depend on the weights: fresh networks are timed. `seconds`
-    becomes the time per update times the updates, an estimate; what it took while it ran, validation included, stays as `seconds_as_run`.
-    `peak_resident_mb` is the most resident memory in an update above what was there before it, where Linux tells.
+    A round times, for one run after the other, some updates of each stage of its curriculum (stages are equally long) and some frames, so that a slow
+    minute of the machine meets all of them. Let nothing else run meanwhile. Costs do not depend on the weights: fresh networks are timed.
 
+    In the JSON `seconds` becomes the time per update times the number of updates, an estimate; the duration of the run itself, validation included,
+    stays as `seconds_as_run`. `peak_resident_mb` is the largest resident memory in an update above that before it, on Linux only.
+
+    Args:   study: with finished runs. rounds: over all runs. updates: per round and stage. progress: whether a progress bar is shown.
+    Returns: the study.
     Raises: ValueError if no run is finished, or rounds or updates are below one.
     """
     if rounds < 1 or updates < 1:
@@ -80,10 +83,10 @@ def _priced(training: dict[str, Any], per_update: float, peak: float | None) -> 
 
 def _runs(study: UnrollingStudy, bench: Bench) -> list[_Timed]:
     c = study.configuration
-    runs = study.folder / "runs"  # candidates of a tuned baseline cost the same: the first is timed
-    found = [_Timed(runs / f"baseline-{slug(name)}.json", (), candidates[0]) for name, candidates in bench.baselines.items()]
+    runs = study.folder / "runs"  # all candidates of a tuned baseline cost the same: the first one is timed
+    timed = [_Timed(runs / f"baseline-{slug(name)}.json", (), candidates[0]) for name, candidates in bench.baselines.items()]
     for run in c.planned:
         stepper = bench.stepper(run.task, run.seeds)
         stages = [prepare(stepper, bench.data, stage) for stage in c.recipe_of(run.unroll, *c.candidates[0]).stages]
-        found.append(_Timed(study.path(run), [Loop(stepper, *stage).update for stage in stages], stepper))
-    return found
+        timed.append(_Timed(study.path(run), [Loop(stepper, *stage).update for stage in stages], stepper))
+    return timed

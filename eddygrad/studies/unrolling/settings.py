@@ -1,4 +1,4 @@
-"""The settings that a study can run on: data, solvers and how a network enters, one entry per recipe."""
+"""The settings that a comparison can run on: data, solvers and the place of the network, one entry per recipe."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from eddygrad.solver.step import Stepper
 
 @dataclass(frozen=True)
 class Setting:
-    """A paper's setting.
+    """The setting of a published experiment.
 
     Args:
-        training:   frames -> data for training and, where there is no other, validation (trajectories, split later).
-        testing:    (starts per test set, frames after the first, seed) -> test data; its groups are the test sets.
-        validation: data of its own for it; None: a share of the training trajectories.
-        coarse:     the solver to be corrected. reference: the truth on the states' own grid, None if it lives on another.
-        baselines:  further steppers that are scored at their own cost.
-        tuned:      name -> candidates, of which the best on validation data is scored too.
-        mode:       how the network corrects. features: what it is shown. written: the channels that it corrects; None: all.
-        padding:    what its convolutions see beyond the box, "circular" or "zeros", one for all axes or one for each.
-        metric:     the endpoint, a metric of `evaluate`.
+        name:           of the recipe.
+        training:       frames -> recipe of the training data, from which validation trajectories are split if `validation` is None.
+        testing:        (starts per test set, frames after the first, seed) -> recipe of the test data; its groups are the test sets.
+        coarse:         the solver to correct. reference: the solver of the data on the grid of the states, None if it has another grid.
+        baselines:      further steppers that are scored.
+        mode:           how the network corrects. features: its input.
+        ndim:           dimensions of the grid. state_channels: of the states.
+        validation:     recipe of separate validation data; None takes a share of the training trajectories.
+        tuned:          name -> candidates, of which the best on validation data is scored too.
+        metric:         the endpoint, a metric of `evaluate`.
+        written:        channels that the network corrects; None for all.
+        padding:        padding of its convolutions, "circular" or "zeros", one for all axes or one for each.
     """
 
     name: str
@@ -65,7 +68,7 @@ def _kuramoto_sivashinsky() -> Setting:
 
 
 def _data(recipe: Any) -> dict[str, Any]:
-    """Training, testing and validation data of a recipe's module."""
+    """Return the fields for training, testing and validation data from the module of a recipe."""
     return {
         "training": recipe.training,
         "testing": lambda starts, horizon, seed: recipe.testing(starts, horizon, seed=seed),
@@ -74,7 +77,7 @@ def _data(recipe: Any) -> dict[str, Any]:
 
 
 def _kolmogorov() -> Setting:
-    """Input [u, v, p, .001 Re], the correction of (u, v) behind the solver, mean squared error of (u, v): List et al. 2024."""
+    """Return the setting of List et al. 2024: input [u, v, p, .001 Re], correction of (u, v) after the solver, mean squared error of (u, v)."""
     coarse = kolmogorov.coarse()
     return Setting(
         name="kolmogorov",
@@ -92,7 +95,7 @@ def _kolmogorov() -> Setting:
 
 
 def _kolmogorov_piso() -> Setting:
-    """The same with the paper's scheme: u, v and p are the state, of which u and v are corrected and scored."""
+    """Return the same with the paper's scheme: the state is (u, v, p), of which u and v are corrected and scored."""
     coarse = kolmogorov_piso.coarse()
     return Setting(
         name="kolmogorov-piso",
@@ -110,7 +113,7 @@ def _kolmogorov_piso() -> Setting:
 
 
 def _wake() -> Setting:
-    """Input [u, v, the cylinder's geometry, Re / 1000], the correction of (u, v) behind the solver; the box is periodic across the flow only."""
+    """Return the wake: input [u, v, the cylinder's geometry, Re / 1000], correction of (u, v) after the solver, periodic across the flow only."""
     coarse = wake.coarse()
     return Setting(
         name="wake",
@@ -136,7 +139,7 @@ SETTINGS: Mapping[str, Callable[[], Setting]] = {
 
 
 def setting(name: str) -> Setting:
-    """The setting of a recipe. Raises ValueError for an unknown name."""
+    """Return the setting of a recipe. Raises: ValueError for an unknown name."""
     if name not in SETTINGS:
         raise ValueError(f"recipe: expected one of {sorted(SETTINGS)}, got {name!r}")
     return SETTINGS[name]()

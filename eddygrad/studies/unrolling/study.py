@@ -1,4 +1,4 @@
-"""Compare unrolling modalities, tasks and learning rates from one configuration; a list of runs that resumes."""
+"""Compare unrolling modalities and tasks: the study's runs, their expected cost, its table and its report."""
 
 from __future__ import annotations
 
@@ -20,56 +20,55 @@ from eddygrad.fitting.corrector import fit_stepper
 from eddygrad.fitting.validation import Validation
 from eddygrad.runtime.files import write_atomically
 from eddygrad.runtime.processes import set_up_process
-from eddygrad.runtime.provenance import environment
 from eddygrad.solver.step import Stepper
+from eddygrad.studies.shared.estimate import Estimates
 from eddygrad.studies.shared.folder import claim, hide_work, locked, side_by_side
 from eddygrad.studies.shared.run_files import BASELINE, slug, write_pictures, write_run
-from eddygrad.studies.unrolling.config import TASKS, Configuration, PlannedUnrollingRun, describe
+from eddygrad.studies.shared.study import Study, check_options
+from eddygrad.studies.unrolling.config import PlannedUnrollingRun, UnrollingConfiguration, describe
 from eddygrad.studies.unrolling.config import preset as preset_fields
-from eddygrad.studies.unrolling.estimate import Estimate, Estimates, estimate
+from eddygrad.studies.unrolling.estimate import estimate
 from eddygrad.studies.unrolling.report import page
 from eddygrad.studies.unrolling.results import tables
+from eddygrad.studies.unrolling.results.load import load
 from eddygrad.studies.unrolling.workbench import Bench, baseline_names
 from eddygrad.training.schedule import schedule
 
 
-class UnrollingStudy:
-    """A configuration and the folder of its results: `study.json`, `runs/RUN.json`, `runs/RUN.nc`, and `work/` with checkpoints.
+class UnrollingStudy(Study[UnrollingConfiguration, PlannedUnrollingRun]):
+    """A comparison of unrolling modalities in a folder: `study.json`, `runs/RUN.json`, `runs/RUN.nc`, and `work/` with checkpoints and data.
 
-    Raises: ValueError if the folder holds a study of another configuration.
+    Args: configuration: the settings. folder: of the results.
     """
-
-    def __init__(self, configuration: Configuration, folder: str | Path) -> None:
-        self.configuration, self.folder = configuration, Path(folder)
 
     @property
     def data(self) -> Path:
-        """Where the recipe's data are kept while the study runs; they can always be made again."""
+        """Folder of the recipe's data while the study runs; they can always be made again."""
         return self.folder / "work" / "data"
 
-    def path(self, run: PlannedUnrollingRun) -> Path:
-        return self.folder / "runs" / f"{run.name}.json"
-
-    def pending(self) -> list[PlannedUnrollingRun]:
-        return [run for run in self.configuration.planned if not self.path(run).exists()]
-
     def estimate(self, updates: int = 5, threads: int | None = None, jobs: int = 1) -> Estimates:
-        """Hours and graph memory of the missing runs, tuning, tests and baselines included, from `updates` measured ones, `jobs` side by side."""
-        claimed = (self.folder / "study.json").exists()  # a mere estimate leaves nothing behind
+        """Return hours and graph memory of the missing runs, tuning, tests and baselines included.
+
+        Args: updates: measured per run. threads: of each process; by default torch's number of threads, divided among them. jobs: runs at a time.
+        """
+        claimed = (self.folder / "study.json").exists()  # an estimate of an unclaimed folder leaves nothing behind
         with nullcontext(self.data) if claimed else TemporaryDirectory() as data:
             return estimate(self.configuration, self.pending(), updates, threads, jobs, Path(data))
 
     def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True) -> UnrollingStudy:
-        """Do the missing runs; killed at any moment, a second call goes on.
+        """Make the missing runs; killed at any moment, a second call continues.
 
-        Args: jobs: processes side by side, each with `threads` threads (default: torch's number of threads, shared out).
+        Args:
+            jobs:     processes at a time. threads: of each; by default torch's number of threads, divided among them.
+            progress: whether a progress bar is shown.
+        Raises: ValueError if the folder holds another study.
         """
         self.claim()
         threads = threads or max(1, torch.get_num_threads() // jobs)
         self._baselines(threads, progress)
         pending = self.pending()
         if pending:
-            self.bench(progress)  # data are made once, before several processes ask for them
+            self.bench(progress)  # makes the data once, before several processes need them
         wanted = [run for run in self.configuration.planned if run.tunes and any(p.pair == run.pair for p in pending)]
         title = self.configuration.name
         side_by_side(_tune, self.folder, [run for run in wanted if _tuned(self.folder, run) is None], title, jobs, threads, progress)
@@ -77,24 +76,24 @@ class UnrollingStudy:
         return self
 
     def bench(self, progress: bool = False) -> Bench:
-        """Data and solvers; who comes second waits until the data are made."""
+        """Return data and solvers; a second process waits until the first has made the data."""
         hide_work(self.folder)
         with locked(self.data, wait=True):
             return Bench(self.configuration, folder=self.data, progress=progress).make()
 
     def table(self) -> str:
-        """Errors, costs and ratios of the finished runs as text."""
-        return tables.table(tables.load(self.folder))
+        """Return errors, costs and ratios of the finished runs as text."""
+        return tables.table(load(self.folder))
 
     def report(self, path: str | Path = "report.html") -> Path:
-        """Write the report, `results.json` and `results.csv`; a relative path lies in the folder of the study."""
-        written: Path = page.publish(self.folder, path)["report"]
+        """Write the report and its numbers; returns the path of the report, which is relative to the folder of the study."""
+        written: Path = page.publish(self.folder, path=path)["report"]
         return written
 
     def claim(self) -> None:
-        """Write `study.json`, or check that the folder holds this study. Raises ValueError if it holds another."""
-        # A field that an older version did not know has its default.
-        defaults = {k: v for k, v in describe(Configuration()).items() if k in Configuration.__dataclass_fields__}
+        """Write `study.json`, or check that the folder holds this study. Raises: ValueError if it holds another."""
+        # A field that an older version did not have counts with its default.
+        defaults = {k: v for k, v in describe(UnrollingConfiguration()).items() if k in UnrollingConfiguration.__dataclass_fields__}
         claim(self.folder, describe(self.configuration), defaults)
 
     def _baselines(self, threads: int, progress: bool) -> None:
@@ -111,7 +110,7 @@ class UnrollingStudy:
 
 
 def _best(bench: Bench, candidates: Sequence[Stepper]) -> tuple[Stepper, dict[str, Any]]:
-    """The candidate with the lowest error on validation data, and what is written down of the choice."""
+    """Return the candidate with the lowest error on validation data, and the record of the choice."""
     if len(candidates) == 1:
         return candidates[0], {}
     validation = Validation(bench.data.val, min(bench.configuration.horizon, bench.data.val.frames - 2))
@@ -120,8 +119,8 @@ def _best(bench: Bench, candidates: Sequence[Stepper]) -> tuple[Stepper, dict[st
     return candidates[errors.index(min(errors))], {"tuning": rows}
 
 
-def _run(folder: Path, run: PlannedUnrollingRun, threads: int, together: int, progress: bool) -> None:
-    """One run, of `together` side by side: train its seeds, score them, write RUN.nc and RUN.json."""
+def _run(folder: Path, run: PlannedUnrollingRun, threads: int, jobs: int, progress: bool) -> None:
+    """Train and score the seeds of a run, one of `jobs` at a time, and write RUN.nc and RUN.json, unless another process has done so."""
     set_up_process(threads)
     c, study = run.configuration, UnrollingStudy(run.configuration, folder)
     work = folder / "work" / run.name
@@ -143,30 +142,30 @@ def _run(folder: Path, run: PlannedUnrollingRun, threads: int, together: int, pr
             record["tuning_note"] = f"the best learning rate, {best['lr']:g}, is an end of the list: one beyond it was not tried"
         alone = evaluate(bench.setting.coarse, bench.test, c.horizon, long_horizon=c.long_horizon).prediction[0]
         write_pictures(study.path(run).with_suffix(".nc"), score, alone, bench.setting.metric)
-        write_run(study.path(run), {**record, **trained.as_json()}, c.recipe, score, side_by_side=together)
+        write_run(study.path(run), {**record, **trained.as_json()}, c.recipe, score, side_by_side=jobs)
 
 
 def _tuning_path(folder: Path, run: PlannedUnrollingRun) -> Path:
-    """Where the choice of a pair's learning rate lies, beside its runs: they share it."""
+    """Return the path of the chosen learning rate, which all runs of a task and modality share."""
     return folder / "tuning" / f"{run.pair}.json"
 
 
 def _tuned(folder: Path, run: PlannedUnrollingRun) -> list[dict[str, Any]] | None:
-    """The short runs of a pair, one row per candidate; None if they are not done, or were done for other candidates or of other length."""
+    """Return the record of the short runs, one row per candidate; None if they are missing or were made for another configuration."""
     path, c = _tuning_path(folder, run), run.configuration
     if len(c.candidates) == 1 or not path.exists():
         return None
-    found = json.loads(path.read_text())
-    return list(found["candidates"]) if found["of"] == _decisive(c) else None
+    record = json.loads(path.read_text())
+    return list(record["candidates"]) if record["of"] == _decisive(c) else None
 
 
-def _decisive(c: Configuration) -> dict[str, Any]:
-    """What the choice depends on."""
+def _decisive(c: UnrollingConfiguration) -> dict[str, Any]:
+    """Return the fields of the configuration on which the choice of a learning rate depends."""
     return {k: v for k, v in describe(c).items() if k not in ("name", "seeds", "seeds_per_run", "seeds_used", "starts", "long_horizon", "test_seed")}
 
 
-def _tune(folder: Path, run: PlannedUnrollingRun, threads: int, together: int, progress: bool) -> None:
-    """Short runs of other seeds, one per candidate: the median final validation error of each. Nothing of the test data is seen."""
+def _tune(folder: Path, run: PlannedUnrollingRun, threads: int, jobs: int, progress: bool) -> None:
+    """Train each candidate briefly with other seeds and record its median final validation error; test data are not used."""
     set_up_process(threads)
     c, seeds, rows, work = run.configuration, range(1000, 1000 + run.configuration.tune_seeds), [], folder / "work" / "tune" / run.pair
     with locked(work):
@@ -185,21 +184,16 @@ def _tune(folder: Path, run: PlannedUnrollingRun, threads: int, together: int, p
 
 
 def compare(folder: str | Path | None = None, preset: str | None = None, **options: Any) -> UnrollingStudy:
-    """A comparison of unrolling modalities and tasks.
+    """Return a comparison of unrolling modalities and tasks.
 
         study = eg.compare(tasks=["correct", "predict"], unroll=["one", "nog:4", "wig:4"], recipe="kuramoto-sivashinsky", seeds=16)
         print(study.estimate()); study.run(); print(study.table()); study.report()
     Args:
-        folder:  of the results, default runs/NAME. preset: name of a comparison that comes with the package; `options` override it.
-        options: fields of `Configuration`.
+        folder:  of the results, by default runs/NAME.
+        preset:  name of a comparison that comes with the package; `options` override it.
+        options: fields of `UnrollingConfiguration`.
     Raises: ValueError for an unknown preset or option, or a value out of range.
     """
-    known = Configuration.__dataclass_fields__
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ValueError(f"compare: unknown options {unknown}; expected some of {sorted(known)}")
-    configuration = Configuration(**{**(preset_fields(preset) if preset else {}), **options})
+    check_options("compare", UnrollingConfiguration.__dataclass_fields__, options)
+    configuration = UnrollingConfiguration(**{**(preset_fields(preset) if preset else {}), **options})
     return UnrollingStudy(configuration, folder or Path("runs") / configuration.name)
-
-
-__all__ = ["TASKS", "Bench", "Configuration", "Estimate", "Estimates", "UnrollingStudy", "compare", "describe", "environment", "set_up_process"]

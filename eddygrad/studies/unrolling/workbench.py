@@ -1,4 +1,4 @@
-"""What the runs of a comparison share: data, solvers, and networks on top of them."""
+"""The data, solvers and networks that the runs of a comparison share."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.datasets.recipes.recipe import DatasetRecipe
 from eddygrad.evaluation.baselines import Persistence
 from eddygrad.solver.step import FreeMask, Stepper
-from eddygrad.studies.unrolling.config import Configuration
+from eddygrad.studies.unrolling.config import UnrollingConfiguration
 from eddygrad.studies.unrolling.networks import build
 from eddygrad.studies.unrolling.settings import Setting, setting
 
 
 class Bench:
-    """Data and solvers of a configuration; data are made when they are first asked for, once per process.
+    """The data and solvers of a configuration; data are made at first use, once per process.
 
-    Args: data: replaces the recipe's training data. folder: where the recipe's data are kept for the next process; None: in memory only.
-          progress: of making data on a plane, which takes minutes.
+    Args:
+        c:        the configuration.
+        data:     replaces the recipe's training data.
+        folder:   where the recipe's data are kept for other processes; None keeps them in memory only.
+        progress: whether a bar is shown while data on a plane are made, which takes minutes.
     """
 
-    def __init__(self, c: Configuration, data: Dataset | None = None, folder: Path | None = None, progress: bool = False) -> None:
+    def __init__(self, c: UnrollingConfiguration, data: Dataset | None = None, folder: Path | None = None, progress: bool = False) -> None:
         self.configuration = c
         self.setting: Setting = setting(c.recipe)
         self._given, self._folder, self._progress = data, folder, progress
 
     @cached_property
     def data(self) -> Split:
-        """For training and validation; the test part is empty."""
+        """Training and validation data; the test part is empty."""
         c = self.configuration
         training = self._made(f"training-{c.frames}", self.setting.training(c.frames)) if self._given is None else self._given
         own = self.setting.validation() if self.setting.validation is not None and self._given is None else None
@@ -50,23 +53,24 @@ class Bench:
         return self._made(f"testing-{c.starts}-{c.long_horizon}-{c.test_seed}", recipe).to(c.device, getattr(torch, c.dtype))
 
     def _made(self, name: str, recipe: DatasetRecipe) -> Dataset:
-        """On a plane one trajectory is a shard, so that little is lost when a process is killed."""
+        """Make data, or open those in the folder; on a plane each trajectory is a shard, so that little is lost when a process is killed."""
         path = None if self._folder is None else self._folder / f"{self.setting.name}-{name}"
         plane = self.setting.ndim > 1
         return recipe.generate(path, progress=self._progress and plane, shard_samples=1 if plane else None)
 
     def make(self) -> Bench:
-        """All data, now."""
+        """Make all data now; returns the workbench."""
         _ = self.data, self.test
         return self
 
     @property
     def baselines(self) -> dict[str, list[Stepper]]:
-        """By name, in the order of `baseline_names`: one stepper, or the candidates of which one is chosen on validation data."""
+        """Steppers by name, in the order of `baseline_names`: one, or several candidates of which one is chosen on validation data."""
         known = {"persistence": Persistence(self.setting.coarse.dt), **self.setting.baselines}
-        return {name: [stepper] for name, stepper in known.items()} | {name: list(found) for name, found in self.setting.tuned.items()}
+        return {name: [stepper] for name, stepper in known.items()} | {name: list(candidates) for name, candidates in self.setting.tuned.items()}
 
     def stepper(self, task: str, seeds: Sequence[int]) -> Corrected:
+        """Return the untrained stepper of a task. Args: task: "correct" or "predict". seeds: of its networks."""
         c, s = self.configuration, self.setting
         cin = s.state_channels + s.features.extra_channels
         cout = s.state_channels if s.written is None or task != "correct" else len(s.written)
@@ -77,12 +81,12 @@ class Bench:
 
     @property
     def domain(self) -> FreeMask | None:
-        """What knows which values sides and bodies fix: the coarse solver, if it has any; errors of every stepper are over the others."""
+        """The coarse solver if boundaries or bodies fix some of its values; errors of all steppers are measured on the other values."""
         coarse = self.setting.coarse
         return coarse if isinstance(coarse, FreeMask) else None
 
 
-def baseline_names(c: Configuration) -> list[str]:
-    """What is scored beside the networks; no data are made for that."""
-    found = setting(c.recipe)
-    return ["persistence", *found.baselines, *found.tuned]
+def baseline_names(c: UnrollingConfiguration) -> list[str]:
+    """Return the names of the steppers that are scored next to the networks; makes no data."""
+    s = setting(c.recipe)
+    return ["persistence", *s.baselines, *s.tuned]

@@ -1,4 +1,4 @@
-"""Compare loss weightings from one plan; a list of runs that resumes."""
+"""Compare loss weightings: the study's runs, their expected cost, its table and its report."""
 
 from __future__ import annotations
 
@@ -12,56 +12,72 @@ import torch
 from eddygrad.evaluation.cost import saved_megabytes
 from eddygrad.pinn.problem import Problem
 from eddygrad.runtime.processes import set_up_process
+from eddygrad.studies.shared.estimate import Estimate, Estimates
 from eddygrad.studies.shared.folder import claim, locked, side_by_side
 from eddygrad.studies.shared.run_files import write_record
-from eddygrad.studies.unrolling.estimate import Estimate, Estimates
-from eddygrad.studies.weightings.config import WeightingConfiguration, PlannedWeightingRun, describe, preset
+from eddygrad.studies.shared.study import Study, check_options
+from eddygrad.studies.weightings.config import PlannedWeightingRun, WeightingConfiguration, describe
+from eddygrad.studies.weightings.config import preset as preset_fields
 from eddygrad.studies.weightings.report import page
 from eddygrad.studies.weightings.results import tables
+from eddygrad.studies.weightings.results.load import load
 from eddygrad.studies.weightings.runner import prepare, train
 from eddygrad.training.loop import Loop
 
 
-class WeightingStudy:
-    """A plan and the folder of its results: `study.json`, `runs/RUN.json`, and `work/` with checkpoints and weights."""
+class WeightingStudy(Study[WeightingConfiguration, PlannedWeightingRun]):
+    """A comparison of loss weightings in a folder: `study.json`, `runs/RUN.json`, and `work/` with checkpoints and weights.
 
-    def __init__(self, plan: WeightingConfiguration, folder: str | Path) -> None:
-        self.plan, self.folder = plan, Path(folder)
+    Args: configuration: the settings. folder: of the results.
+    """
 
-    def path(self, run: PlannedWeightingRun) -> Path:
-        return self.folder / "runs" / f"{run.name}.json"
+    _checked = False
 
-    def pending(self) -> list[PlannedWeightingRun]:
-        return [run for run in self.plan.planned if not self.path(run).exists()]
+    def check(self) -> None:
+        """Build every problem, weighting and optimiser once. Raises: ValueError as `WeightingConfiguration.check`."""
+        if not self._checked:
+            self.configuration.check()
+            self._checked = True
+
+    def claim(self) -> None:
+        """Write `study.json`, or check that the folder holds this study. Raises: ValueError if it holds another, or as `check`."""
+        self.check()
+        advice = "; eddygrad report FOLDER OTHER --out both.html reports several as one"
+        claim(self.folder, describe(self.configuration), describe(WeightingConfiguration()), advice, free=("checkpoint_every",))
 
     def run(self, jobs: int = 1, threads: int | None = None, progress: bool = True, compiled: bool = False) -> WeightingStudy:
-        """Do the missing runs; killed at any moment, a second call goes on.
+        """Make the missing runs; killed at any moment, a second call continues.
 
-        Args:   jobs: processes side by side, each with `threads` threads (default: torch's number of threads, shared out).
-                compiled: activations fused, see `CoordinateNetwork`; results differ by round-off.
-        Raises: ValueError if the folder holds a study of another plan.
+        Args:
+            jobs:     processes at a time. threads: of each; by default torch's number of threads, divided among them.
+            progress: whether a progress bar is shown.
+            compiled: whether activations are fused, see `CoordinateNetwork`; results differ by round-off.
+        Raises: ValueError if the folder holds another study, or for settings that cannot be trained.
         """
         _check_jobs(jobs)
-        advice = "; eddygrad report FOLDER OTHER --out both.html reports several as one"
-        claim(self.folder, describe(self.plan), describe(WeightingConfiguration()), advice, free=("checkpoint_every",))
+        self.claim()
         threads = threads or max(1, torch.get_num_threads() // jobs)
-        side_by_side(partial(_run, compiled), self.folder, self.pending(), self.plan.name, jobs, threads, progress)
+        side_by_side(partial(_run, compiled), self.folder, self.pending(), self.configuration.name, jobs, threads, progress)
         return self
 
     def estimate(self, updates: int = 3, jobs: int = 1, compiled: bool = False) -> Estimates:
-        """Hours and graph memory of the missing runs from `updates` measured ones of every phase, with and without looks; nothing is written.
+        """Return hours and graph memory of the missing runs; nothing is written.
 
-        Side by side runs are slower than one by itself, which is what is measured.
+        Runs are measured one at a time, although several at a time are slower.
+
+        Args:   updates: measured in every phase of a run, with and without an evaluation of the weights. jobs: runs at a time. compiled: see `run`.
+        Raises: ValueError for settings that cannot be trained.
         """
         _check_jobs(jobs)
+        self.check()
         return Estimates([_expected(run, updates, compiled) for run in self.pending()], jobs=jobs)
 
     def table(self) -> str:
-        """Errors, failed seeds and ratios of the finished runs as text."""
-        return tables.table(tables.load(self.folder))
+        """Return errors, failed seeds and ratios of the finished runs as text."""
+        return tables.table(load(self.folder))
 
     def report(self, path: str | Path = "report.html") -> Path:
-        """Write the report, `results.json` and `results.csv`; a relative path lies in the folder of the study."""
+        """Write the report and its numbers; returns the path of the report, which is relative to the folder of the study."""
         written: Path = page.publish(self.folder, path=path)["report"]
         return written
 
@@ -72,6 +88,7 @@ def _check_jobs(jobs: int) -> None:
 
 
 def _expected(run: PlannedWeightingRun, updates: int, compiled: bool) -> Estimate:
+    """Measure a few updates of every phase of a run."""
     case, training = prepare(run, compiled)
     batches: Any = case.batches
     loop = Loop(case.problem, case.problem.losses, batches, training)
@@ -79,7 +96,7 @@ def _expected(run: PlannedWeightingRun, updates: int, compiled: bool) -> Estimat
     ends += [] if training.polish is None else [training.steps - training.polish.steps]
     starts = sorted({0, *(end for end in ends if end < training.steps)})
     seconds = 0.0
-    for start, stop in zip(starts, [*starts[1:], training.steps]):  # terms come and go
+    for start, stop in zip(starts, [*starts[1:], training.steps]):  # a phase ends where a term joins or leaves
         loop.step = start
         loop.update()
         seconds += (stop - start) * _mean_update(loop, updates)
@@ -91,49 +108,49 @@ def _expected(run: PlannedWeightingRun, updates: int, compiled: bool) -> Estimat
 
 
 def _mean_update(loop: Loop, updates: int) -> float:
-    """Seconds, with the share of those that look at gradients."""
+    """Return the mean duration of an update [s], of which every n-th evaluates the weights."""
     every, begin = getattr(loop.weighting, "every", 1), time.perf_counter()
     if every == 1:
         for _ in range(updates):
             loop.update()
         return (time.perf_counter() - begin) / updates
-    loop.weighting.calls = loop.weighting.warmup  # the next one looks
+    loop.weighting.calls = loop.weighting.warm_up  # the next update evaluates the weights
     loop.update()
-    look, begin = time.perf_counter() - begin, time.perf_counter()
+    evaluating, begin = time.perf_counter() - begin, time.perf_counter()
     count = min(updates, every - 1)
     for _ in range(count):
         loop.update()
     other = (time.perf_counter() - begin) / count
-    return other + (look - other) / every
+    return other + (evaluating - other) / every
 
 
-def _run(compiled: bool, folder: Path, run: PlannedWeightingRun, threads: int, together: int, progress: bool) -> None:
-    """Train the seeds of a run and write RUN.json."""
+def _run(compiled: bool, folder: Path, run: PlannedWeightingRun, threads: int, jobs: int, progress: bool) -> None:
+    """Train the seeds of a run and write RUN.json, unless another process has done so."""
     set_up_process(threads)
-    study, work = WeightingStudy(run.plan, folder), folder / "work" / run.name
+    study, work = WeightingStudy(run.configuration, folder), folder / "work" / run.name
     with locked(work):
         if not study.path(run).exists():
             trained = train(run, work, threads=threads, compiled=compiled, progress=progress)
             record = trained.as_json()
-            record["environment"]["side_by_side"] = together
+            record["environment"]["side_by_side"] = jobs
             write_record(study.path(run), record)
 
 
-def compare(folder: str | Path | None = None, preset_name: str | None = None, **options: Any) -> WeightingStudy:
-    """A comparison of loss weightings.
+def compare(folder: str | Path | None = None, preset: str | None = None, **options: Any) -> WeightingStudy:
+    """Return a comparison of loss weightings.
 
         study = eg.pinn.compare(problem="poisson:k=4", weighting=["uniform", "inverse-dirichlet"], seeds=5)
         study.run(); print(study.table()); study.report()
     Args:
-        folder:      of the results, default runs/NAME. preset_name: a plan that comes with the package; `options` override it.
-        options:     fields of `WeightingConfiguration`.
-    Raises: ValueError for an unknown preset or option, or a value out of range.
+        folder:  of the results, by default runs/NAME.
+        preset:  name of a comparison that comes with the package; `options` override it.
+        options: fields of `WeightingConfiguration`.
+    Raises: ValueError for an unknown preset or option, or settings that cannot be trained.
     """
-    known = WeightingConfiguration.__dataclass_fields__
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ValueError(f"pinn: unknown options {unknown}; expected some of {sorted(known)}")
+    check_options("pinn", WeightingConfiguration.__dataclass_fields__, options)
     if isinstance(options.get("problem"), Problem):
         raise ValueError('pinn: compare takes problems by name; eg.pinn.register("mine", problem, errors=exact) first, then compare(problem="mine")')
-    plan = WeightingConfiguration(**{**(preset(preset_name) if preset_name else {}), **options})
-    return WeightingStudy(plan, folder or Path("runs") / plan.name)
+    configuration = WeightingConfiguration(**{**(preset_fields(preset) if preset else {}), **options})
+    study = WeightingStudy(configuration, folder or Path("runs") / configuration.name)
+    study.check()
+    return study

@@ -19,11 +19,13 @@ from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.solver.grid import Grid
 from eddygrad.studies.shared.run_files import write_pictures, write_record
 from eddygrad.studies.unrolling import costs
+from eddygrad.studies.unrolling.config import UnrollingConfiguration
 from eddygrad.studies.unrolling.costs import measure
 from eddygrad.studies.unrolling.results import tables
-from eddygrad.studies.unrolling.study import Configuration, Study
+from eddygrad.studies.unrolling.results.load import load
+from eddygrad.studies.unrolling.study import UnrollingStudy
 
-TINY = Configuration(
+TINY = UnrollingConfiguration(
     name="tiny",
     tasks=("predict",),
     unroll=("one", "nog:2"),
@@ -62,7 +64,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_costs_alone_change_and_are_medians_of_rounds(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = Study(TINY, tmp_path)
+    study = UnrollingStudy(TINY, tmp_path)
     with pytest.raises(ValueError, match="holds no finished run"):
         measure(study)
     study.run(progress=False)
@@ -103,7 +105,7 @@ def test_costs_alone_change_and_are_medians_of_rounds(tmp_path: Path, clock: Clo
             del old["training"]["seconds_per_update"]
         assert new["environment"].pop("costs") == "medians of 3 interleaved rounds"
         assert new == old
-    row = next(r for r in tables.rows(tables.load(tmp_path)) if r["kind"] == "model")
+    row = next(r for r in tables.rows(load(tmp_path)) if r["kind"] == "model")
     assert row["training_seconds_estimated"] and row["training_seconds"] == UPDATE[1] * TINY.steps
 
 

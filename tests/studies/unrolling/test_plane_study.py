@@ -22,14 +22,15 @@ from eddygrad.solver.vector_calculus import pressure
 from eddygrad.studies.shared.run_files import BASELINE
 from eddygrad.studies.unrolling import settings
 from eddygrad.studies.unrolling import study as compare
+from eddygrad.studies.unrolling.config import UnrollingConfiguration
 from eddygrad.studies.unrolling.costs import measure
-from eddygrad.studies.unrolling.results import tables
+from eddygrad.studies.unrolling.results.comparisons import comparisons
 from eddygrad.studies.unrolling.results.load import fields, load
 from eddygrad.studies.unrolling.results.run import TestSet
-from eddygrad.studies.unrolling.study import Configuration, Study
+from eddygrad.studies.unrolling.study import UnrollingStudy
 from eddygrad.studies.unrolling.workbench import Bench
 
-TINY = Configuration(
+TINY = UnrollingConfiguration(
     name="tiny-plane",
     recipe="kolmogorov",
     tasks=("correct",),
@@ -74,7 +75,7 @@ def short():
 @pytest.fixture(scope="module")
 def finished(short, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plane") / "tiny"
-    Study(TINY, folder).run(threads=1, progress=False)
+    UnrollingStudy(TINY, folder).run(threads=1, progress=False)
     return folder
 
 
@@ -93,13 +94,13 @@ def test_runs_share_the_learning_rate_of_their_pair_and_are_read_as_one(finished
     assert (one.name, one.seeds, wig.seeds) == ("correct-one-encoder-decoder-32k", (0, 1, 2), (0, 1, 2))
     assert one.training.seconds == sum(found[n]["training"]["seconds"] for n in RUNS[:2])
     assert study.metric == "mse" and one.error("mse").tolist() == [np.mean(e) for n in RUNS[:2] for e in found[n]["test"]["metrics"]["mse"]]
-    ratio = next(c for c in tables.comparisons(study) if c.kind == "modality")
+    ratio = next(c for c in comparisons(study) if c.kind == "modality")
     assert ratio.paper == 0.89 and ratio.ratio.sizes == (3, 3)
     assert one.curve["validation"].shape[0] == 3 and one.network_label == "EncoderDecoder of 32,376 parameters"
 
 
 def test_seeds_trained_apart_are_those_trained_together(finished, tmp_path):
-    Study(dataclasses.replace(TINY, seeds_per_run=None, unroll=("wig:4",)), tmp_path).run(threads=1, progress=False)
+    UnrollingStudy(dataclasses.replace(TINY, seeds_per_run=None, unroll=("wig:4",)), tmp_path).run(threads=1, progress=False)
     apart, whole = load(finished).models[1], load(tmp_path).models[0]
     assert whole.path.stem == "correct-wig4-encoder-decoder-32k" == apart.name
     # 32-bit sums in another order, amplified by six updates and eight frames.
@@ -151,13 +152,13 @@ def test_a_killed_study_goes_on_with_the_missing_part(copied, finished):
     (copied / "runs" / f"{RUNS[3]}.json").unlink()
     (copied / "tuning" / "correct-wig4-encoder-decoder-32k.json").unlink()
     shutil.rmtree(copied / "work" / RUNS[3])
-    Study(TINY, copied).run(threads=1, progress=False)
+    UnrollingStudy(TINY, copied).run(threads=1, progress=False)
     for name in (RUNS[2], RUNS[3]):
         assert records(copied)[name]["test"]["metrics"] == records(finished)[name]["test"]["metrics"]
 
 
 def test_the_estimate_counts_tuning_once_and_every_part(finished, tmp_path):
-    study = Study(TINY, tmp_path / "none")
+    study = UnrollingStudy(TINY, tmp_path / "none")
     rows = study.estimate(updates=1, threads=1)
     assert [row.run for row in rows] == RUNS and not (tmp_path / "none").exists()
     assert [row.updates for row in rows] == [6 + 3, 6, 6 + 3, 6]  # two candidates of three updates, one seed in place of two
@@ -178,7 +179,7 @@ def test_a_plane_that_is_no_velocity_is_drawn_as_it_is(tmp_path):
 
 
 def test_the_endpoint_is_the_mean_squared_error_of_the_velocity(finished):
-    bench = Bench(TINY, folder=Study(TINY, finished).data)
+    bench = Bench(TINY, folder=UnrollingStudy(TINY, finished).data)
     coarse, truth = bench.setting.coarse, bench.test.all()
     u, total = truth[:, 0], 0.0
     step = coarse.at(bench.test.params, u)
@@ -191,7 +192,7 @@ def test_the_endpoint_is_the_mean_squared_error_of_the_velocity(finished):
 
 def test_the_smagorinsky_baseline_is_the_best_candidate_on_validation_data(finished):
     tuning = records(finished)["baseline-smagorinsky--tuned"]["tuning"]
-    bench = Bench(TINY, folder=Study(TINY, finished).data)
+    bench = Bench(TINY, folder=UnrollingStudy(TINY, finished).data)
     assert [t["stepper"] for t in tuning] == [repr(s) for s in bench.setting.tuned["Smagorinsky, tuned"]]
     window = bench.data.val.windows(5, [0, 1, 2])
     for chosen, stepper in zip(tuning, bench.setting.tuned["Smagorinsky, tuned"]):
@@ -224,19 +225,19 @@ def test_the_report_shows_planes(finished):
     pictures = fields(load(finished).models[0])
     assert pictures["prediction"].dims == ("set", "time", "channel", "x", "y") and pictures["prediction"].shape == (2, 6, 2, 32, 32)
     assert (pictures["prediction"][:, 0] == pictures["reference"][:, 0]).all() and pictures["uncorrected"].shape == (2, 6, 2, 32, 32)
-    page = Study(TINY, finished).report().read_text()
+    page = UnrollingStudy(TINY, finished).report().read_text()
     assert "Re=1000, correction" in page and "Smagorinsky, tuned" in page and "0.89" in page
 
 
 def test_costs_of_all_runs_are_measured(finished):
-    measure(Study(TINY, finished), rounds=1, updates=1, progress=False)
+    measure(UnrollingStudy(TINY, finished), rounds=1, updates=1, progress=False)
     found = records(finished)
     assert all("costs" in run["environment"] for run in found.values())
     assert all(r["training"]["seconds"] == pytest.approx(6 * r["training"]["seconds_per_update"]) for r in found.values() if r["kind"] == "model")
 
 
 def test_data_are_made_once_and_stay_for_the_next_process(finished):
-    data = Study(TINY, finished).data
+    data = UnrollingStudy(TINY, finished).data
     stamps = {p: p.stat().st_mtime_ns for p in data.rglob("*.nc")}
     assert stamps
     Bench(TINY, folder=data)

@@ -14,12 +14,12 @@ from eddygrad.plotting.planes import compared
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.vector_calculus import vorticity
 from eddygrad.studies.unrolling import settings
-from eddygrad.studies.unrolling.config import preset, preset_names
+from eddygrad.studies.unrolling.config import UnrollingConfiguration, preset, preset_names
 from eddygrad.studies.unrolling.results.load import load
-from eddygrad.studies.unrolling.study import Configuration, Study
+from eddygrad.studies.unrolling.study import UnrollingStudy
 from eddygrad.studies.unrolling.workbench import Bench, baseline_names
 
-TINY = Configuration(
+TINY = UnrollingConfiguration(
     name="tiny-wake",
     recipe="wake",
     tasks=("correct",),
@@ -60,7 +60,7 @@ def short():
 @pytest.fixture(scope="module")
 def finished(short, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wake") / "tiny"
-    Study(TINY, folder).run(threads=1, progress=False)
+    UnrollingStudy(TINY, folder).run(threads=1, progress=False)
     return folder
 
 
@@ -69,7 +69,7 @@ def test_a_comparison_on_the_wake_runs_from_data_to_report(finished):
     assert study.metric == "mse" and [run.name for run in study.models] == ["correct-wig2-encoder-decoder-32k"]
     alone, finer = (next(b for b in study.baselines if b.name == name) for name in ("64 x 32 (solver alone)", "96 x 48"))
     assert finer.typical("mse") < alone.typical("mse")
-    assert Study(TINY, finished).report().read_text().count("Re=146.5") > 0
+    assert UnrollingStudy(TINY, finished).report().read_text().count("Re=146.5") > 0
 
 
 def test_its_pictures_have_the_sides_and_the_cylinder(finished):
@@ -120,7 +120,7 @@ def test_piso_keeps_the_pressure_to_itself():
 @pytest.mark.parametrize("name", ["wake", "kolmogorov-piso"])
 def test_the_presets_are_comparisons(name):
     assert name in preset_names()
-    c = Configuration(**preset(name))
+    c = UnrollingConfiguration(**preset(name))
     assert c.seeds == 4 and c.unroll[0] == "one" and baseline_names(c)[1].endswith("(solver alone)")
     if name == "wake":
         assert c.unroll == ("one", "nog:16", "wig:16") and c.curriculum == (1, 4, 16) and c.steps // 3 <= 2000  # at m = 16

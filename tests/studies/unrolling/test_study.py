@@ -16,11 +16,13 @@ import xarray as xr
 
 from eddygrad.cli.main import parse
 from eddygrad.evaluation.evaluate import evaluate
+from eddygrad.studies.shared.estimate import Estimate, Estimates
 from eddygrad.studies.unrolling import config as configuration
 from eddygrad.studies.unrolling import estimate, study
-from eddygrad.studies.unrolling.study import Configuration, Estimate, Estimates, Study, describe
+from eddygrad.studies.unrolling.config import UnrollingConfiguration, describe
+from eddygrad.studies.unrolling.study import UnrollingStudy
 
-TINY = Configuration(
+TINY = UnrollingConfiguration(
     name="tiny",
     tasks=("correct", "predict"),
     unroll=("one", "nog:2"),
@@ -60,7 +62,7 @@ def weights(folder, runs=RUNS):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare") / "tiny"
-    Study(TINY, folder).run(threads=1, progress=False)
+    UnrollingStudy(TINY, folder).run(threads=1, progress=False)
     return folder
 
 
@@ -77,7 +79,7 @@ def test_every_pair_and_every_baseline_is_scored(finished):
     reference = next(run for name, run in found.items() if "reference" in name)
     # The reference steps float32 states whose truth was computed in float64 and rounded.
     assert max(reference["test"]["metrics"]["rellinf"][0]) < 1e-9
-    assert not Study(TINY, finished).pending()
+    assert not UnrollingStudy(TINY, finished).pending()
     assert all(run["environment"]["side_by_side"] == 1 for run in (json.loads((finished / "runs" / f"{n}.json").read_text()) for n in RUNS))
     with xr.open_dataset(finished / "runs" / f"{RUNS[0]}.nc", engine="h5netcdf") as pictures:
         assert pictures["prediction"].shape == (4, 6, 48)
@@ -86,14 +88,14 @@ def test_every_pair_and_every_baseline_is_scored(finished):
 
 def test_a_second_call_does_nothing_and_a_lost_run_alone_is_done_again_bitwise(finished):
     before, stamps = results(finished), {p.name: p.stat().st_mtime_ns for p in (finished / "runs").glob("*.json")}
-    Study(TINY, finished).run(threads=1, progress=False)
+    UnrollingStudy(TINY, finished).run(threads=1, progress=False)
     assert stamps == {p.name: p.stat().st_mtime_ns for p in (finished / "runs").glob("*.json")}
     trained = weights(finished)
     lost = finished / "runs" / f"{RUNS[1]}.json"
     lost.unlink()
     for path in (finished / "work" / RUNS[1]).rglob("*.*"):
         path.unlink()
-    Study(TINY, finished).run(threads=1, progress=False)
+    UnrollingStudy(TINY, finished).run(threads=1, progress=False)
     assert results(finished) == before and weights(finished) == trained
     again = {p.name: p.stat().st_mtime_ns for p in (finished / "runs").glob("*.json")}
     assert {name for name in stamps if again[name] != stamps[name]} == {lost.name}
@@ -101,7 +103,7 @@ def test_a_second_call_does_nothing_and_a_lost_run_alone_is_done_again_bitwise(f
 
 def test_two_jobs_give_what_one_gives(finished, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    Study(dataclasses.replace(TINY, tasks=("predict",)), tmp_path).run(jobs=2, threads=1, progress=False)
+    UnrollingStudy(dataclasses.replace(TINY, tasks=("predict",)), tmp_path).run(jobs=2, threads=1, progress=False)
     whole, apart = results(finished), results(tmp_path)
     assert set(RUNS[2:]) < set(apart) and all(whole[name] == run for name, run in apart.items())
     assert weights(tmp_path, RUNS[2:]) == weights(finished, RUNS[2:])
@@ -111,7 +113,7 @@ def test_two_jobs_give_what_one_gives(finished, tmp_path, monkeypatch):
 @pytest.mark.parametrize("field,value", [("steps", 7), ("lr", (1e-3,)), ("unroll", ("nog:2",)), ("test_seed", 1), ("dtype", "float64")])
 def test_a_folder_of_another_configuration_is_refused(finished, field, value):
     with pytest.raises(ValueError, match=f"was made with {field}=.*choose another folder") as caught:
-        Study(dataclasses.replace(TINY, **{field: value}), finished).run(progress=False)
+        UnrollingStudy(dataclasses.replace(TINY, **{field: value}), finished).run(progress=False)
     assert "\n" not in str(caught.value)
 
 
@@ -128,13 +130,13 @@ def test_two_processes_on_one_run_are_refused(tmp_path):
 
 def test_a_candidate_that_diverges_loses_and_does_not_end_the_study(tmp_path):
     wild = dataclasses.replace(TINY, tasks=("predict",), unroll=("nog:2",), lr=(1e-3, 1e30), tune_steps=4)
-    Study(wild, tmp_path).run(threads=1, progress=False)
+    UnrollingStudy(wild, tmp_path).run(threads=1, progress=False)
     run = results(tmp_path)[RUNS[2]]
     assert [t["validation"] for t in run["tuning"]][1] == 30 and run["training"]["learning_rate"] == 1e-3
 
 
 def test_estimate_is_positive_and_writes_nothing(tmp_path):
-    rows = Study(TINY, tmp_path / "none").estimate(updates=2)
+    rows = UnrollingStudy(TINY, tmp_path / "none").estimate(updates=2)
     assert sorted(row.run for row in rows) == RUNS and not (tmp_path / "none").exists()
     for row in rows:
         # Six updates, and two candidates of two updates for one seed instead of two.
@@ -146,7 +148,7 @@ def test_estimate_is_positive_and_writes_nothing(tmp_path):
 def test_estimate_of_two_jobs_comes_from_copies_that_meet_and_takes_their_mean(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     c = dataclasses.replace(TINY, tasks=("predict",))
-    rows = Study(c, tmp_path / "none").estimate(updates=2, threads=1, jobs=2)
+    rows = UnrollingStudy(c, tmp_path / "none").estimate(updates=2, threads=1, jobs=2)
     assert sorted(row.run for row in rows) == RUNS[2:] and rows.jobs == 2 and all(row.seconds_per_update > 0 for row in rows)
     assert "with 2 at a time, if nothing else runs" in str(rows)
 
@@ -236,7 +238,7 @@ def test_a_worker_dies_with_its_parent(tmp_path):
 
 def test_a_run_whose_every_seed_diverges_is_counted_and_does_not_end_the_study(tmp_path):
     wild = dataclasses.replace(TINY, tasks=("predict",), unroll=("nog:2",), lr=(1e30,))
-    Study(wild, tmp_path).run(threads=1, progress=False)
+    UnrollingStudy(wild, tmp_path).run(threads=1, progress=False)
     run = results(tmp_path)[RUNS[2]]
     assert all(run["training"]["diverged"]) and all(e == 30 for seed in run["test"]["error_over_time"] for e in seed[1:])
     assert run["training"]["updates"] == wild.steps > run["training"]["updates_until_all_diverged"]
@@ -245,8 +247,8 @@ def test_a_run_whose_every_seed_diverges_is_counted_and_does_not_end_the_study(t
 @pytest.mark.parametrize(
     "c,words",
     [
-        (Configuration(**configuration.preset("demo")), "--preset demo"),
-        (Configuration(**{**configuration.preset("ks-26x8"), "seeds": 2, "clip": 0.5}), "--preset ks-26x8 --seeds 2 --clip 0.5"),
+        (UnrollingConfiguration(**configuration.preset("demo")), "--preset demo"),
+        (UnrollingConfiguration(**{**configuration.preset("ks-26x8"), "seeds": 2, "clip": 0.5}), "--preset ks-26x8 --seeds 2 --clip 0.5"),
         (TINY, "--name tiny --unroll one nog:2 --width 2"),
         (dataclasses.replace(TINY, name="two words"), "--name 'two words'"),
     ],

@@ -11,10 +11,10 @@ import torch
 
 from eddygrad.evaluation.cost import saved_megabytes
 from eddygrad.pinn.collocation import Collocation
-from eddygrad.runtime.specs import Spec
-from eddygrad.studies.weightings.config import Plan, preset, preset_names
-from eddygrad.studies.weightings.runner import Trained, prepare, train
-from eddygrad.studies.weightings.study import Study
+from eddygrad.runtime.specs import Spelled
+from eddygrad.studies.weightings.config import WeightingConfiguration, preset, preset_names
+from eddygrad.studies.weightings.runner import TrainedProblem, prepare, train
+from eddygrad.studies.weightings.study import WeightingStudy
 from eddygrad.training.loop import Fit, Loop
 from eddygrad.training.schedule import Drops
 from eddygrad.training.weighting import InverseDirichlet, ReLoBRaLo
@@ -24,35 +24,37 @@ SMALL: dict[str, Any] = {"problem": ("poisson:k=1,interior=20,width=4,depth=1",)
 
 
 def test_a_name_is_followed_by_its_options() -> None:
-    assert Spec.parse("poisson", "problem") == Spec("poisson", {})
-    found = Spec.parse("a:k=6, r=1e-3,hard=true,what=square,none=none", "problem")
+    assert Spelled.parse("poisson", "problem") == Spelled("poisson", {})
+    found = Spelled.parse("a:k=6, r=1e-3,hard=true,what=square,none=none", "problem")
     assert found.options == {"k": 6, "r": 1e-3, "hard": True, "what": "square", "none": None} and isinstance(found.options["k"], int)
     for wrong in ("", ":k=1", "a:k", "a:k=", "a:k=1,k=2", "a:", "a:1=2"):
         with pytest.raises(ValueError, match="problem: expected NAME or NAME:KEY=VALUE"):
-            Spec.parse(wrong, "problem")
+            Spelled.parse(wrong, "problem")
 
 
 def test_weightings_get_what_the_problem_knows() -> None:
-    plan = Plan(**{**SMALL, "weighting": ("inverse-dirichlet", "inverse-dirichlet:reference=largest,every=2", "epsilon-optimal", "relobralo")})
+    plan = WeightingConfiguration(
+        **{**SMALL, "weighting": ("inverse-dirichlet", "inverse-dirichlet:reference=largest,every=2", "epsilon-optimal", "relobralo")}
+    )
     case = plan.case(plan.problem[0], (1,))
     own, other, fixed, by_loss = (plan.weighting_of(text, case) for text in plan.weighting)
     assert isinstance(own, InverseDirichlet) and (own.reference, own.every) == ("pde", 5)
     assert (other.reference, other.every) == ("largest", 2) and fixed.weights == case.optimal
     assert isinstance(by_loss, ReLoBRaLo) and by_loss.every == 1  # losses cost nothing to look at
-    every_third = Plan(**SMALL, every=3)
+    every_third = WeightingConfiguration(**SMALL, every=3)
     assert every_third.weighting_of("mgda", case).every == 3
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_weighting_trains(name: str) -> None:
-    (run,) = Plan(**{**SMALL, "weighting": (name,)}).planned
+    (run,) = WeightingConfiguration(**{**SMALL, "weighting": (name,)}).planned
     record = train(run).as_json()
     assert record["weighting"] == name and all(torch.tensor(record["errors"]["error"]).isfinite())
     assert record["training"]["updates"] == 6 and set(record["curve"]["losses"]) == {"pde", "boundary"}
 
 
 def test_a_run_tells_the_coefficients_that_it_found() -> None:
-    plan = Plan(problem=("sobolev:points=64,batch=32,width=4,depth=1",), weighting=("uniform",), seeds=2, steps=2)
+    plan = WeightingConfiguration(problem=("sobolev:points=64,batch=32,width=4,depth=1",), weighting=("uniform",), seeds=2, steps=2)
     trained = train(plan.planned[0])
     found = trained.as_json()["unknown"]
     assert found == {name: value.tolist() for name, value in trained.case.problem.values().items()}
@@ -64,34 +66,34 @@ def test_presets_are_plans(name: str) -> None:
     values = preset(name)
     if name == "turbulence-full":  # computes its flow on 256 x 256 nodes
         values = {**values, "problem": ["turbulence:stride=2,snapshots=2"]}
-    plan = Plan(**values)
+    plan = WeightingConfiguration(**values)
     assert plan.name == name and len({run.name for run in plan.planned}) == len(plan.planned)
 
 
 def test_the_schedule_drops_at_its_shares() -> None:
-    (run, *_) = Plan(**{**SMALL, "steps": 90}).planned
+    (run, *_) = WeightingConfiguration(**{**SMALL, "steps": 90}).planned
     _, training = prepare(run)
     assert [training.schedule.factor(step, 90) for step in (0, 29, 30, 59, 60, 89)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
     assert Drops((0.5,), 0.3).factor(5, 10) == 0.3
 
 
 def test_phases_follow_the_number_of_updates() -> None:
-    plan = Plan(problem=("turbulence-inverse:snapshots=2,batch=50",), steps=600, seeds=1)
+    plan = WeightingConfiguration(problem=("turbulence-inverse:snapshots=2,batch=50",), steps=600, seeds=1)
     terms = plan.case(plan.problem[0], (1,)).problem.terms
     assert [terms[name].begins for name in ("data", "divergence", "momentum")] == [0, 133, 200]
-    assert prepare(plan.planned[0])[1].restarts == (133, 200) and not prepare(Plan(**SMALL).planned[0])[1].restarts
+    assert prepare(plan.planned[0])[1].restarts == (133, 200) and not prepare(WeightingConfiguration(**SMALL).planned[0])[1].restarts
 
 
 def test_a_published_value_stands_only_beside_the_published_setting() -> None:
-    whole = Plan(problem=("poisson:k=6",), weighting=("uniform",), seeds=1)
+    whole = WeightingConfiguration(problem=("poisson:k=6",), weighting=("uniform",), seeds=1)
     assert whole.case("poisson:k=6", (1,)).published["uniform", "adam"] == 0.25
     assert not whole.case("poisson:k=6,width=20", (1,)).published and not whole.case("poisson:k=6,hard=true", (1,)).published
-    (run,) = Plan(**{**SMALL, "weighting": ("uniform",)}).planned
+    (run,) = WeightingConfiguration(**{**SMALL, "weighting": ("uniform",)}).planned
     assert train(run).as_json()["published"] is None
 
 
 def test_hours_are_told_beforehand(tmp_path: Any) -> None:
-    study = Study(Plan(**SMALL), tmp_path)
+    study = WeightingStudy(WeightingConfiguration(**SMALL), tmp_path)
     rows = study.estimate(updates=2)
     assert [row.updates for row in rows] == [6, 6] and all(row.seconds_per_update > 0 and row.megabytes > 0 for row in rows)
     assert not list(tmp_path.iterdir()) and "about" in str(rows)
@@ -100,14 +102,14 @@ def test_hours_are_told_beforehand(tmp_path: Any) -> None:
 def test_a_begun_study_takes_another_interval_of_checkpoints_and_says_where_more_weightings_go(tmp_path: Any) -> None:
     tiny = {"problem": ("poisson:k=1,interior=20,width=4,depth=1",), "weighting": ("uniform",), "seeds": 1, "steps": 2}
     for every in (500, 1):
-        Study(Plan(**tiny, checkpoint_every=every), tmp_path).run(progress=False)
+        WeightingStudy(WeightingConfiguration(**tiny, checkpoint_every=every), tmp_path).run(progress=False)
     with pytest.raises(ValueError, match=r"was made with weighting=.*; eddygrad report FOLDER OTHER --out both.html reports several as one"):
-        Study(Plan(**{**tiny, "weighting": ("mgda",)}), tmp_path).run(progress=False)
+        WeightingStudy(WeightingConfiguration(**{**tiny, "weighting": ("mgda",)}), tmp_path).run(progress=False)
 
 
 def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Updates cost what their terms cost, those that look at gradients more: by a clock that ticks as the work goes."""
-    case = Plan(problem=("two-sensors",), weighting=("uniform",), seeds=1).case("two-sensors", (1,))
+    case = WeightingConfiguration(problem=("two-sensors",), weighting=("uniform",), seeds=1).case("two-sensors", (1,))
     given = Collocation(case.problem.network, case.problem.names, dict(case.problem.terms), {"k": 0.5})
     late = replace(case, problem=given, reference=("pde", "good"), steps=100)
     late.problem.terms["pde"] = replace(late.problem.terms["pde"], begins=75)
@@ -119,11 +121,11 @@ def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.Monkey
         loop.weighting.calls += 1
         loop.step += 1
 
-    monkeypatch.setattr(Plan, "case", lambda plan, text, seeds, device=None: late)
+    monkeypatch.setattr(WeightingConfiguration, "case", lambda plan, text, seeds, device=None: late)
     monkeypatch.setattr(Loop, "update", update)
     monkeypatch.setattr("eddygrad.studies.weightings.study.time.perf_counter", lambda: clock[0])
-    plan = Plan(problem=("two-sensors",), weighting=("inverse-dirichlet",), seeds=1, steps=100, every=4)
-    (row,) = Study(plan, tmp_path).estimate(updates=2)
+    plan = WeightingConfiguration(problem=("two-sensors",), weighting=("inverse-dirichlet",), seeds=1, steps=100, every=4)
+    (row,) = WeightingStudy(plan, tmp_path).estimate(updates=2)
     assert row.seconds_per_update == pytest.approx((0.75 * 2 + 0.25 * 3) * (3 + 5) / 4)
     later = saved_megabytes(late.problem, late.problem.losses, late.batches, 1, 80)
     assert row.megabytes == later > saved_megabytes(late.problem, late.problem.losses, late.batches, 1, 0)
@@ -140,7 +142,7 @@ def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.Monkey
         ({"problem": ("layer",), "weighting": ("epsilon-optimal",)}, "needs a problem whose optimal weights are known"),
         ({"weighting": ("inverse-dirichlet:average=abc",)}, "inverse-dirichlet: average is a number, got 'abc'"),
         ({"weighting": ("inverse-dirichlet:reference=pdf",)}, r"the reference 'pdf' is none of the terms \['pde', 'boundary'\]"),
-        ({"weighting": ("inverse-dirichlet:reference=pdf,warmup=10",)}, "the reference 'pdf' is none of the terms"),
+        ({"weighting": ("inverse-dirichlet:reference=pdf,warm_up=10",)}, "the reference 'pdf' is none of the terms"),
         ({"optimizer": ("lbfgs",), "seeds": 2}, "lbfgs searches along the line of one seed, got 2 in a run"),
         ({"optimizer": ("adam", "lbfgs"), "seeds": 1, "problem": ("sobolev:points=60,batch=20",)}, "lbfgs searches along lines of one loss, sobolev"),
         ({"problem": ("turbulence-inverse",), "weighting": ("max-average:reference=momentum",)}, "the reference 'momentum' is none of the terms"),
@@ -159,7 +161,7 @@ def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.Monkey
 )
 def test_wrong_plans_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Plan(**options)
+        WeightingConfiguration(**options).check()
 
 
 def test_a_weighting_without_options_of_its_own_says_so() -> None:
@@ -172,7 +174,7 @@ def test_a_weighting_without_options_of_its_own_says_so() -> None:
 )
 def test_a_problem_is_where_the_plan_says(name: str) -> None:
     """On the device without memory: whatever stayed behind would not go together with the rest."""
-    plan = Plan(problem=(name,), weighting=("uniform",), device="meta")
+    plan = WeightingConfiguration(problem=(name,), weighting=("uniform",), device="meta")
     case = plan.case(name, (1, 2))
     losses = case.problem.losses(case.batches(0))
     assert all(loss.is_meta for loss in losses.values()) and all(error.is_meta for error in case.errors(case.problem).values())
@@ -183,16 +185,16 @@ def test_a_problem_is_where_the_plan_says(name: str) -> None:
 def test_a_polished_plan_is_trained_seed_by_seed_and_says_so(tmp_path: Path) -> None:
     options: dict[str, Any] = {"problem": "layer:width=8,depth=2", "weighting": "inverse-dirichlet", "seeds": 2, "steps": 12, "polish": 4}
     with pytest.raises(ValueError, match="set seeds_per_run to 1"):
-        Plan(**options)
-    plan = Plan(**options, seeds_per_run=1)
+        WeightingConfiguration(**options).check()
+    plan = WeightingConfiguration(**options, seeds_per_run=1)
     record = train(plan.planned[0], tmp_path).as_json()
     assert record["training"]["polish"] == 4 and record["training"]["updates"] == 12
     with pytest.raises(ValueError, match="polish searches along lines of one loss"):
-        prepare(Plan(problem="sobolev:points=200,batch=50", seeds=1, steps=20, polish=8).planned[0])
+        prepare(WeightingConfiguration(problem="sobolev:points=200,batch=50", seeds=1, steps=20, polish=8).planned[0])
 
 
 def test_published_values_stand_beside_the_published_training_alone() -> None:
-    usual = prepare(Plan(problem="poisson:k=6", weighting=("uniform", "mgda:floor=1e-5"), seeds=1).planned[0])
+    usual = prepare(WeightingConfiguration(problem="poisson:k=6", weighting=("uniform", "mgda:floor=1e-5"), seeds=1).planned[0])
     options = {"problem": "poisson:k=6", "seeds": 1}
     found = {}
     for name, changed in (
@@ -201,8 +203,8 @@ def test_published_values_stand_beside_the_published_training_alone() -> None:
         ("shorter", {"steps": 10}),
         ("narrower", {"problem": "poisson:k=6,width=20"}),
     ):
-        planned = Plan(**{**options, **changed}, weighting=("uniform",)).planned[0]
+        planned = WeightingConfiguration(**{**options, **changed}, weighting=("uniform",)).planned[0]
         case, training = prepare(planned)
-        found[name] = Trained(case, Fit(case.problem, 0, [], 0.0, [0], [0], [-1]), training, planned, 1).published
+        found[name] = TrainedProblem(case, Fit(case.problem, 0, [], 0.0, [0], [0], [-1]), training, planned, 1).published
     assert found == {"as published": 0.25, "polished": None, "shorter": None, "narrower": None}
     assert usual[0].published["mgda:floor=1e-5", "adam"] == usual[0].published["mgda", "adam"] == 0.012

@@ -20,29 +20,34 @@ from eddygrad.cli.main import main
 from eddygrad.pinn.problems import OWN, PROBLEMS
 from eddygrad.pinn.problems.turbulence import turbulence_inverse
 from eddygrad.pinn.registry import register
-from eddygrad.studies.weightings.config import Plan
+from eddygrad.studies.weightings.config import WeightingConfiguration
 from eddygrad.studies.weightings.report import method, page
 from eddygrad.studies.weightings.results import tables, weight_shares
+from eddygrad.studies.weightings.results.comparisons import comparisons, ties, verdict
 from eddygrad.studies.weightings.results.conclusions import verdicts
-from eddygrad.studies.weightings.study import Study, compare
+from eddygrad.studies.weightings.results.load import load
+from eddygrad.studies.weightings.results.study_results import WeightingResults
+from eddygrad.studies.weightings.study import WeightingStudy, compare
 
 
-def study(folder: Path, diverged: dict[str, list[bool]] | None = None, first: dict[str, int] | None = None, **levels: list[float]) -> tables.Results:
+def study(
+    folder: Path, diverged: dict[str, list[bool]] | None = None, first: dict[str, int] | None = None, **levels: list[float]
+) -> WeightingResults:
     for weighting, errors in levels.items():
         name = weighting.replace("_", "-")
         begin = (first or {}).get(weighting, 1)
         run = record("poisson:k=6", name, "adam", {"error": errors}, range(begin, begin + len(errors)))
         run["training"]["diverged"] = (diverged or {}).get(weighting, [False] * len(errors))
         write(folder / "runs" / f"{name}.json", run)
-    return tables.load(folder)
+    return load(folder)
 
 
 def test_a_rival_of_one_seed_is_no_tie_and_nothing_is_said_of_it(tmp_path: Path) -> None:
     found = study(tmp_path, uniform=[0.3, 0.31, 0.29, 0.3, 0.32], mgda=[0.01, 0.011, 0.009, 0.01, 0.012], ntk=[0.02])
     (said,) = verdicts(found)
-    assert said.headline == "mgda is lowest; one seed cannot tell whether its gap to ntk is more than chance."
-    assert any(s == "One seed cannot tell of ntk." for s in said.sentences)
-    assert tables.ties(found.runs)[1] == []
+    assert said.headline == "mgda is lowest; one seed cannot show whether its gap to ntk is more than chance."
+    assert any(s == "Only one seed compares with ntk: no interval." for s in said.sentences)
+    assert ties(found.runs)[1] == []
     page.publish(tmp_path)
     alone = study(tmp_path / "alone", uniform=[0.3], mgda=[0.01])
     assert "°" not in page.html(alone).split('id="results"')[1].split("<p")[0]
@@ -53,44 +58,44 @@ def test_a_pair_of_which_one_lost_seeds_is_told_apart_by_the_others_after_holm(t
     lost = {"uniform": [False, False, False, False, True]}
     errors = {"uniform": [0.13, 0.10, 0.12, 0.11, 1.0], "mgda": [0.10, 0.09, 0.1, 0.098, 0.1]}
     near = study(tmp_path / "two", lost, **errors)
-    (c,) = tables.comparisons(near)
-    assert c.ratio.low < 1 < c.ratio.high and c.ratio.apart and c.significant and tables.verdict(c) == "lower"
+    (c,) = comparisons(near)
+    assert c.ratio.low < 1 < c.ratio.high and c.ratio.apart and c.significant and verdict(c) == "lower"
     more = {name: [0.2, 0.1, 0.15, 0.3, 0.1] for name in ("ntk", "gradnorm", "softadapt", "relobralo", "resnorm", "homoscedastic")}
     among = study(tmp_path / "many", lost, **errors, **more)
-    (same,) = [c for c in tables.comparisons(among) if {c.first, c.second} == {"uniform", "mgda"}]
-    assert same.ratio == c.ratio and not same.significant and tables.verdict(same) == "not shown"
+    (same,) = [c for c in comparisons(among) if {c.first, c.second} == {"uniform", "mgda"}]
+    assert same.ratio == c.ratio and not same.significant and verdict(same) == "not shown"
     (said,) = verdicts(among)
     assert said.mark != "clear"
     better = study(tmp_path / "other", lost, uniform=[0.05, 0.04, 0.05, 0.045, 1.0], mgda=errors["mgda"])  # what is left does not speak against it
-    (c,) = tables.comparisons(better)
-    assert not c.ratio.apart and tables.verdict(c) == "tie"
+    (c,) = comparisons(better)
+    assert not c.ratio.apart and verdict(c) == "tie"
 
 
 def test_seeds_that_both_have_are_paired_whatever_else_is_there(tmp_path: Path) -> None:
     found = study(tmp_path, uniform=[0.1, 0.2, 0.4, 0.8], mgda=[0.09, 0.18, 0.36, 0.72, 0.01])
-    (c,) = tables.comparisons(found)
-    assert c.ratio.method == "paired t" and c.ratio.sizes == (4, 4) and c.ratio.ratio == pytest.approx(0.9) and tables.verdict(c) == "lower"
+    (c,) = comparisons(found)
+    assert c.ratio.method == "paired t" and c.ratio.sizes == (4, 4) and c.ratio.ratio == pytest.approx(0.9) and verdict(c) == "lower"
     apart = study(tmp_path / "apart", first={"mgda": 11}, uniform=[0.1, 0.2, 0.4], mgda=[0.1, 0.2, 0.4])
-    assert [c.label for c in tables.comparisons(apart)] == ["mgda / uniform (unpaired)"]
+    assert [c.label for c in comparisons(apart)] == ["mgda / uniform (unpaired)"]
 
 
 def test_a_verdict_does_not_say_the_opposite_of_its_ratio(tmp_path: Path) -> None:
     """On the seeds that both have the rival is better, over all of its own it is worse: nothing is clear."""
     wobble = [1.0, 1.05, 0.95, 1.02, 0.98]
     found = study(tmp_path, uniform=[*(0.005 * w for w in wobble), *(0.085 * w for w in wobble)], mgda=[0.01 * w for w in wobble])
-    (c,) = tables.comparisons(found)
-    assert c.ratio.method == "Welch t" and c.ratio.ratio < 1 and tables.verdict(c) == "tie"
+    (c,) = comparisons(found)
+    assert c.ratio.method == "Welch t" and c.ratio.ratio < 1 and verdict(c) == "tie"
     (said,) = verdicts(found)
     assert said.mark != "clear" and "mgda is lowest" in said.headline
 
 
 def test_what_is_missing_of_a_plan_is_told(tmp_path: Path) -> None:
     folder = fabricate(tmp_path, seeds=3)
-    assert tables.load(folder).missing == {} and "not finished" not in tables.table(tables.load(folder))
+    assert load(folder).missing == {} and "not finished" not in tables.table(load(folder))
     (folder / "runs" / "poisson-k=6-mgda-adam.json").unlink()
     config = json.loads((folder / "study.json").read_text())
     write(folder / "study.json", {**config, "seeds": 4})
-    found = tables.load(folder)
+    found = load(folder)
     assert found.planned == 20 and sum(found.missing.values()) == 8 and found.missing["poisson:k=6", "mgda", "adam"] == 4
     for text in (tables.table(found), page.html(found)):
         assert "not finished, 8 of 20 trainings are missing: poisson:k=6, uniform, adam (1 seed)" in text
@@ -114,7 +119,7 @@ def test_shares_and_curves_of_lost_seeds_do_not_depend_on_how_seeds_were_spread(
         for group in ("errors", "weights"):
             curve[group] = {name: [[row[seed]] for row in rows[:stop]] for name, rows in whole["curve"][group].items()}
         write(tmp_path / "parts" / "runs" / f"{seed}.json", part)
-    one, other = (tables.load(tmp_path / name).runs[0] for name in ("whole", "parts"))
+    one, other = (load(tmp_path / name).runs[0] for name in ("whole", "parts"))
     assert weight_shares.shares(one) == weight_shares.shares(other) == {"a": (0.75, 0.75, 0.75), "b": (0.25, 0.25, 0.25)}
     np.testing.assert_array_equal(one.curves["errors"]["error"], other.curves["errors"]["error"])
     assert one.curves["errors"]["error"][1].tolist() == [1.0, 30.0, 30.0]
@@ -189,7 +194,7 @@ def test_settings_that_would_share_a_file_are_refused(tmp_path: Path) -> None:
     for name in ("wave_1", "wave-1"):
         register(name, line_of(), errors=lambda x: x[:, 0], steps=3)
     with pytest.raises(ValueError, match="wave_1, uniform, adam and wave-1, uniform, adam would both be kept as wave-1-uniform-adam"):
-        Plan(problem=("wave_1", "wave-1"), weighting=("uniform",))
+        WeightingConfiguration(problem=("wave_1", "wave-1"), weighting=("uniform",)).check()
 
 
 @pytest.mark.usefixtures("registry")
@@ -223,7 +228,7 @@ def test_a_seed_that_cannot_begin_has_diverged_wherever_it_is_trained(tmp_path: 
         mine = compare(tmp_path / str(per_run), problem="log", weighting="uniform", seeds=6, seeds_per_run=per_run)
         with pytest.warns(RuntimeWarning) if per_run == 6 else pytest.MonkeyPatch.context():
             mine.run(progress=False)
-        (run,) = tables.load(tmp_path / str(per_run)).runs
+        (run,) = load(tmp_path / str(per_run)).runs
         assert [not lost for lost in run.diverged] == begins and run.error[np.array(run.diverged)].tolist() == [30.0] * run.diverged.count(True)
     assert networks(-50.0) == [False] * 6
     with pytest.raises(FloatingPointError, match="no seed can be trained"):
@@ -248,4 +253,4 @@ def test_termination_of_the_parent_lets_its_workers_keep_what_they_did(tmp_path:
 def test_the_inverse_problem_checks_its_shares() -> None:
     with pytest.raises(ValueError, match="divergence_from expects a share"):
         turbulence_inverse(divergence_from=-0.1)
-    assert Study(Plan(problem=("layer",)), "x").plan.seeds == 5
+    assert WeightingStudy(WeightingConfiguration(problem=("layer",)), "x").configuration.seeds == 5

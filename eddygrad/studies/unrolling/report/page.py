@@ -100,9 +100,10 @@ def _results(results: UnrollingResults) -> str:
     if results.baselines:
         body.append(["Baselines"])
         body += [_result(run, by_name[run.name], False) for run in results.baselines]
-    text = f"Error: {escape(results.metric)}, geometric mean over seeds; the lowest of each block is bold. Median: over seeds. Median state: with the "
-    text += "median over test states in place of their mean, which a few hard states can decide. Cost per update is that of the whole stack of seeds; "
-    text += "graph MB: memory that an update keeps for its backward pass. Inference is per frame of all test trajectories at once, the median over "
+    text = f"Error: {escape(results.metric)}, geometric mean over seeds; the lowest of each block is bold. Median: over seeds. "
+    text += "Median state: with the median over test states in place of their mean, which a few hard states can decide. "
+    text += "Cost per update is that of the whole stack of seeds; graph MB: memory that an update keeps for its backward pass. "
+    text += "Inference is per frame of all test trajectories at once, the median over "
     text += f"networks of one architecture. {notes.costs(results)} Diverged tests: trajectories that diverged anywhere in the long window. "
     return section("results", "Results", table(head, body) + note(text + escape(notes.reference(results))))
 

@@ -202,10 +202,8 @@ def _gain(c: Comparison) -> tuple[str, str]:
     r = c.ratio
     ends = f"95 % interval over seeds {factor(1 / r.high)} to {factor(1 / r.low)}" if isfinite(r.low) else "one seed gives no interval"
     if not c.significant:
-        return (
-            f"The best network is {factor(1 / r.ratio)} times more accurate in the mean than the best baseline of its cost, {_undecided(r)} ({ends}).",
-            "not significant",
-        )
+        gain = f"The best network is {factor(1 / r.ratio)} times more accurate in the mean than the best baseline of its cost"
+        return f"{gain}, {_undecided(r)} ({ends}).", "not significant"
     return f"The best network is {factor(1 / r.ratio)} times more accurate than the best baseline of its cost ({ends}).", "significant"
 
 

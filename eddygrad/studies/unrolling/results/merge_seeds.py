@@ -16,8 +16,8 @@ from eddygrad.studies.unrolling.results.run import TestScores, TrainingCost, Unr
 def merged_seeds(parts: Sequence[UnrollingRun]) -> UnrollingRun:
     """Return one run of all seeds, in this order; its name lacks the ending that names a part's seeds.
 
-    Costs of training add up, as if the parts were trained one after the other. The pictures are those of the part whose median error is nearest to the
-    median over all seeds.
+    Costs of training add up, as if the parts were trained one after the other. The pictures are those of the part whose median error is nearest to
+    the median over all seeds.
 
     Raises: ValueError, one line, for parts with other tests, learning rate, schedule or batch.
     """

@@ -1,4 +1,4 @@
-"""The figures of a comparison of loss weightings; each has one colour, marker and dash, the same in all of them."""
+"""The figures of a comparison of loss weightings; a weighting has the same colour, marker and dash in all of them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from eddygrad.plotting.style import DASHES, INK, MUTED, WIDTH, legend, log_axis, number, styled, titled_panels
+from eddygrad.plotting.style import DASHES, INK, MUTED, PALETTE, WIDTH, legend, log_axis, number, styled, titled_panels
+from eddygrad.studies.shared import ratio_figure
+from eddygrad.studies.shared.comparison import Comparison
 from eddygrad.studies.shared.strict_json import Array
-from eddygrad.studies.unrolling.report import figures
-from eddygrad.studies.unrolling.results.comparisons import Comparison
-from eddygrad.studies.weightings.results.load import FAILED, WeightingResults, WeightingRun
+from eddygrad.studies.weightings.results.run import FAILED, WeightingRun
+from eddygrad.studies.weightings.results.study_results import WeightingResults
 from eddygrad.training.gradient_diagnostics import REACH
 
-# Grey, blue, amber, crimson, cyan for the weightings of Maddu et al. 2021; then what keeps farthest from them for every kind of colour blindness.
-PALETTE = ("#8b929b", "#2f7fc1", "#d99a1c", "#bf3f63", "#5cc4c9", "#3f2bdc", "#7f2382", "#c6d086", "#605f18")
 MANY = 10
-"""As many seeds are shown by their quartiles."""
-_POINTS = 160  # of a line
+"""With this many seeds or more, bands show quartiles in place of extremes."""
+_POINTS = 160  # of a curve
 _OWN = {"uniform": 0, "inverse-dirichlet": 1, "max-average": 2, "mgda": 3, "epsilon-optimal": 4}
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-GROUPS: Mapping[str, str] = {  # of curves by term, and what stands at their axis
+GROUPS: Mapping[str, str] = {  # groups of curves by term, and the label of their axis
     "weights": "weight",
     "losses": "loss",
     "stds": "std of the gradient",
@@ -38,7 +37,7 @@ GROUPS: Mapping[str, str] = {  # of curves by term, and what stands at their axi
 
 @dataclass(frozen=True)
 class Tone:
-    """How a weighting is drawn."""
+    """Colour, marker and dash of a weighting."""
 
     colour: str
     marker: str
@@ -46,7 +45,11 @@ class Tone:
 
 
 def tones(weightings: Sequence[str]) -> dict[str, Tone]:
-    """A tone for each: that of its name where it has one and it is free, else the next that no name has, then any; beyond the palette with dashes."""
+    """Return the tone of each weighting.
+
+    A weighting of Maddu et al. 2021 has the tone of its name, if that is free; others get the next tone without a name, then any free one. Beyond the
+    length of the palette, lines are dashed.
+    """
     taken: dict[str, int] = {}
     for text in weightings:
         own = _OWN.get(text.partition(":")[0])
@@ -61,10 +64,10 @@ def tones(weightings: Sequence[str]) -> dict[str, Tone]:
 
 
 @styled
-def errors(found: WeightingResults) -> Figure:
-    """The endpoint against updates: median over seeds with a band, see `band`; a tick at the right edge is the published value."""
-    blocks, shown = found.blocks(), tones(found.weightings)
-    figure, grid = titled_panels([found.title(block) for block in blocks], share=False)
+def errors(results: WeightingResults) -> Figure:
+    """Draw the endpoint against updates: median over seeds with a band, see `band`; a tick at the right edge is the published value."""
+    blocks, shown = results.blocks(), tones(results.weightings)
+    figure, grid = titled_panels([results.title(block) for block in blocks], share=False)
     for axes, runs in zip(grid, blocks.values(), strict=True):
         for run in runs:
             _course(axes, run, run.curves["errors"].get(run.endpoint), shown[run.weighting], _unit(runs))
@@ -73,17 +76,17 @@ def errors(found: WeightingResults) -> Figure:
             axes.plot([1.01, 1.05], [value, value], color=shown[run.weighting].colour, lw=2.6, **edge)
         _updates(axes, runs)
         log_axis(axes)
-    grid[0].set_ylabel(_endpoint(found))
+    grid[0].set_ylabel(_endpoint(results))
     published = [Line2D([], [], color=MUTED, lw=2.6, label="at the edge: published", solid_capstyle="butt")]
-    _legend(figure, shown, published if any(r.published for r in found.runs) else [])
+    _legend(figure, shown, published if any(r.published for r in results.runs) else [])
     return figure
 
 
 @styled
-def seeds(found: WeightingResults) -> Figure:
-    """Every seed's final error by weighting, each seed at one height; a bar marks the median, a hollow triangle the published value."""
-    blocks, shown = found.blocks(), tones(found.weightings)
-    figure, grid = titled_panels([found.title(block) for block in blocks], height=0.95 + 0.34 * len(shown), share=True)
+def seeds(results: WeightingResults) -> Figure:
+    """Draw the final error of every seed by weighting, each seed at its own height; a bar marks the median, a hollow triangle the published value."""
+    blocks, shown = results.blocks(), tones(results.weightings)
+    figure, grid = titled_panels([results.title(block) for block in blocks], height=0.95 + 0.34 * len(shown), share=True)
     names = list(shown)
     for axes, runs in zip(grid, blocks.values(), strict=True):
         axes.axvline(FAILED, color=MUTED, lw=1, ls=DASHES[1])
@@ -107,14 +110,17 @@ def seeds(found: WeightingResults) -> Figure:
 
 
 @styled
-def by_term(found: WeightingResults, runs: Sequence[WeightingRun], group: str) -> Figure | None:
-    """What was written down of each term ("weights", "losses", "stds", "cosines") against updates, a panel per term; None where nothing was."""
+def by_term(results: WeightingResults, runs: Sequence[WeightingRun], group: str) -> Figure | None:
+    """Draw the curves of one group against updates, a panel per term; None if no run recorded them.
+
+    Args: results: of a study. runs: to draw. group: "weights", "losses", "stds" or "cosines".
+    """
     names = list(dict.fromkeys(name for run in runs for name, value in run.curves.get(group, {}).items() if np.isfinite(value).any()))
     if not names:
         return None
     columns = 2 if len(names) in (2, 4) else 3
     figure, grid = titled_panels(names, height=2.6 if len(names) > 1 else 3.2, share=group == "cosines", columns=columns)
-    shown = tones(found.weightings)
+    shown = tones(results.weightings)
     for axes, name in zip(grid, names, strict=True):
         for run in runs:
             _course(axes, run, run.curves.get(group, {}).get(name), shown[run.weighting], _unit(runs), positive=group != "cosines")
@@ -132,7 +138,7 @@ def by_term(found: WeightingResults, runs: Sequence[WeightingRun], group: str) -
 
 @styled
 def layers(runs: Sequence[WeightingRun]) -> Figure | None:
-    """Weighted gradients of the terms in every layer, a row per weighting and diagnosis; None where no run was diagnosed."""
+    """Draw the weighted gradients of the terms in every layer, a row per weighting and diagnosis; None if no run was diagnosed."""
     seen = [(run, own) for run in runs for own in run.layers]
     if not seen:
         return None
@@ -145,9 +151,9 @@ def layers(runs: Sequence[WeightingRun]) -> Figure | None:
         row[0].set_ylabel(f"{run.weighting}\nupdate {own.step}", fontsize=7.5)
         for axes, tensor in zip(row, tensors, strict=True):
             for term, colour in zip(terms, colours):
-                found = own.density(term, tensor) if term in own.spreads else None
-                if found is not None:
-                    axes.stairs(found[1], found[0], color=colour, lw=1.3)
+                density = own.density(term, tensor) if term in own.spreads else None
+                if density is not None:
+                    axes.stairs(density[1], density[0], color=colour, lw=1.3)
             axes.set_yscale("log")
             axes.set_xlim(-REACH, REACH)
             axes.set_ylim(1e-4, 1e4)
@@ -159,13 +165,14 @@ def layers(runs: Sequence[WeightingRun]) -> Figure | None:
     return figure
 
 
-def ratios(found: WeightingResults, compared: Sequence[Comparison]) -> Figure:
-    """A forest of the ratios with their intervals."""
-    return figures.ratios(compared, tones={name: tone.colour for name, tone in tones(found.weightings).items()})
+def ratios(results: WeightingResults, compared: Sequence[Comparison]) -> Figure:
+    """Draw the ratios with their intervals, in the colours of their weightings."""
+    colours = {name: tone.colour for name, tone in tones(results.weightings).items()}
+    return ratio_figure.ratios(compared, lambda c: colours[c.first])
 
 
 def _course(axes: Axes, run: WeightingRun, values: Array | None, tone: Tone, unit: float, positive: bool = True) -> None:
-    """Median over seeds with a band; a logarithmic axis shows what is positive."""
+    """Draw the median over seeds with a band; only positive values if the axis is logarithmic."""
     if values is None:
         return
     kept = np.where(values > 0, values, np.nan) if positive else values
@@ -175,20 +182,23 @@ def _course(axes: Axes, run: WeightingRun, values: Array | None, tone: Tone, uni
     seen = seen[np.unique(np.linspace(0, seen.size - 1, _POINTS).round().astype(int))]
     x, kept = run.steps[seen] / unit, kept[:, seen]
     every = max(1, ceil(x.size / 8))
-    start = int(PALETTE.index(tone.colour) * every / len(PALETTE))  # markers of several lines that coincide stand apart
+    start = int(PALETTE.index(tone.colour) * every / len(PALETTE))  # markers of lines that coincide do not overlap
     if len(run.seeds) > 1:
         axes.fill_between(x, *band(kept), color=tone.colour, alpha=0.13, lw=0)
     axes.plot(x, np.nanmedian(kept, 0), color=tone.colour, ls=tone.dash, lw=1.5, marker=tone.marker, ms=4, markevery=(start, every))
 
 
 def band(values: Array) -> tuple[Array, Array]:
-    """From the lowest to the highest seed; of `MANY` and more their middle half, as the extremes then cover all other lines. (seeds, points)"""
+    """Return the ends of the band (points,): the lowest and the highest seed, or the quartiles of `MANY` and more, whose extremes would hide all.
+
+    Args: values: (seeds, points).
+    """
     low, high = (0.25, 0.75) if len(values) >= MANY else (0.0, 1.0)
     return np.nanquantile(values, low, axis=0), np.nanquantile(values, high, axis=0)
 
 
 def _unit(runs: Sequence[WeightingRun]) -> float:
-    """Updates are counted in thousands where any run has many."""
+    """Return the unit of the axis of updates: thousands if a run has many."""
     return 1e3 if max(run.updates for run in runs) >= 10_000 else 1.0
 
 
@@ -198,8 +208,8 @@ def _updates(axes: Axes, runs: Sequence[WeightingRun]) -> None:
     axes.margins(x=0.02)
 
 
-def _endpoint(found: WeightingResults) -> str:
-    names = dict.fromkeys(run.endpoint for run in found.runs)
+def _endpoint(results: WeightingResults) -> str:
+    names = dict.fromkeys(run.endpoint for run in results.runs)
     return " or ".join(names)
 
 

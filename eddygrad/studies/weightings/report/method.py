@@ -18,12 +18,12 @@ from eddygrad.studies.weightings.results.study_results import WeightingResults
 _METHOD = (
     "Every problem is trained with every weighting and optimiser from the same seeds for the same number of updates. An error is that of the network "
     "after the last update, relative to the known solution. Weightings are compared by the ratio of the geometric means of their errors over seeds, "
-    "paired by seed on the log scale over the seeds that both have (Welch's test if these are fewer than two), with 95 % t-intervals. If the interval "
-    "contains 1, the gap is below the spread of the seeds and is called a tie. If one weighting lost more seeds and is also worse on the seeds that "
-    "neither lost, the p-value is that of these seeds. p-values are corrected by Holm over all ratios of a problem and an optimiser, and a weighting "
-    "is called best only if they are below .05; the best is chosen with the same seeds that the test uses. "
-    f"A seed fails if its error is above {FAILED:g}. Errors are clipped at 30; an error that is not finite, or that of a seed that diverged, counts as "
-    "30: none is dropped. Where terms join the loss, the optimiser starts anew. Published values are those of the problem's own budget."
+    "paired by seed on the log scale over the seeds that both have (Welch's test if these are fewer than two), with 95 % t-intervals. If the "
+    "interval contains 1, the gap is below the spread of the seeds and is called a tie. If one weighting lost more seeds and is also worse on the "
+    "seeds that neither lost, the p-value is that of these seeds. p-values are corrected by Holm over all ratios of a problem and an optimiser, "
+    "and a weighting is called best only if they are below .05; the best is chosen with the same seeds that the test uses. "
+    f"A seed fails if its error is above {FAILED:g}. Errors are clipped at 30; an error that is not finite, or that of a seed that diverged, counts "
+    "as 30: none is dropped. Where terms join the loss, the optimiser starts anew. Published values are those of the problem's own budget."
 )
 
 

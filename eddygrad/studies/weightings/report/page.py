@@ -47,14 +47,14 @@ def publish(*folders: str | Path, path: str | Path | None = None) -> dict[str, A
     Args:
         folders: of one study, or of several that are reported as one, see `load`.
         path:    NAME.html of the report, by default report.html; a relative one lies in the first folder. Required for several studies.
-    Returns: "report", its path, and "runs" and "ratios", the rows of `results.json`. `results.json`, `results.csv` and `results-ratios.csv` lie in the
-             folder; those of several studies lie in the folder of the report and bear its name.
+    Returns: "report", its path, and "runs" and "ratios", the rows of `results.json`. `results.json`, `results.csv` and `results-ratios.csv` lie in
+             the folder; those of several studies lie in the folder of the report and bear its name.
     Raises:  ValueError, one line, if a folder holds no valid study or studies do not belong together.
     """
     if len(folders) > 1 and path is None:
         raise ValueError("report: expected a name for the report of several studies (--out NAME.html), got none")
     if len(folders) > 1 and Path(path or "").stem in ("report", "results"):
-        raise ValueError(f"report: expected a name other than {path}, which is that of one study's own report or results")
+        raise ValueError(f"report: expected another name than {path}, which is that of a single study's report or results")
     target = report_page.report_path(folders[0], path)
     results = load(*folders)
     numbers = Path(folders[0]) / "results" if len(folders) == 1 else target.with_suffix("")
@@ -213,7 +213,7 @@ def _figures(results: WeightingResults) -> list[str]:
     known = any(run.published for run in results.runs)
     band = _BANDS[max(len(run.seeds) for run in results.runs) >= figures.MANY]
     published = " A tick beyond the right edge: the published value, reached with the problem's own budget." if known else ""
-    marks = f"One mark per seed, each seed at its own height; the bar and the number are the median. Dotted: {FAILED:g}, above which a seed has failed."
+    marks = f"One mark per seed, each seed at its own height; bar and number are the median. Dotted: {FAILED:g}, above which a seed has failed."
     marks += " Hollow triangle: the published value." if known else ""
     return [
         figure_section("errors", "Error against updates", figures.errors(results), band + published),

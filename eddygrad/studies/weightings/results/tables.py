@@ -23,7 +23,7 @@ _NAMED = 4  # missing settings that are listed by name
 
 
 def rows(results: WeightingResults) -> list[dict[str, Any]]:
-    """Return one row per run: the endpoint with its interval over seeds, failed seeds, the published value and the costs; None for what is missing."""
+    """Return one row per run: the endpoint with its interval over seeds, failed seeds, the published value and costs; None if missing."""
     return [_row(run) for run in results.runs]
 
 

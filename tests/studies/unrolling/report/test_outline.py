@@ -14,24 +14,27 @@ from matplotlib.figure import Figure
 
 from eddygrad.plotting.html import table
 from eddygrad.plotting.style import log_axis
-from eddygrad.studies.unrolling.config import Configuration, describe, preset
+from eddygrad.studies.unrolling.config import UnrollingConfiguration, describe, preset
 from eddygrad.studies.unrolling.report import figures, notes
 from eddygrad.studies.unrolling.report import page as report
 from eddygrad.studies.unrolling.results import tables
+from eddygrad.studies.unrolling.results.comparisons import comparisons
 from eddygrad.studies.unrolling.results.conclusions import verdicts
+from eddygrad.studies.unrolling.results.load import load
+from eddygrad.studies.unrolling.results.study_results import UnrollingResults
 
 Fabricate = Callable[..., Path]
 
 
-def edit(folder: Path, change: Callable[[dict[str, Any]], object], pattern: str = "*.json") -> tables.Study:
+def edit(folder: Path, change: Callable[[dict[str, Any]], object], pattern: str = "*.json") -> UnrollingResults:
     for path in (folder / "runs").glob(pattern):
         run = json.loads(path.read_text())
         change(run)
         path.write_text(json.dumps(run))
-    return tables.load(folder)
+    return load(folder)
 
 
-def alone(folder: Path, kept: str = "correct-nog3-w16d4") -> tables.Study:
+def alone(folder: Path, kept: str = "correct-nog3-w16d4") -> UnrollingResults:
     """One run of the study, as `eddygrad evaluate` leaves it: no configuration, one test set."""
     for path in (folder / "runs").iterdir():
         if path.stem != kept and not path.name.startswith("baseline-coarse."):
@@ -43,11 +46,11 @@ def alone(folder: Path, kept: str = "correct-nog3-w16d4") -> tables.Study:
 def test_costs_say_how_they_were_measured(fabricate: Fabricate, tmp_path: Path) -> None:
     folder = fabricate(tmp_path / "s", seeds=4)
     (folder / "study.json").write_text(json.dumps({"name": "s", "unroll": ["one", "nog:3", "wig:3"]}))
-    assert "while the runs went on; eddygrad compare with --costs" in notes.costs(tables.load(folder))
+    assert "while the study ran; eddygrad compare with --costs" in notes.costs(load(folder))
     study = edit(folder, lambda r: r["environment"].update(side_by_side=2))
-    assert "while 2 runs shared the machine; eddygrad compare with --costs times them alone" in notes.costs(study)
+    assert "while 2 runs shared the machine; eddygrad compare with --costs times each run alone" in notes.costs(study)
     assert report.html(study).count(notes.costs(study)) == 3  # results, inference, training
-    said = " ".join(s for v in verdicts(study, tables.comparisons(study)) for s in v.sentences)
+    said = " ".join(s for v in verdicts(study, comparisons(study)) for s in v.sentences)
     assert "the cheapest to train, measured while 2 runs shared the machine." in said
     for change, expected in ((lambda r: r["environment"].update(side_by_side=1), "one run"), (lambda r: r["environment"].update(costs="x"), "alone")):
         study = edit(folder, change)
@@ -58,7 +61,7 @@ def test_networks_of_one_architecture_share_the_median_of_their_inference_times(
     folder = fabricate(tmp_path / "s", seeds=2, networks=((16, 4), (26, 8)))
     for unroll, seconds in (("one", 3e-6), ("nog3", 5e-6), ("wig3", 1e-3)):
         edit(folder, lambda r, seconds=seconds: r["test"].update(inference_seconds_per_frame=seconds), f"correct-{unroll}-w16*.json")
-    study = tables.load(folder)
+    study = load(folder)
     found = {
         (r.task, r.network_label): {x.test.seconds_per_frame for x in study.models if x.group == r.group and x.task == r.task} for r in study.models
     }
@@ -69,20 +72,20 @@ def test_networks_of_one_architecture_share_the_median_of_their_inference_times(
 
 def test_the_reference_is_called_a_map_with_an_error_of_its_own(fabricate: Fabricate, tmp_path: Path) -> None:
     folder = fabricate(tmp_path / "s", seeds=2)
-    assert "reference computes the reference itself, which is a discrete map" in report.html(tables.load(folder))
+    assert "reference computes the reference itself, a discrete map" in report.html(load(folder))
     (folder / "runs" / "baseline-reference.json").unlink()
-    assert notes.reference(tables.load(folder)) == ""
+    assert notes.reference(load(folder)) == ""
 
 
 def test_a_comparison_is_reproduced_by_its_command_and_other_scores_are_drawn_again(fabricate: Fabricate, tmp_path: Path) -> None:
     folder = fabricate(tmp_path / "s", seeds=2)
-    (folder / "study.json").write_text(json.dumps(describe(Configuration(**preset("demo")))))
-    assert f"<h3>Reproduce</h3><pre>eddygrad compare --preset demo --folder {folder}</pre>" in report.html(tables.load(folder))
+    (folder / "study.json").write_text(json.dumps(describe(UnrollingConfiguration(**preset("demo")))))
+    assert f"<h3>Reproduce</h3><pre>eddygrad compare --preset demo --folder {folder}</pre>" in report.html(load(folder))
     page = report.html(alone(fabricate(tmp_path / "one", seeds=2)))
     assert f"<h3>Draw this page again</h3><pre>eddygrad report {tmp_path / 'one'}</pre>" in page and "Reproduce" not in page
 
 
-@pytest.mark.parametrize(("seeds", "said"), [(2, "but 2 seeds are too few to tell"), (6, "which is not shown to differ from 1")])
+@pytest.mark.parametrize(("seeds", "said"), [(2, "but 2 seeds are too few to decide"), (6, "which is not shown to differ from 1")])
 def test_a_headline_says_by_how_much_and_whether_seeds_suffice(fabricate: Fabricate, tmp_path: Path, seeds: int, said: str) -> None:
     """A network whose first seed is as good as the solver and whose others are worse by far."""
     folder = fabricate(tmp_path / "s", seeds=seeds, effect=False)
@@ -98,15 +101,15 @@ def test_a_headline_says_by_how_much_and_whether_seeds_suffice(fabricate: Fabric
 
     study = edit(folder, worse, "[cp]*.json")
     study = edit(folder, lambda r: r["test"]["metrics"].update(rellinf=[[0.05] * 20]), "baseline-coarse.json")
-    last = verdicts(study, tables.comparisons(study))[-1]
+    last = verdicts(study, comparisons(study))[-1]
     assert last.headline == f"The plain solver coarse is no slower; the best network has 2.00 times its error in the mean, {said}."
-    first = verdicts(study, tables.comparisons(study))[0].headline
-    assert ("too few to tell" in first) == (seeds < 4)
+    first = verdicts(study, comparisons(study))[0].headline
+    assert ("too few to decide" in first) == (seeds < 4)
 
 
 def test_a_report_of_one_run_asks_nothing_and_counts_in_the_singular(fabricate: Fabricate, tmp_path: Path) -> None:
     page = report.html(alone(fabricate(tmp_path / "s", seeds=2)))
-    assert "Which modality" not in page and "What came of it" in page
+    assert "Which modality" not in page and "<h2>Result</h2>" in page
     assert "1 model · 2 seeds · 1 baseline ·" in page and "test, test" not in page
 
 
@@ -121,7 +124,7 @@ def test_the_head_names_recipe_and_date(fabricate: Fabricate, tmp_path: Path) ->
 
 def test_figures_are_read_out_and_letters_have_one_size(fabricate: Fabricate, tmp_path: Path) -> None:
     folder = fabricate(tmp_path / "s", seeds=2)
-    wide = re.findall(r'<svg role="img" aria-label="([^"]+)" style="max-width: ([\d.]+)rem"', report.html(tables.load(folder)))
+    wide = re.findall(r'<svg role="img" aria-label="([^"]+)" style="max-width: ([\d.]+)rem"', report.html(load(folder)))
     assert len(wide) == 9 and {width for _, width in wide} == {"63.00"}
     said = next(text for text, _ in wide if text.startswith("Error over time."))
     assert "panels: Correction · " in said and "horizontally: time" in said and "vertically: relative squared error e(t)" in said
@@ -153,4 +156,4 @@ def test_columns_without_any_entry_are_left_out(fabricate: Fabricate, tmp_path: 
 
 def test_one_panel_is_narrower_than_two(fabricate: Fabricate, tmp_path: Path) -> None:
     folder = fabricate(tmp_path / "s", seeds=2)
-    assert figures.seeds(tables.load(folder)).get_figwidth() == 9 and figures.seeds(alone(folder)).get_figwidth() == 6
+    assert figures.seeds(load(folder)).get_figwidth() == 9 and figures.seeds(alone(folder)).get_figwidth() == 6

@@ -17,10 +17,12 @@ from matplotlib.colors import to_hex, to_rgb
 
 from eddygrad.cli.main import parse
 from eddygrad.plotting.style import factor, number
-from eddygrad.studies.weightings.config import Plan, describe, preset
+from eddygrad.studies.weightings.config import WeightingConfiguration, describe, preset
 from eddygrad.studies.weightings.report import figures, method, page
-from eddygrad.studies.weightings.results import tables
+from eddygrad.studies.weightings.results.comparisons import between, comparisons
 from eddygrad.studies.weightings.results.conclusions import verdicts
+from eddygrad.studies.weightings.results.load import load
+from eddygrad.studies.weightings.results.study_results import WeightingResults
 
 # Machado, Oliveira, Fernandes 2009: how full protanopia, deuteranopia and tritanopia change linear RGB.
 BLINDNESS = (
@@ -32,16 +34,16 @@ BLINDNESS = (
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> tables.Results:
+def found(tmp_path_factory: pytest.TempPathFactory) -> WeightingResults:
     folder = tmp_path_factory.mktemp("pinn")
-    return tables.load(fabricate(folder, problems=("poisson:k=6", "poisson:k=4"), others=("coefficients",)))
+    return load(fabricate(folder, problems=("poisson:k=6", "poisson:k=4"), others=("coefficients",)))
 
 
-def study(folder: Path, **levels: list[float]) -> tables.Results:
+def study(folder: Path, **levels: list[float]) -> WeightingResults:
     for weighting, errors in levels.items():
         name = weighting.replace("_", "-")
         write(folder / "runs" / f"{name}.json", record("poisson:k=6", name, "adam", {"error": errors}, range(len(errors))))
-    return tables.load(folder)
+    return load(folder)
 
 
 def oklab(colour: str, blind: object) -> np.ndarray:
@@ -72,7 +74,7 @@ def lines(axes: Axes, colour: str) -> list[np.ndarray]:
     return [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines if to_hex(line.get_color()) == colour]
 
 
-def test_the_error_is_drawn_as_median_and_range_over_seeds_with_the_published_value_at_the_edge(found: tables.Results) -> None:
+def test_the_error_is_drawn_as_median_and_range_over_seeds_with_the_published_value_at_the_edge(found: WeightingResults) -> None:
     figure = figures.errors(found)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["poisson:k=6", "poisson:k=4"]
     for axes, runs in zip(figure.axes, found.blocks().values(), strict=True):
@@ -87,7 +89,7 @@ def test_the_error_is_drawn_as_median_and_range_over_seeds_with_the_published_va
             assert (run.published is None) == (run.problem == "poisson:k=4")
 
 
-def test_terms_are_drawn_one_panel_each_and_only_where_something_was_written(found: tables.Results, tmp_path: Path) -> None:
+def test_terms_are_drawn_one_panel_each_and_only_where_something_was_written(found: WeightingResults, tmp_path: Path) -> None:
     runs = next(iter(found.blocks().values()))
     for group, panels in {"weights": ["pde", "boundary"], "losses": ["pde", "boundary"], "cosines": ["pde, boundary"]}.items():
         figure = figures.by_term(found, runs, group)
@@ -100,7 +102,7 @@ def test_terms_are_drawn_one_panel_each_and_only_where_something_was_written(fou
     old = record("poisson:k=6", "mgda", "adam", {"error": [0.1, 0.2]}, (1, 2))
     del old["curve"]["cosines"], old["curve"]["stds"]
     write(tmp_path / "runs" / "old.json", old)
-    without = tables.load(tmp_path)
+    without = load(tmp_path)
     assert figures.by_term(without, without.runs, "cosines") is None
     assert 'id="cosines"' not in page.html(without) and 'id="weights"' in page.html(without)
 
@@ -120,19 +122,18 @@ def test_runs_that_ended_early_share_the_axis_of_the_others(tmp_path: Path) -> N
     run["training"].update(updates=500, diverged=[True, True])
     run["curve"] = {"step": [500], "errors": {"error": run["curve"]["errors"]["error"][:1]}}
     write(path, run)
-    (axes,) = figures.errors(tables.load(tmp_path)).axes
+    (axes,) = figures.errors(load(tmp_path)).axes
     ends = {to_hex(line.get_color()): float(np.max(line.get_xdata())) for line in axes.lines if len(line.get_xdata()) != 2}
     assert sorted(ends.values()) == [0.5, 30.0] and axes.get_xlabel() == "updates [thousands]"
 
 
-def test_every_seed_is_drawn_and_none_twice(found: tables.Results) -> None:
+def test_every_seed_is_drawn_and_none_twice(found: WeightingResults) -> None:
     for axes, runs in zip(figures.seeds(found).axes, found.blocks().values(), strict=True):
         drawn = np.sort(np.concatenate([points.get_offsets()[:, 0] for points in axes.collections]))
         np.testing.assert_allclose(drawn, np.sort(np.concatenate([run.error for run in runs])))
 
 
-@pytest.mark.usefixtures("drawn")
-def test_the_report_of_weightings_is_one_whole_file_that_needs_nothing_else(found: tables.Results) -> None:
+def test_the_report_of_weightings_is_one_whole_file_that_needs_nothing_else(found: WeightingResults) -> None:
     text = page.html(found)
     outline = Outline()
     outline.feed(text)
@@ -144,7 +145,7 @@ def test_the_report_of_weightings_is_one_whole_file_that_needs_nothing_else(foun
     assert page.html(found) == text
 
 
-def test_the_report_says_each_error_with_its_published_value_and_cost(found: tables.Results) -> None:
+def test_the_report_says_each_error_with_its_published_value_and_cost(found: WeightingResults) -> None:
     text = page.html(found)
     for run in found.runs:
         assert number(run.typical) in text
@@ -156,7 +157,7 @@ def test_the_report_says_each_error_with_its_published_value_and_cost(found: tab
 
 def test_failed_runs_are_added_up_over_problems_and_optimisers(tmp_path: Path) -> None:
     folder = fabricate(tmp_path, problems=("poisson:k=6", "poisson:k=4"), optimizers=("adam", "adagrad"), weightings={"uniform": 0.5, "mgda": 0.01})
-    text = page.html(tables.load(folder))
+    text = page.html(load(folder))
     section = text[text.index('id="failed"') : text.index('id="errors"')]
     assert section.count("5 / 5") == 4 and "<b>20 / 20</b>" in section and "100 %" in section and "<b>0 / 20</b>" in section
 
@@ -165,21 +166,21 @@ def test_the_headline_names_the_best_its_ties_and_the_factor_to_uniform(tmp_path
     tie = study(tmp_path / "tie", uniform=[0.20, 0.25, 0.30], ntk=[0.021, 0.026, 0.029], mgda=[0.020, 0.024, 0.031])
     (v,) = verdicts(tie)
     assert (v.headline, v.mark) == ("mgda is lowest; ntk ties with it.", "tie")
-    ratio = tables.between(tie.runs[2], tie.runs[0])  # files in the alphabet's order: mgda, ntk, uniform
+    ratio = between(tie.runs[2], tie.runs[0])  # files in the alphabet's order: mgda, ntk, uniform
     assert ratio is not None and ratio.ratio > 5
     said = f"uniform has {factor(ratio.ratio)} times its error (95 % interval {factor(ratio.low)} to {factor(ratio.high)})."
-    assert said in v.sentences and "Failed runs (error above 0.1): 3 of 3 with uniform." in v.sentences
+    assert said in v.sentences and "Failed seeds (error above 0.1): 3 of 3 with uniform." in v.sentences
     alike = study(tmp_path / "alike", uniform=[0.20, 0.25, 0.30], ntk=[0.21, 0.26, 0.29], mgda=[0.020, 0.024, 0.31])
-    assert "Failed runs (error above 0.1): 1 of 3 with mgda; 3 of 3 with ntk and uniform." in verdicts(alike)[0].sentences
+    assert "Failed seeds (error above 0.1): 1 of 3 with mgda; 3 of 3 with ntk and uniform." in verdicts(alike)[0].sentences
     lost = study(tmp_path / "lost", uniform=[0.20, 0.25, 0.30], ntk=[0.21, 0.26, 0.29])
-    assert "Every run failed (error above 0.1)." in verdicts(lost)[0].sentences
+    assert "Every seed failed (error above 0.1)." in verdicts(lost)[0].sentences
     clear = study(tmp_path / "clear", uniform=[0.20, 0.25, 0.30], mgda=[0.020, 0.024, 0.031])
     (v,) = verdicts(clear)
     assert v.mark == "clear" and re.fullmatch(r"mgda is best: [\d.]+ times below uniform, the next\.", v.headline)
     (v,) = verdicts(study(tmp_path / "same", uniform=[0.20, 0.25, 0.30], mgda=[0.21, 0.23, 0.32]))
     assert v.mark == "not shown" and v.headline == "uniform is lowest; mgda ties with it."
     (v,) = verdicts(study(tmp_path / "one", uniform=[0.2], mgda=[0.1]))
-    assert v.mark == "not shown" and "one seed cannot tell" in v.headline
+    assert v.mark == "not shown" and "one seed cannot show" in v.headline
     (v,) = verdicts(study(tmp_path / "alone", mgda=[0.1, 0.2]))
     assert v.headline == "Only mgda was run: nothing to compare."
 
@@ -190,7 +191,7 @@ def test_what_only_holms_correction_makes_a_tie_is_said(tmp_path: Path) -> None:
     levels = {name: (1.1 * np.array(errors)).tolist() for name, errors in levels.items()}
     found = study(tmp_path, mgda=first.tolist(), **levels, far=(50 * first * np.array([1.0, 1.01, 0.99])).tolist())
     (v,) = verdicts(found)
-    assert [(c.first, c.ratio.tie, c.significant) for c in tables.comparisons(found)] == [("far", False, True), *((w, False, False) for w in levels)]
+    assert [(c.first, c.ratio.tie, c.significant) for c in comparisons(found)] == [("far", False, True), *((w, False, False) for w in levels)]
     assert v.mark == "tie" and "after Holm's correction its gap to w0, w1, w2 and w3 is not significant" in v.headline
     assert "After Holm's correction over 5 ratios the gap to w0, w1, w2 and w3 is not significant." in v.sentences
 
@@ -198,7 +199,9 @@ def test_what_only_holms_correction_makes_a_tie_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["mine", "poisson"])
 def test_the_reports_command_makes_the_same_study_again(name: str) -> None:
     base = preset("poisson") if name == "poisson" else {}
-    plan = Plan(**{**base, "name": name, "problem": ("poisson:k=2,interior=50",), "weighting": ("uniform", "mgda"), "steps": 7, "seeds_per_run": 2})
+    plan = WeightingConfiguration(
+        **{**base, "name": name, "problem": ("poisson:k=2,interior=50",), "weighting": ("uniform", "mgda"), "steps": 7, "seeds_per_run": 2}
+    )
     config = json.loads(json.dumps(describe(plan)))
     command = method.command(config, Path("elsewhere"))
     assert command is not None
@@ -208,7 +211,7 @@ def test_the_reports_command_makes_the_same_study_again(name: str) -> None:
     assert "--folder" not in (method.command(config, Path("runs") / name) or "") and method.command({}, Path(".")) is None
 
 
-def test_the_method_names_machine_network_and_weightings_as_they_were_built(found: tables.Results) -> None:
+def test_the_method_names_machine_network_and_weightings_as_they_were_built(found: WeightingResults) -> None:
     text = page.html(found)
     setup = text[text.index('id="setup"') :]
     assert all(said in setup for said in ("a cpu", "0.1.0", "[2, 50 x 5, 1] tanh", "10401", "Mgda(every=5)", "Drops(at=", "1 to 5", "30000", "0.001"))

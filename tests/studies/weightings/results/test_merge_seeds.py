@@ -13,6 +13,8 @@ from cases.fabricated_pinn import fabricate, record, write
 from eddygrad.cli.main import main
 from eddygrad.studies.weightings.report import page
 from eddygrad.studies.weightings.results import tables
+from eddygrad.studies.weightings.results.comparisons import comparisons
+from eddygrad.studies.weightings.results.load import load
 
 SMALL = "poisson:k=6"
 
@@ -27,23 +29,23 @@ def study(folder: Path, name: str, *runs: dict[str, object]) -> Path:
 
 def test_weightings_of_two_studies_are_compared_as_those_of_one(tmp_path: Path) -> None:
     levels = {"uniform": 0.25, "inverse-dirichlet": 8e-3, "mgda": 0.012}
-    whole = tables.load(fabricate(tmp_path / "whole", weightings=levels))
+    whole = load(fabricate(tmp_path / "whole", weightings=levels))
     first, second = tmp_path / "first", tmp_path / "second"
     for path in sorted((tmp_path / "whole" / "runs").glob("*.json")):
         write((second if "mgda" in path.name else first) / "runs" / path.name, json.loads(path.read_text()))
     write(first / "study.json", {"kind": "pinn", "name": "first", "problem": [SMALL], "weighting": ["uniform", "inverse-dirichlet"]})
     write(second / "study.json", {"kind": "pinn", "name": "second", "problem": [SMALL], "weighting": ["mgda"]})
-    found = tables.load(first, second)
+    found = load(first, second)
     assert found.name == "first and second" and found.folders == (first, second)
     assert tables.rows(found) == tables.rows(whole)
-    assert tables.comparisons(found) == tables.comparisons(whole)  # Holm's correction over all of them, not by folder
-    assert [c.p_holm for c in tables.comparisons(tables.load(first))] != [c.p_holm for c in tables.comparisons(found)][:1]
+    assert comparisons(found) == comparisons(whole)  # Holm's correction over all of them, not by folder
+    assert [c.p_holm for c in comparisons(load(first))] != [c.p_holm for c in comparisons(found)][:1]
 
 
 def test_seeds_that_were_added_later_join_their_setting(tmp_path: Path) -> None:
     early = study(tmp_path / "early", "early", record(SMALL, "uniform", "adam", {"error": [0.2, 0.3]}, (1, 2)))
     late = study(tmp_path / "late", "late", record(SMALL, "uniform", "adam", {"error": [0.4]}, (3,)))
-    (run,) = tables.load(late, early).runs
+    (run,) = load(late, early).runs
     assert run.seeds == (1, 2, 3) and np.array_equal(run.error, [0.2, 0.3, 0.4])
 
 
@@ -52,7 +54,7 @@ def test_studies_that_do_not_belong_together_are_told_apart(tmp_path: Path) -> N
     first = study(tmp_path / "first", "first", uniform)
     again = study(tmp_path / "again", "again", record(SMALL, "uniform", "adam", {"error": [0.4]}, (2,)))
     with pytest.raises(ValueError, match=r"expected other seeds than \S*0.json, which has the same setting, got \[2\] again"):
-        tables.load(first, again)
+        load(first, again)
     mgda = record(SMALL, "mgda", "adam", {"error": [0.4]}, (1,))
     for change, said in (
         ({"made": {**mgda["made"], "network": "[2, 9, 1]"}}, r"expected the network of \S*0.json, .*got '\[2, 9, 1\]'"),
@@ -62,7 +64,7 @@ def test_studies_that_do_not_belong_together_are_told_apart(tmp_path: Path) -> N
     ):
         other = study(tmp_path / "other", "other", {**mgda, **change})
         with pytest.raises(ValueError, match=rf"other/runs/0.json: {said}"):
-            tables.load(first, other)
+            load(first, other)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +80,10 @@ def test_later_seeds_of_another_training_do_not_join(change: dict[str, object], 
     early["training"]["dtype"] = "float32"
     late["training"] |= {"dtype": "float32", **change}
     with pytest.raises(ValueError, match=said):
-        tables.load(study(tmp_path / "early", "early", early), study(tmp_path / "late", "late", late))
+        load(study(tmp_path / "early", "early", early), study(tmp_path / "late", "late", late))
     other = study(tmp_path / "other", "other", {**late, "weighting": "mgda"})
     with pytest.raises(ValueError, match=said.replace("another part of this run", "to which it would be compared")):
-        tables.load(tmp_path / "early", other)
+        load(tmp_path / "early", other)
 
 
 def test_a_run_that_lost_all_its_seeds_early_is_still_compared(tmp_path: Path) -> None:
@@ -89,11 +91,11 @@ def test_a_run_that_lost_all_its_seeds_early_is_still_compared(tmp_path: Path) -
     mgda = record(SMALL, "mgda", "adam", {"error": [None, None]}, (1, 2))
     lost = {**mgda, "training": {**mgda["training"], "updates": 7, "diverged": [True, True]}}
     folder = study(tmp_path / "lost", "lost", lost)
-    assert len(tables.load(first, folder).runs) == len(tables.load(folder, first).runs) == 2
+    assert len(load(first, folder).runs) == len(load(folder, first).runs) == 2
     third = record(SMALL, "max-average", "adam", {"error": [0.2]}, (1,))
     third["training"]["updates"] = 9
     with pytest.raises(ValueError, match="expected the updates of"):  # whichever comes first
-        tables.load(folder, first, study(tmp_path / "third", "third", third))
+        load(folder, first, study(tmp_path / "third", "third", third))
 
 
 def test_the_report_of_several_lies_beside_none_of_theirs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,7 +126,7 @@ def test_what_cannot_be_reported_together_is_said(tmp_path: Path, capsys: pytest
     first = fabricate(tmp_path / "first", weightings={"uniform": 0.25})
     with pytest.raises(ValueError, match=r"expected a name for the report of several studies \(--out NAME.html\)"):
         page.publish(first, first)
-    with pytest.raises(ValueError, match=r"results.html is what a study's own report or results are called"):
+    with pytest.raises(ValueError, match=r"expected another name than results.html, which is that of a single study's report or results"):
         page.publish(first, first, path="results.html")
     for words, said in (
         (["report"], "expected a folder, got none"),

@@ -17,17 +17,21 @@ from scipy import stats
 
 from eddygrad.studies import study_kinds
 from eddygrad.studies.shared.statistics import holm, paired
-from eddygrad.studies.weightings.results import load, tables
+from eddygrad.studies.weightings.results import tables
+from eddygrad.studies.weightings.results.comparisons import comparisons, ties, verdict
+from eddygrad.studies.weightings.results.load import load
+from eddygrad.studies.weightings.results.run import FAILED
+from eddygrad.studies.weightings.results.study_results import WeightingResults
 
 ALL = ("uniform", "inverse-dirichlet", "max-average", "mgda", "epsilon-optimal")
 
 
-def made(folder: Path, **errors: list[float | None]) -> tables.Results:
+def made(folder: Path, **errors: list[float | None]) -> WeightingResults:
     """A study of one problem: weighting -> final errors per seed."""
     for weighting, ends in errors.items():
         name = weighting.replace("_", "-")
         write(folder / "runs" / f"{name}.json", record("poisson:k=6", name, "adam", {"error": ends}, range(len(ends))))
-    return tables.load(folder)
+    return load(folder)
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -48,8 +52,8 @@ def test_the_interval_over_seeds_is_the_textbooks() -> None:
 
 
 def test_every_weighting_is_compared_to_uniform_and_to_the_best_each_pair_once(tmp_path: Path) -> None:
-    found = tables.load(fabricate(tmp_path))
-    compared = tables.comparisons(found)
+    found = load(fabricate(tmp_path))
+    compared = comparisons(found)
     errors = {run.weighting: run.error for run in found.runs}
     best = min(errors, key=lambda w: float(np.log(errors[w]).mean()))
     expected = [(w, "uniform") for w in ALL if w != "uniform"] + [(w, best) for w in ALL if w not in (best, "uniform")]
@@ -62,41 +66,41 @@ def test_every_weighting_is_compared_to_uniform_and_to_the_best_each_pair_once(t
 
 def test_without_uniform_and_where_uniform_is_best_all_are_compared_to_the_best(tmp_path: Path) -> None:
     without = made(tmp_path / "a", mgda=[0.2, 0.3], ntk=[0.1, 0.11], relobralo=[0.4, 0.5])
-    assert [(c.first, c.second) for c in tables.comparisons(without)] == [("mgda", "ntk"), ("relobralo", "ntk")]
+    assert [(c.first, c.second) for c in comparisons(without)] == [("mgda", "ntk"), ("relobralo", "ntk")]
     best = made(tmp_path / "b", uniform=[0.01, 0.02], ntk=[0.1, 0.11], relobralo=[0.4, 0.5])
-    assert [(c.first, c.second) for c in tables.comparisons(best)] == [("ntk", "uniform"), ("relobralo", "uniform")]
+    assert [(c.first, c.second) for c in comparisons(best)] == [("ntk", "uniform"), ("relobralo", "uniform")]
 
 
 def test_holms_correction_keeps_to_a_block(tmp_path: Path) -> None:
-    alone = {c.label: c for c in tables.comparisons(tables.load(fabricate(tmp_path / "a", problems=("poisson:k=6",))))}
-    both = tables.comparisons(tables.load(fabricate(tmp_path / "b", problems=("poisson:k=6", "poisson:k=4"))))
+    alone = {c.label: c for c in comparisons(load(fabricate(tmp_path / "a", problems=("poisson:k=6",))))}
+    both = comparisons(load(fabricate(tmp_path / "b", problems=("poisson:k=6", "poisson:k=4"))))
     first = [c for c in both if c.family == "poisson:k=6"]
     assert len(both) == 2 * len(alone) and all(c.p_holm == alone[c.label].p_holm for c in first)
 
 
 def test_a_gap_below_the_spread_of_seeds_is_a_tie_and_a_clear_one_is_not(tmp_path: Path) -> None:
     found = made(tmp_path, uniform=[0.20, 0.25, 0.30], ntk=[0.24, 0.20, 0.33], mgda=[0.020, 0.024, 0.031], softadapt=[0.8, 1.05, 1.2])
-    said = {c.label: tables.verdict(c) for c in tables.comparisons(found)}
+    said = {c.label: verdict(c) for c in comparisons(found)}
     assert (said["ntk / uniform"], said["mgda / uniform"], said["softadapt / uniform"], said["ntk / mgda"]) == ("tie", "lower", "higher", "higher")
     (block,) = found.blocks().values()
-    best, equals = tables.ties(block)
+    best, equals = ties(block)
     assert best.weighting == "mgda" and equals == []
-    for c in tables.comparisons(found):
-        assert (tables.verdict(c) == "tie") == (c.ratio.low <= 1 <= c.ratio.high)
+    for c in comparisons(found):
+        assert (verdict(c) == "tie") == (c.ratio.low <= 1 <= c.ratio.high)
     line = next(line for line in tables.table(found).splitlines() if line.startswith("ntk / uniform"))
     assert " tie" in line
     alone = made(tmp_path / "one", uniform=[0.2], mgda=[0.02])
-    assert [tables.verdict(c) for c in tables.comparisons(alone)] == ["one seed"]
+    assert [verdict(c) for c in comparisons(alone)] == ["one seed"]
 
 
 def test_a_seed_that_diverged_or_is_not_finite_counts_with_the_clipped_error(tmp_path: Path) -> None:
     made(tmp_path, uniform=[0.2, 0.2, 0.2, 0.2], mgda=[0.05, None, 0.05, 400.0])
     edit(tmp_path / "runs" / "mgda.json", lambda r: r["training"].update(diverged=[True, False, False, False]))
-    found = tables.load(tmp_path)
+    found = load(tmp_path)
     row = next(r for r in tables.rows(found) if r["weighting"] == "mgda")
     assert (row["failed"], row["failed_share"], row["diverged"], row["highest"]) == (3, 0.75, 1, 30.0)
     assert row["error"] == pytest.approx((30.0**3 * 0.05) ** 0.25)
-    ratio = next(c for c in tables.comparisons(found) if c.first == "uniform" or c.second == "uniform").ratio
+    ratio = next(c for c in comparisons(found) if c.first == "uniform" or c.second == "uniform").ratio
     assert ratio.sizes == (4, 4)
     curve = next(r for r in found.runs if r.weighting == "mgda").curves["errors"]["error"]
     assert curve[1, 1:].tolist() == [30.0] * (curve.shape[1] - 1)
@@ -109,16 +113,16 @@ def test_a_diverged_seed_makes_no_tie_of_a_clear_loser(tmp_path: Path) -> None:
         scatter = [1.0, 1.1, 0.9, 1.05, 1.0]
         made(folder, ntk=[1e-3 * s for s in scatter], mgda=[*(others * s for s in reversed(scatter[:4])), None])
         edit(folder / "runs" / "mgda.json", lambda r: r["training"].update(diverged=[False] * 4 + [True]))
-        found = tables.load(folder)
-        (c,) = tables.comparisons(found)
-        assert c.ratio.low < 1 < c.ratio.high and c.label == "mgda / ntk" and tables.verdict(c) == said
+        found = load(folder)
+        (c,) = comparisons(found)
+        assert c.ratio.low < 1 < c.ratio.high and c.label == "mgda / ntk" and verdict(c) == said
         (block,) = found.blocks().values()
-        best, equals = tables.ties(block)
+        best, equals = ties(block)
         assert best.weighting == "ntk" and [r.weighting for r in equals] == (["mgda"] if said == "tie" else [])
 
 
 def test_a_run_fails_above_the_threshold_only(tmp_path: Path) -> None:
-    (row,) = tables.rows(made(tmp_path, uniform=[load.FAILED, 1.001 * load.FAILED, 0.01]))
+    (row,) = tables.rows(made(tmp_path, uniform=[FAILED, 1.001 * FAILED, 0.01]))
     assert (row["failed"], row["failed_share"]) == (1, pytest.approx(1 / 3))
 
 
@@ -137,16 +141,16 @@ def part_of(run: dict[str, Any], kept: slice) -> dict[str, Any]:
 
 
 def test_runs_of_split_seeds_are_one_run_of_all(tmp_path: Path) -> None:
-    whole = tables.load(fabricate(tmp_path / "whole", others=("coefficients",)))
+    whole = load(fabricate(tmp_path / "whole", others=("coefficients",)))
     for path in (fabricate(tmp_path / "parts", others=("coefficients",)) / "runs").iterdir():
         run = json.loads(path.read_text())
         path.unlink()
         for name, kept in (("b", slice(0, 2)), ("a", slice(2, 5))):  # files in another order than seeds
             write(path.with_stem(f"{path.stem}-{name}"), part_of(run, kept))
-    parts = tables.load(tmp_path / "parts")
+    parts = load(tmp_path / "parts")
     for a, b in zip(tables.rows(parts), tables.rows(whole), strict=True):
         assert a.pop("seconds_per_update") == pytest.approx(b.pop("seconds_per_update")) and a == b
-    assert tables.comparison_rows(tables.comparisons(parts)) == tables.comparison_rows(tables.comparisons(whole))
+    assert tables.comparison_rows(comparisons(parts)) == tables.comparison_rows(comparisons(whole))
     for a, b in zip(parts.runs, whole.runs, strict=True):
         for group, values in b.curves.items():
             assert all(np.array_equal(a.curves[group][name], value, equal_nan=True) for name, value in values.items())
@@ -161,7 +165,7 @@ def test_a_part_that_lost_all_its_seeds_ends_early_and_still_counts(tmp_path: Pa
     lost["curve"]["step"] = lost["curve"]["step"][:10]
     write(tmp_path / "runs" / "a.json", part_of(run, slice(0, 2)))
     write(tmp_path / "runs" / "b.json", lost)
-    (found,) = tables.load(tmp_path).runs
+    (found,) = load(tmp_path).runs
     assert found.error.tolist() == [0.02, 0.02, 30.0] and found.diverged == (False, False, True)
     assert found.curves["errors"]["error"][2, 10:].tolist() == [30.0] * 50
     assert np.isnan(found.curves["losses"]["pde"][2, 10:]).all()
@@ -183,18 +187,18 @@ def test_parts_that_do_not_belong_together_are_named(tmp_path: Path, change: Cal
     write(tmp_path / "runs" / "b.json", record("poisson:k=6", "mgda", "adam", {"error": [0.1] * 4}, (6, 7, 8, 9)))
     edit(tmp_path / "runs" / "b.json", change)
     with pytest.raises(ValueError, match=message) as error:
-        tables.load(tmp_path)
+        load(tmp_path)
     assert "\n" not in str(error.value)
 
 
 def test_seeds_are_paired_by_their_number_and_others_by_welch(tmp_path: Path) -> None:
     folder = fabricate(tmp_path)
-    before = tables.comparisons(tables.load(folder))[0].ratio
+    before = comparisons(load(folder))[0].ratio
     path = folder / "runs" / "poisson-k=6-uniform-adam.json"
     edit(path, lambda r: r.update(seeds=r["seeds"][::-1], errors={"error": r["errors"]["error"][::-1]}))
-    assert tables.comparisons(tables.load(folder))[0].ratio.low == pytest.approx(before.low, rel=1e-9)
+    assert comparisons(load(folder))[0].ratio.low == pytest.approx(before.low, rel=1e-9)
     edit(path, lambda r: r.update(seeds=[11, 12, 13, 14, 15]))
-    assert (before.method, tables.comparisons(tables.load(folder))[0].ratio.method) == ("paired t", "Welch t")
+    assert (before.method, comparisons(load(folder))[0].ratio.method) == ("paired t", "Welch t")
 
 
 @pytest.mark.parametrize(
@@ -219,17 +223,17 @@ def test_a_bad_run_of_a_weighting_is_named_in_one_line(tmp_path: Path, change: C
     path = tmp_path / "runs" / "mgda.json"
     edit(path, change)
     with pytest.raises(ValueError, match=message) as error:
-        tables.load(tmp_path)
+        load(tmp_path)
     assert "\n" not in str(error.value) and str(error.value).startswith(str(path))
 
 
 def test_a_truncated_run_an_empty_folder_and_another_kind_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="run the study first"):
-        tables.load(tmp_path)
+        load(tmp_path)
     made(tmp_path, uniform=[0.1, 0.2])
     write(tmp_path / "study.json", {"kind": "unrolling"})
     with pytest.raises(ValueError, match="expected kind 'pinn', got 'unrolling'"):
-        tables.load(tmp_path)
+        load(tmp_path)
     write(tmp_path / "study.json", {"kind": "soup"})
     with pytest.raises(ValueError, match="expected a kind among unrolling, pinn, got 'soup'"):
         study_kinds.kind_of(tmp_path)
@@ -237,18 +241,18 @@ def test_a_truncated_run_an_empty_folder_and_another_kind_are_named(tmp_path: Pa
     path = tmp_path / "runs" / "uniform.json"
     path.write_text(path.read_text()[:400])
     with pytest.raises(ValueError, match=r"uniform.json: expected JSON, got .*; delete the file, and the study redoes this run"):
-        tables.load(tmp_path)
+        load(tmp_path)
 
 
 def test_rows_stand_in_the_plans_order(tmp_path: Path) -> None:
-    found = tables.load(fabricate(tmp_path, problems=("poisson:k=6", "poisson:k=4"), optimizers=("soap", "adam"), seeds=2))
+    found = load(fabricate(tmp_path, problems=("poisson:k=6", "poisson:k=4"), optimizers=("soap", "adam"), seeds=2))
     assert found.weightings == ALL
     assert list(found.blocks()) == [("poisson:k=6", "soap"), ("poisson:k=6", "adam"), ("poisson:k=4", "soap"), ("poisson:k=4", "adam")]
     assert [found.title(block) for block in found.blocks()][:2] == ["poisson:k=6, soap", "poisson:k=6, adam"]
 
 
 def test_json_csv_and_table_of_weightings_say_the_same(tmp_path: Path) -> None:
-    found = tables.load(fabricate(tmp_path, others=("coefficients",)))
+    found = load(fabricate(tmp_path, others=("coefficients",)))
     rows, ratios = tables.to_csv(found, tmp_path / "out.csv")
     content = json.loads(tables.to_json(found, tmp_path / "out.json").read_text())
     with rows.open() as file:

@@ -12,6 +12,8 @@ from cases.fabricated_pinn import record, write
 from eddygrad.studies.shared.strict_json import CLIP
 from eddygrad.studies.weightings.report import page
 from eddygrad.studies.weightings.results import tables, term_joins
+from eddygrad.studies.weightings.results.load import load
+from eddygrad.studies.weightings.results.study_results import WeightingResults
 
 STEPS = [100, 200, 300, 400, 500, 600, 700, 800]
 COURSE = [[1.0, 2.0], [0.5, 1.0], [0.6, 1.5], [0.9, 1.2], [0.7, 4.0], [0.8, 1.1], [0.6, 3.0], [0.25, 0.5]]  # of two seeds
@@ -19,12 +21,14 @@ ALWAYS, THEN, LATE = [1.0] * 8, [None, None, *[1.0] * 6], [None] * 6 + [1.0] * 2
 JOINING = {"data": THEN, "divergence": THEN, "momentum": LATE}  # the first is alone and unwritten until the second joins
 
 
-def made(folder: Path, losses: dict[str, Any], course: list[Any] = COURSE, name: str = "one", seeds: Any = (1, 2), **training: Any) -> tables.Results:
+def made(
+    folder: Path, losses: dict[str, Any], course: list[Any] = COURSE, name: str = "one", seeds: Any = (1, 2), **training: Any
+) -> WeightingResults:
     run = record("poisson:k=6", "uniform", "adam", {"error": course[-1]}, seeds)
     run["curve"] = {"step": STEPS[: len(course)], "errors": {"error": course}, "losses": losses, "weights": {}}
     run["training"] |= training
     write(folder / "runs" / f"{name}.json", run)
-    return tables.load(folder)
+    return load(folder)
 
 
 def test_errors_before_at_their_highest_and_at_last_of_every_stretch(tmp_path: Path) -> None:
@@ -62,7 +66,7 @@ def test_a_part_that_ended_early_makes_no_term_join(tmp_path: Path) -> None:
     run["curve"] = {"step": [100, 157], "errors": {"error": [[1.0], [0.9]]}, "losses": {"data": [1.0, 1.0], "divergence": [1.0, 1.0]}, "weights": {}}
     run["training"] |= {"diverged": [True], "frozen_at": [150]}
     write(tmp_path / "runs" / "two.json", run)
-    (both,) = tables.load(tmp_path).runs
+    (both,) = load(tmp_path).runs
     assert both.seeds == (1, 2, 3) and both.frozen_at == (-1, -1, 150) and 157 in both.steps
     assert term_joins.joins(both) == []
 

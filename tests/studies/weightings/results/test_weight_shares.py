@@ -12,6 +12,7 @@ from cases.fabricated_pinn import record, write
 
 from eddygrad.studies.weightings.report import page
 from eddygrad.studies.weightings.results import tables, weight_shares
+from eddygrad.studies.weightings.results.load import load
 
 
 def made(folder: Path, name: str, weights: dict[str, Any]) -> None:
@@ -24,7 +25,7 @@ def test_they_are_those_of_the_last_look_whatever_the_scale(tmp_path: Path) -> N
     made(tmp_path, "uniform", {"a": [1.0, 1.0, 1.0], "b": [1.0, 1.0, 1.0]})
     made(tmp_path, "mgda", {"a": [[1.0, 1.0], [1.0, 1.0], [1.0, 4.0]], "b": [[5.0, 5.0], [5.0, 5.0], [3.0, 4.0]]})
     made(tmp_path, "ntk", {"a": [[1.0, 1.0], [1.0, 1.0], [100.0, 400.0]], "b": [[5.0, 5.0], [5.0, 5.0], [300.0, 400.0]]})
-    found = tables.load(tmp_path)
+    found = load(tmp_path)
     by_name = {run.weighting: weight_shares.shares(run) for run in found.runs}
     assert by_name["uniform"]["a"] == (0.5, 0.5, 0.5)
     assert by_name["mgda"]["a"] == pytest.approx((np.sqrt(0.25 * 0.5), 0.25, 0.5))
@@ -54,6 +55,6 @@ def test_they_are_those_of_the_last_look_whatever_the_scale(tmp_path: Path) -> N
 def test_there_are_none_of_less_than_two_positive_weights(tmp_path: Path, weights: dict[str, Any]) -> None:
     made(tmp_path, "uniform", weights)
     made(tmp_path, "mgda", weights)
-    found = tables.load(tmp_path)
+    found = load(tmp_path)
     assert all(weight_shares.shares(run) == {} for run in found.runs)
     assert "weights at the end" not in tables.table(found) and 'id="shares"' not in page.html(found)
