@@ -29,10 +29,6 @@ ANYBODY = {"_version"}
 UPWARD = {
     "fitting/test_result.py": {"studies"},  # table and report of one run, when asked for
     "pinn/__init__.py": {"studies"},  # eg.pinn.compare, lazily
-    "pinn/solution_plots.py": {"studies"},
-    "plotting/html.py": {"studies"},
-    "plotting/planes.py": {"studies"},
-    "plotting/space_time.py": {"studies"},
 }
 SOLVER_STANDS_ON = {"torch", "numpy", "scipy"}
 BRIDGES = {ROOT / "solver" / "phiflow.py": {"phi"}}  # a file that exists for another package, which it imports when called

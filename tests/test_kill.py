@@ -64,6 +64,7 @@ def compare(folder: Path) -> None:
 
 def pinn(folder: Path) -> None:
     from eddygrad.studies.weightings.config import WeightingConfiguration
+    from eddygrad.studies.weightings.study import WeightingStudy
 
     weightings = ("inverse-dirichlet:every=3", "relobralo", "ntk")
     often: dict[str, Any] = {"steps": 60 * LONGER, "validate_every": 10 * LONGER, "checkpoint_every": 7, "diagnose": True}

@@ -64,7 +64,8 @@ class Evaluate(Command):
         from eddygrad.evaluation.evaluate import evaluate
         from eddygrad.fitting.test_result import TestResult
         from eddygrad.runtime.devices import check_device
-        from eddygrad.studies.unrolling.results import load, tables
+        from eddygrad.studies.unrolling.results import tables
+        from eddygrad.studies.unrolling.results.load import load as load_results
 
         options, record = load(self.folder)
         options = replace(options, dtype=self.dtype or options.dtype, device=self.device or options.device)
@@ -75,7 +76,7 @@ class Evaluate(Command):
         data = self._data(chosen, options.dtype, options.device)
         scores = self._baselines(chosen, data, say)
         TestResult(evaluate(stepper, data, self.horizon, long_horizon=self.long_horizon), scores, record).write(self.folder)
-        results = load.load(self.folder)
+        results = load_results(self.folder)
         say(tables.table(results, baselines=True))
         say(f"{self.folder}/runs: scores; next: eddygrad report {self.folder}")
         return Outcome({"folder": str(self.folder), "horizon": self.horizon, "runs": tables.rows(results)})

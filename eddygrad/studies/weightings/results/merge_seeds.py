@@ -65,7 +65,8 @@ def check_alike(first: WeightingRun, run: WeightingRun, why: str, *further: Attr
     names = ["learning_rate", "schedule", "polish"]
     names += [] if all(first.diverged) or all(run.diverged) else ["updates"]
     names += ["dtype"] if first.dtype and run.dtype else []
-    for what, value in [*further, *((name.replace("_", " "), attrgetter(name)) for name in names)]:
+    attributes: list[Attribute] = [*further, *((name.replace("_", " "), attrgetter(name)) for name in names)]
+    for what, value in attributes:
         if value(first) != value(run):
             raise ValueError(f"{run.path}: expected the {what} of {first.path}, {why}, {value(first)!r}, got {value(run)!r}")
 
