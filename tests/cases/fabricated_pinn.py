@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from eddygrad.studies.weightings.results.load import load
+from eddygrad.studies.weightings.results.study_results import WeightingResults
+
 LEVELS = {"uniform": 0.25, "inverse-dirichlet": 7e-3, "max-average": 8e-3, "mgda": 0.02, "epsilon-optimal": 7.1e-3}
 PUBLISHED = {"uniform": 0.25, "inverse-dirichlet": 7.4e-3, "max-average": 7.6e-3, "mgda": 1.2e-2, "epsilon-optimal": 7.2e-3}
 POINTS = 60
@@ -89,3 +92,16 @@ def fabricate(
 def write(path: Path, content: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
+
+
+def study(
+    folder: Path, diverged: dict[str, list[bool]] | None = None, first: dict[str, int] | None = None, **levels: list[float]
+) -> WeightingResults:
+    """Results of these final errors by weighting. diverged: by seed. first: the first seed of a weighting, else 1."""
+    for weighting, errors in levels.items():
+        name = weighting.replace("_", "-")
+        begin = (first or {}).get(weighting, 1)
+        run = record("poisson:k=6", name, "adam", {"error": errors}, range(begin, begin + len(errors)))
+        run["training"]["diverged"] = (diverged or {}).get(weighting, [False] * len(errors))
+        write(folder / "runs" / f"{name}.json", run)
+    return load(folder)

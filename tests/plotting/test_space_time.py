@@ -45,3 +45,17 @@ def test_what_is_at_the_right_edge_is_whole() -> None:
     figure.draw_without_rendering()
     tight, width = figure.get_tightbbox(), figure.get_figwidth()
     assert tight.x0 >= 0.1 and tight.x1 <= width - 0.1
+
+
+def test_space_time_takes_one_trajectory_or_several() -> None:
+    u = np.sin(np.linspace(0, 6, 48))[None, :] * np.linspace(1, 2, 30)[:, None]
+    single = space_time(u, dt=0.5, length=50.0, title="u", time_unit="s", length_unit="m")
+    axes = single.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time [s]", "x [m]")
+    assert axes.images[0].get_extent() == [-0.25, 14.75, 0.0, 50.0]
+    assert axes.images[0].get_array().shape == (48, 30)  # space upwards
+    blown = u.copy()
+    blown[20:] = np.nan
+    assert len(space_time({"a": u, "b": blown, "error": u - blown}).axes) == 5
+    with pytest.raises(ValueError, match="expected one trajectory"):
+        space_time(u[None])

@@ -3,23 +3,19 @@
 import dataclasses
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 import xarray as xr
 
-from eddygrad.cli.main import parse
 from eddygrad.evaluation.evaluate import evaluate
-from eddygrad.studies.shared.estimate import Estimate, Estimates
 from eddygrad.studies.unrolling import config as configuration
-from eddygrad.studies.unrolling import estimate, study
-from eddygrad.studies.unrolling.config import UnrollingConfiguration, describe
+from eddygrad.studies.unrolling import study
+from eddygrad.studies.unrolling.config import UnrollingConfiguration
 from eddygrad.studies.unrolling.study import UnrollingStudy
 
 TINY = UnrollingConfiguration(
@@ -64,6 +60,27 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare") / "tiny"
     UnrollingStudy(TINY, folder).run(threads=1, progress=False)
     return folder
+
+
+PARENT = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from eddygrad.runtime.processes import leave_with_parent
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 600).result()
+"""
+
+
+def running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_every_pair_and_every_baseline_is_scored(finished):
@@ -135,91 +152,6 @@ def test_a_candidate_that_diverges_loses_and_does_not_end_the_study(tmp_path):
     assert [t["validation"] for t in run["tuning"]][1] == 30 and run["training"]["learning_rate"] == 1e-3
 
 
-def test_estimate_is_positive_and_writes_nothing(tmp_path):
-    rows = UnrollingStudy(TINY, tmp_path / "none").estimate(updates=2)
-    assert sorted(row.run for row in rows) == RUNS and not (tmp_path / "none").exists()
-    for row in rows:
-        # Six updates, and two candidates of two updates for one seed instead of two.
-        assert row.updates == 8 and row.seconds_per_update > 0 and row.megabytes > 0 and row.other_seconds > 0
-        assert row.hours == pytest.approx((8 * row.seconds_per_update + row.other_seconds) / 3600)
-    assert rows.baselines > 0 and "with 1 at a time, if nothing else runs" in str(rows)
-
-
-def test_estimate_of_two_jobs_comes_from_copies_that_meet_and_takes_their_mean(tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    c = dataclasses.replace(TINY, tasks=("predict",))
-    rows = UnrollingStudy(c, tmp_path / "none").estimate(updates=2, threads=1, jobs=2)
-    assert sorted(row.run for row in rows) == RUNS[2:] and rows.jobs == 2 and all(row.seconds_per_update > 0 for row in rows)
-    assert "with 2 at a time, if nothing else runs" in str(rows)
-
-
-def test_an_estimate_counts_baselines_and_fills_the_jobs():
-    """Runs of 3, 1, 1 and 1 hours after half an hour of baselines: two jobs take 3.5 hours, one takes 6.5."""
-    runs = [Estimate(str(i), updates, 36.0, 1.0, other) for i, (updates, other) in enumerate([(250, 1800), (100, 0), (50, 1800), (100, 0)])]
-    assert Estimates(runs, 1800.0, 2).elapsed_hours == pytest.approx(3.5)
-    assert Estimates(runs, 1800.0, 1).elapsed_hours == Estimates(runs, 1800.0, 1).hours == pytest.approx(6.5)
-
-
-def test_a_test_of_many_frames_is_estimated_on_a_line_through_two_short_ones(monkeypatch):
-    """A clock in which a test takes 2 s, and .25 s more a frame: over 100 frames 27 s."""
-    now = [0.0]
-    monkeypatch.setattr(estimate.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(estimate, "evaluate", lambda stepper, data, horizon, reference, frames: now.__setitem__(0, now[0] + 2 + 0.25 * frames))
-    bench = study.Bench(dataclasses.replace(TINY, long_horizon=100))
-    assert estimate._testing(bench, bench.setting.coarse) == 27
-    bench = study.Bench(dataclasses.replace(TINY, long_horizon=8))
-    assert estimate._testing(bench, bench.setting.coarse) == 4
-
-
-def test_a_validation_is_estimated_on_a_line_through_two_short_ones(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(estimate.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(estimate.Validation, "score", lambda self, stepper: now.__setitem__(0, now[0] + 3 + 0.5 * self.horizon))
-    assert estimate._validating(estimate.Validation(None, 100), None) == 53
-    assert estimate._validating(estimate.Validation(None, 8), None) == 7
-    assert estimate._validating(None, None) == 0
-
-
-@pytest.mark.parametrize(
-    "change,text",
-    [
-        ({"tasks": ("correct", "guess")}, r"tasks.*guess"),
-        ({"unroll": ()}, r"unroll.*at least one"),
-        ({"unroll": ("wig:24",)}, "horizon 24 needs 25 frames, got frames=24"),
-        ({"seeds": 0}, "seeds >= 1"),
-        ({"horizon": 9}, "long_horizon >= horizon"),
-        ({"dtype": "float16"}, "dtype must be"),
-        ({"schedule": "linear"}, "schedule: expected"),
-        ({"recipe": "burgers"}, "recipe: expected"),
-    ],
-)
-def test_configurations_that_cannot_work(change, text):
-    with pytest.raises(ValueError, match=text) as caught:
-        dataclasses.replace(TINY, **change)
-    assert "\n" not in str(caught.value)
-
-
-PARENT = """
-import os, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from eddygrad.runtime.processes import leave_with_parent
-
-if __name__ == "__main__":
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=leave_with_parent, initargs=(os.getpid(),)) as pool:
-        print(pool.submit(os.getpid).result(), flush=True)
-        pool.submit(time.sleep, 600).result()
-"""
-
-
-def running(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
 def test_a_worker_dies_with_its_parent(tmp_path):
     script = tmp_path / "parent.py"
@@ -242,32 +174,6 @@ def test_a_run_whose_every_seed_diverges_is_counted_and_does_not_end_the_study(t
     run = results(tmp_path)[RUNS[2]]
     assert all(run["training"]["diverged"]) and all(e == 30 for seed in run["test"]["error_over_time"] for e in seed[1:])
     assert run["training"]["updates"] == wild.steps > run["training"]["updates_until_all_diverged"]
-
-
-@pytest.mark.parametrize(
-    "c,words",
-    [
-        (UnrollingConfiguration(**configuration.preset("demo")), "--preset demo"),
-        (UnrollingConfiguration(**{**configuration.preset("ks-26x8"), "seeds": 2, "clip": 0.5}), "--preset ks-26x8 --seeds 2 --clip 0.5"),
-        (TINY, "--name tiny --unroll one nog:2 --width 2"),
-        (dataclasses.replace(TINY, name="two words"), "--name 'two words'"),
-    ],
-)
-def test_the_command_of_a_study_makes_its_configuration(c, words, tmp_path):
-    config = json.loads(json.dumps(describe(c)))
-    command = configuration.command(config, Path("runs") / c.name)
-    assert command.startswith(f"eddygrad compare {words}") and "--folder" not in command
-    assert parse("compare", shlex.split(command)[2:]).study == c
-    assert parse("compare", shlex.split(configuration.command(config, tmp_path))[2:]).folder == tmp_path
-    assert configuration.command({"name": "a network", "endpoint": {}}, tmp_path) is None
-
-
-def test_every_modality_sees_equally_many_frames_an_update():
-    c = dataclasses.replace(TINY, unroll=("one", "nog:2", "wig:6"), batch=4, frames=60)
-    frames = {u: c.recipe_of(u, 1e-3, "cosine").windows_per_update * h for u, h in (("one", 1), ("nog:2", 2), ("wig:6", 6))}
-    assert set(frames.values()) == {24}
-    with pytest.raises(ValueError, match="are no multiple of the horizon 4"):
-        dataclasses.replace(TINY, unroll=("nog:4", "wig:5"), batch=1, frames=60)
 
 
 def test_a_seed_whose_training_diverged_counts_as_diverged_whatever_its_weights():

@@ -1,26 +1,41 @@
-"""Names with options, what a problem gives its weightings, plans and presets, hours beforehand."""
+"""Configurations of loss weightings: presets, what is refused, and when."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
-from eddygrad.evaluation.cost import saved_megabytes
-from eddygrad.pinn.collocation import Collocation
+import eddygrad as eg
+from eddygrad.pinn.problems import OWN, PROBLEMS
+from eddygrad.pinn.problems.turbulence import turbulence_inverse
+from eddygrad.pinn.registry import register
 from eddygrad.runtime.specs import Spelled
 from eddygrad.studies.weightings.config import WeightingConfiguration, preset, preset_names
-from eddygrad.studies.weightings.runner import TrainedProblem, prepare, train
-from eddygrad.studies.weightings.study import WeightingStudy
-from eddygrad.training.loop import Fit, Loop
-from eddygrad.training.schedule import Drops
+from eddygrad.studies.weightings.study import WeightingStudy, compare
 from eddygrad.training.weighting import InverseDirichlet, ReLoBRaLo
-from eddygrad.training.weighting.registry import NAMES, weighting
+from eddygrad.training.weighting.registry import weighting
 
 SMALL: dict[str, Any] = {"problem": ("poisson:k=1,interior=20,width=4,depth=1",), "seeds": 2, "steps": 6}
+
+
+@pytest.fixture
+def registry() -> Any:
+    before = dict(PROBLEMS), dict(OWN)
+    yield
+    for now, then in zip((PROBLEMS, OWN), before):
+        now.clear()
+        now.update(then)
+
+
+def line_of(scale: float = 1.0) -> Any:
+    """A line, quick to train."""
+    return eg.pinn.Problem(
+        lambda d, p: {"pde": d.u_x - scale}, eg.pinn.Box(0.0, 1.0, axes=1), boundary=lambda x: x[:, 0], points=20, width=4, depth=1
+    )
 
 
 def test_a_name_is_followed_by_its_options() -> None:
@@ -45,22 +60,6 @@ def test_weightings_get_what_the_problem_knows() -> None:
     assert every_third.weighting_of("mgda", case).every == 3
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
-def test_every_weighting_trains(name: str) -> None:
-    (run,) = WeightingConfiguration(**{**SMALL, "weighting": (name,)}).planned
-    record = train(run).as_json()
-    assert record["weighting"] == name and all(torch.tensor(record["errors"]["error"]).isfinite())
-    assert record["training"]["updates"] == 6 and set(record["curve"]["losses"]) == {"pde", "boundary"}
-
-
-def test_a_run_tells_the_coefficients_that_it_found() -> None:
-    plan = WeightingConfiguration(problem=("sobolev:points=64,batch=32,width=4,depth=1",), weighting=("uniform",), seeds=2, steps=2)
-    trained = train(plan.planned[0])
-    found = trained.as_json()["unknown"]
-    assert found == {name: value.tolist() for name, value in trained.case.problem.values().items()}
-    assert set(found) == {"slope", "laplacian", "third", "fourth"} and all(len(value) == 2 and value != [0, 0] for value in found.values())
-
-
 @pytest.mark.parametrize("name", preset_names())
 def test_presets_are_plans(name: str) -> None:
     values = preset(name)
@@ -68,67 +67,6 @@ def test_presets_are_plans(name: str) -> None:
         values = {**values, "problem": ["turbulence:stride=2,snapshots=2"]}
     plan = WeightingConfiguration(**values)
     assert plan.name == name and len({run.name for run in plan.planned}) == len(plan.planned)
-
-
-def test_the_schedule_drops_at_its_shares() -> None:
-    (run, *_) = WeightingConfiguration(**{**SMALL, "steps": 90}).planned
-    _, training = prepare(run)
-    assert [training.schedule.factor(step, 90) for step in (0, 29, 30, 59, 60, 89)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
-    assert Drops((0.5,), 0.3).factor(5, 10) == 0.3
-
-
-def test_phases_follow_the_number_of_updates() -> None:
-    plan = WeightingConfiguration(problem=("turbulence-inverse:snapshots=2,batch=50",), steps=600, seeds=1)
-    terms = plan.case(plan.problem[0], (1,)).problem.terms
-    assert [terms[name].begins for name in ("data", "divergence", "momentum")] == [0, 133, 200]
-    assert prepare(plan.planned[0])[1].restarts == (133, 200) and not prepare(WeightingConfiguration(**SMALL).planned[0])[1].restarts
-
-
-def test_a_published_value_stands_only_beside_the_published_setting() -> None:
-    whole = WeightingConfiguration(problem=("poisson:k=6",), weighting=("uniform",), seeds=1)
-    assert whole.case("poisson:k=6", (1,)).published["uniform", "adam"] == 0.25
-    assert not whole.case("poisson:k=6,width=20", (1,)).published and not whole.case("poisson:k=6,hard=true", (1,)).published
-    (run,) = WeightingConfiguration(**{**SMALL, "weighting": ("uniform",)}).planned
-    assert train(run).as_json()["published"] is None
-
-
-def test_hours_are_told_beforehand(tmp_path: Any) -> None:
-    study = WeightingStudy(WeightingConfiguration(**SMALL), tmp_path)
-    rows = study.estimate(updates=2)
-    assert [row.updates for row in rows] == [6, 6] and all(row.seconds_per_update > 0 and row.megabytes > 0 for row in rows)
-    assert not list(tmp_path.iterdir()) and "about" in str(rows)
-
-
-def test_a_begun_study_takes_another_interval_of_checkpoints_and_says_where_more_weightings_go(tmp_path: Any) -> None:
-    tiny = {"problem": ("poisson:k=1,interior=20,width=4,depth=1",), "weighting": ("uniform",), "seeds": 1, "steps": 2}
-    for every in (500, 1):
-        WeightingStudy(WeightingConfiguration(**tiny, checkpoint_every=every), tmp_path).run(progress=False)
-    with pytest.raises(ValueError, match=r"was made with weighting=.*; eddygrad report FOLDER OTHER --out both.html reports several as one"):
-        WeightingStudy(WeightingConfiguration(**{**tiny, "weighting": ("mgda",)}), tmp_path).run(progress=False)
-
-
-def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Updates cost what their terms cost, those that look at gradients more: by a clock that ticks as the work goes."""
-    case = WeightingConfiguration(problem=("two-sensors",), weighting=("uniform",), seeds=1).case("two-sensors", (1,))
-    given = Collocation(case.problem.network, case.problem.names, dict(case.problem.terms), {"k": 0.5})
-    late = replace(case, problem=given, reference=("pde", "good"), steps=100)
-    late.problem.terms["pde"] = replace(late.problem.terms["pde"], begins=75)
-    clock = [0.0]
-
-    def update(loop: Loop) -> None:
-        terms = sum(term.there(loop.step) for term in late.problem.terms.values())
-        clock[0] += terms * (5.0 if loop.weighting.due else 1.0)
-        loop.weighting.calls += 1
-        loop.step += 1
-
-    monkeypatch.setattr(WeightingConfiguration, "case", lambda plan, text, seeds, device=None: late)
-    monkeypatch.setattr(Loop, "update", update)
-    monkeypatch.setattr("eddygrad.studies.weightings.study.time.perf_counter", lambda: clock[0])
-    plan = WeightingConfiguration(problem=("two-sensors",), weighting=("inverse-dirichlet",), seeds=1, steps=100, every=4)
-    (row,) = WeightingStudy(plan, tmp_path).estimate(updates=2)
-    assert row.seconds_per_update == pytest.approx((0.75 * 2 + 0.25 * 3) * (3 + 5) / 4)
-    later = saved_megabytes(late.problem, late.problem.losses, late.batches, 1, 80)
-    assert row.megabytes == later > saved_megabytes(late.problem, late.problem.losses, late.batches, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -182,29 +120,47 @@ def test_a_problem_is_where_the_plan_says(name: str) -> None:
     assert all(p.grad is not None and p.grad.is_meta for p in case.problem.network.parameters())
 
 
-def test_a_polished_plan_is_trained_seed_by_seed_and_says_so(tmp_path: Path) -> None:
-    options: dict[str, Any] = {"problem": "layer:width=8,depth=2", "weighting": "inverse-dirichlet", "seeds": 2, "steps": 12, "polish": 4}
-    with pytest.raises(ValueError, match="set seeds_per_run to 1"):
-        WeightingConfiguration(**options).check()
-    plan = WeightingConfiguration(**options, seeds_per_run=1)
-    record = train(plan.planned[0], tmp_path).as_json()
-    assert record["training"]["polish"] == 4 and record["training"]["updates"] == 12
-    with pytest.raises(ValueError, match="polish searches along lines of one loss"):
-        prepare(WeightingConfiguration(problem="sobolev:points=200,batch=50", seeds=1, steps=20, polish=8).planned[0])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"seeds": [1, 2]}, r"seeds is a whole number, got \[1, 2\]"),
+        ({"steps": 1e4}, "steps is a whole number, got 10000.0"),
+        ({"weighting": eg.InverseDirichlet("pde")}, "weighting: expected names such as NAME or NAME:OPTION=VALUE"),
+        ({"weighting": [eg.InverseDirichlet("pde")]}, "weighting: expected names such as NAME or NAME:OPTION=VALUE"),
+        ({"problem": "turbulence-inverse:momentum_from=0.5,steps=100", "steps": 50}, "the updates stand in .* and in steps=50; leave out one"),
+        ({"problem": "turbulence-inverse:momentum_from=1.5"}, "momentum_from is a share of the updates, at least 0 and below 1, got 1.5"),
+        ({"problem": "turbulence-inverse:share=1.0"}, "share of the nodes is above 0 and below 1"),
+        ({"problem": "turbulence-inverse:stride=3"}, "stride 1, 2 or 4"),
+        ({"problem": "layer", "optimizer": ["adam", "lbfgs"], "seeds": 1, "weighting": "relobralo"}, "relobralo moves its weights from update to up"),
+        (
+            {"problem": "layer", "seeds": 1, "polish": 5, "weighting": "uniform:aggregate=Mean"},
+            "the update of uniform:aggregate=Mean is no loss's gradient",
+        ),
+    ],
+)
+def test_plans_that_cannot_work_are_refused_before_anything_runs(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        compare(tmp_path, **options)
 
 
-def test_published_values_stand_beside_the_published_training_alone() -> None:
-    usual = prepare(WeightingConfiguration(problem="poisson:k=6", weighting=("uniform", "mgda:floor=1e-5"), seeds=1).planned[0])
-    options = {"problem": "poisson:k=6", "seeds": 1}
-    found = {}
-    for name, changed in (
-        ("as published", {}),
-        ("polished", {"polish": 100}),
-        ("shorter", {"steps": 10}),
-        ("narrower", {"problem": "poisson:k=6,width=20"}),
-    ):
-        planned = WeightingConfiguration(**{**options, **changed}, weighting=("uniform",)).planned[0]
-        case, training = prepare(planned)
-        found[name] = TrainedProblem(case, Fit(case.problem, 0, [], 0.0, [0], [0], [-1]), training, planned, 1).published
-    assert found == {"as published": 0.25, "polished": None, "shorter": None, "narrower": None}
-    assert usual[0].published["mgda:floor=1e-5", "adam"] == usual[0].published["mgda", "adam"] == 0.012
+def test_numbers_of_numpy_are_numbers_and_some_work_is_done_by_somebody(tmp_path: Path) -> None:
+    mine = compare(tmp_path, problem="layer", weighting=("uniform",), seeds=np.int64(1), steps=np.int32(2))
+    mine.run(progress=False)
+    assert json.loads((tmp_path / "study.json").read_text())["steps"] == 2
+    for work in (mine.run, mine.estimate):
+        with pytest.raises(ValueError, match="jobs must be at least one, got 0"):
+            work(jobs=0)
+
+
+@pytest.mark.usefixtures("registry")
+def test_settings_that_would_share_a_file_are_refused(tmp_path: Path) -> None:
+    for name in ("wave_1", "wave-1"):
+        register(name, line_of(), errors=lambda x: x[:, 0], steps=3)
+    with pytest.raises(ValueError, match="wave_1, uniform, adam and wave-1, uniform, adam would both be kept as wave-1-uniform-adam"):
+        WeightingConfiguration(problem=("wave_1", "wave-1"), weighting=("uniform",)).check()
+
+
+def test_the_inverse_problem_checks_its_shares() -> None:
+    with pytest.raises(ValueError, match="divergence_from is a share"):
+        turbulence_inverse(divergence_from=-0.1)
+    assert WeightingStudy(WeightingConfiguration(problem=("layer",)), "x").configuration.seeds == 5

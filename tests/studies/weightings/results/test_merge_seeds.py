@@ -1,138 +1,119 @@
-"""Several studies of loss weightings reported as one: later weightings, later seeds, and what must not be put together."""
+"""Runs of different seeds merged into one run of all."""
 
 from __future__ import annotations
 
-import html
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from cases.fabricated_pinn import fabricate, record, write
 
-from eddygrad.cli.main import main
-from eddygrad.studies.weightings.report import page
-from eddygrad.studies.weightings.results import tables
+from eddygrad.studies.weightings.results import tables, weight_shares
 from eddygrad.studies.weightings.results.comparisons import comparisons
 from eddygrad.studies.weightings.results.load import load
-
-SMALL = "poisson:k=6"
-
-
-def study(folder: Path, name: str, *runs: dict[str, object]) -> Path:
-    weightings = list(dict.fromkeys(run["weighting"] for run in runs))
-    write(folder / "study.json", {"kind": "pinn", "name": name, "problem": [SMALL], "weighting": weightings, "optimizer": ["adam"]})
-    for i, run in enumerate(runs):
-        write(folder / "runs" / f"{i}.json", run)
-    return folder
+from eddygrad.studies.weightings.results.study_results import WeightingResults
 
 
-def test_weightings_of_two_studies_are_compared_as_those_of_one(tmp_path: Path) -> None:
-    levels = {"uniform": 0.25, "inverse-dirichlet": 8e-3, "mgda": 0.012}
-    whole = load(fabricate(tmp_path / "whole", weightings=levels))
-    first, second = tmp_path / "first", tmp_path / "second"
-    for path in sorted((tmp_path / "whole" / "runs").glob("*.json")):
-        write((second if "mgda" in path.name else first) / "runs" / path.name, json.loads(path.read_text()))
-    write(first / "study.json", {"kind": "pinn", "name": "first", "problem": [SMALL], "weighting": ["uniform", "inverse-dirichlet"]})
-    write(second / "study.json", {"kind": "pinn", "name": "second", "problem": [SMALL], "weighting": ["mgda"]})
-    found = load(first, second)
-    assert found.name == "first and second" and found.folders == (first, second)
-    assert tables.rows(found) == tables.rows(whole)
-    assert comparisons(found) == comparisons(whole)  # Holm's correction over all of them, not by folder
-    assert [c.p_holm for c in comparisons(load(first))] != [c.p_holm for c in comparisons(found)][:1]
+def test_shares_and_curves_of_lost_seeds_do_not_depend_on_how_seeds_were_spread(tmp_path: Path) -> None:
+    whole = record("poisson:k=6", "mgda", "adam", {"error": [0.1, 0.2]}, (1, 2))
+    steps = [100, 200, 300]
+    whole["curve"] = {"step": steps, "errors": {"error": [[1.0, 1.0], [0.5, 0.5], [0.1, 0.5]]}, "losses": {}}
+    whole["curve"]["weights"] = {"a": [[1.0, 1.0], [2.0, 9.0], [3.0, 9.0]], "b": [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]}
+    whole["training"] |= {"diverged": [False, True], "frozen_at": [-1, 150]}
+    write(tmp_path / "whole" / "runs" / "a.json", whole)
+    for seed in (0, 1):
+        part = json.loads(json.dumps(whole))
+        stop = 3 if seed == 0 else 2
+        part |= {"seeds": [seed + 1], "errors": {"error": [whole["errors"]["error"][seed]]}}
+        part["training"] |= {"diverged": [seed == 1], "frozen_at": [[-1], [150]][seed]}
+        curve = part["curve"]
+        curve["step"] = steps[:stop]
+        for group in ("errors", "weights"):
+            curve[group] = {name: [[row[seed]] for row in rows[:stop]] for name, rows in whole["curve"][group].items()}
+        write(tmp_path / "parts" / "runs" / f"{seed}.json", part)
+    one, other = (load(tmp_path / name).runs[0] for name in ("whole", "parts"))
+    assert weight_shares.shares(one) == weight_shares.shares(other) == {"a": (0.75, 0.75, 0.75), "b": (0.25, 0.25, 0.25)}
+    np.testing.assert_array_equal(one.curves["errors"]["error"], other.curves["errors"]["error"])
+    assert one.curves["errors"]["error"][1].tolist() == [1.0, 30.0, 30.0]
 
 
-def test_seeds_that_were_added_later_join_their_setting(tmp_path: Path) -> None:
-    early = study(tmp_path / "early", "early", record(SMALL, "uniform", "adam", {"error": [0.2, 0.3]}, (1, 2)))
-    late = study(tmp_path / "late", "late", record(SMALL, "uniform", "adam", {"error": [0.4]}, (3,)))
-    (run,) = load(late, early).runs
-    assert run.seeds == (1, 2, 3) and np.array_equal(run.error, [0.2, 0.3, 0.4])
+def made(folder: Path, **errors: list[float | None]) -> WeightingResults:
+    """A study of one problem: weighting -> final errors per seed."""
+    for weighting, ends in errors.items():
+        name = weighting.replace("_", "-")
+        write(folder / "runs" / f"{name}.json", record("poisson:k=6", name, "adam", {"error": ends}, range(len(ends))))
+    return load(folder)
 
 
-def test_studies_that_do_not_belong_together_are_told_apart(tmp_path: Path) -> None:
-    uniform = record(SMALL, "uniform", "adam", {"error": [0.2, 0.3]}, (1, 2))
-    first = study(tmp_path / "first", "first", uniform)
-    again = study(tmp_path / "again", "again", record(SMALL, "uniform", "adam", {"error": [0.4]}, (2,)))
-    with pytest.raises(ValueError, match=r"expected other seeds than \S*0.json, which has the same setting, got \[2\] again"):
-        load(first, again)
-    mgda = record(SMALL, "mgda", "adam", {"error": [0.4]}, (1,))
-    for change, said in (
-        ({"made": {**mgda["made"], "network": "[2, 9, 1]"}}, r"expected the network of \S*0.json, .*got '\[2, 9, 1\]'"),
-        ({"training": {**mgda["training"], "updates": 7}}, r"expected the updates of .*got 7"),
-        ({"training": {**mgda["training"], "learning_rate": 0.5}}, r"expected the learning rate of .*got 0.5"),
-        ({"training": {**mgda["training"], "schedule": "constant"}}, r"expected the schedule of .*got 'constant'"),
-    ):
-        other = study(tmp_path / "other", "other", {**mgda, **change})
-        with pytest.raises(ValueError, match=rf"other/runs/0.json: {said}"):
-            load(first, other)
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    run = json.loads(path.read_text())
+    change(run)
+    path.write_text(json.dumps(run))
+
+
+def part_of(run: dict[str, Any], kept: slice) -> dict[str, Any]:
+    """The run of some of the seeds."""
+    curve = {"step": run["curve"]["step"]}
+    for group in ("errors", "losses", "weights", "stds", "cosines"):
+        curve[group] = {
+            name: [row[kept] if isinstance(row, list) else row for row in rows]  # a weight may be one number for all seeds
+            for name, rows in run["curve"][group].items()
+        }
+    size = len(run["seeds"][kept])
+    training = {**run["training"], "diverged": run["training"]["diverged"][kept], "seconds": 120.0 * size, "seconds_per_update": 0.004 * size}
+    errors = {name: ends[kept] for name, ends in run["errors"].items()}
+    return {**run, "seeds": run["seeds"][kept], "training": training, "errors": errors, "curve": curve}
+
+
+def test_runs_of_split_seeds_are_one_run_of_all(tmp_path: Path) -> None:
+    whole = load(fabricate(tmp_path / "whole", others=("coefficients",)))
+    for path in (fabricate(tmp_path / "parts", others=("coefficients",)) / "runs").iterdir():
+        run = json.loads(path.read_text())
+        path.unlink()
+        for name, kept in (("b", slice(0, 2)), ("a", slice(2, 5))):  # files in another order than seeds
+            write(path.with_stem(f"{path.stem}-{name}"), part_of(run, kept))
+    parts = load(tmp_path / "parts")
+    for a, b in zip(tables.rows(parts), tables.rows(whole), strict=True):
+        assert a.pop("seconds_per_update") == pytest.approx(b.pop("seconds_per_update")) and a == b
+    assert tables.comparison_rows(comparisons(parts)) == tables.comparison_rows(comparisons(whole))
+    for a, b in zip(parts.runs, whole.runs, strict=True):
+        for group, values in b.curves.items():
+            assert all(np.array_equal(a.curves[group][name], value, equal_nan=True) for name, value in values.items())
+
+
+def test_a_part_that_lost_all_its_seeds_ends_early_and_still_counts(tmp_path: Path) -> None:
+    run = record("poisson:k=6", "mgda", "adam", {"error": [0.02, 0.02, None]}, (1, 2, 3))
+    lost = part_of(run, slice(2, 3))
+    lost["training"]["diverged"] = [True]
+    for group in ("errors", "losses", "weights", "stds", "cosines"):
+        lost["curve"][group] = {name: rows[:10] for name, rows in lost["curve"][group].items()}
+    lost["curve"]["step"] = lost["curve"]["step"][:10]
+    write(tmp_path / "runs" / "a.json", part_of(run, slice(0, 2)))
+    write(tmp_path / "runs" / "b.json", lost)
+    (found,) = load(tmp_path).runs
+    assert found.error.tolist() == [0.02, 0.02, 30.0] and found.diverged == (False, False, True)
+    assert found.curves["errors"]["error"][2, 10:].tolist() == [30.0] * 50
+    assert np.isnan(found.curves["losses"]["pde"][2, 10:]).all()
 
 
 @pytest.mark.parametrize(
-    "change, said",
+    ("change", "message"),
     [
-        ({"updates": 7}, "expected the updates of .*, another part of this run, 30000, got 7"),
-        ({"polish": 500}, "expected the polish of .*, another part of this run, 0, got 500"),
-        ({"dtype": "float64"}, "expected the dtype of .*, another part of this run, 'float32', got 'float64'"),
+        (lambda r: r.update(seeds=[5, 6, 7, 8]), r"b.json: expected other seeds than .*a.json, .* got \[5\] again"),
+        (
+            lambda r: r["training"].update(learning_rate=0.1),
+            "the learning rate of .*a.json, another part of this run, 0.001, got 0.1",
+        ),
+        (lambda r: r["made"].update(parameters=3), "b.json: expected the made of .*a.json"),
     ],
 )
-def test_later_seeds_of_another_training_do_not_join(change: dict[str, object], said: str, tmp_path: Path) -> None:
-    early, late = (record(SMALL, "uniform", "adam", {"error": [0.2]}, (seed,)) for seed in (1, 2))
-    early["training"]["dtype"] = "float32"
-    late["training"] |= {"dtype": "float32", **change}
-    with pytest.raises(ValueError, match=said):
-        load(study(tmp_path / "early", "early", early), study(tmp_path / "late", "late", late))
-    other = study(tmp_path / "other", "other", {**late, "weighting": "mgda"})
-    with pytest.raises(ValueError, match=said.replace("another part of this run", "to which it would be compared")):
-        load(tmp_path / "early", other)
-
-
-def test_a_run_that_lost_all_its_seeds_early_is_still_compared(tmp_path: Path) -> None:
-    first = study(tmp_path / "first", "first", record(SMALL, "uniform", "adam", {"error": [0.2, 0.3]}, (1, 2)))
-    mgda = record(SMALL, "mgda", "adam", {"error": [None, None]}, (1, 2))
-    lost = {**mgda, "training": {**mgda["training"], "updates": 7, "diverged": [True, True]}}
-    folder = study(tmp_path / "lost", "lost", lost)
-    assert len(load(first, folder).runs) == len(load(folder, first).runs) == 2
-    third = record(SMALL, "max-average", "adam", {"error": [0.2]}, (1,))
-    third["training"]["updates"] = 9
-    with pytest.raises(ValueError, match="expected the updates of"):  # whichever comes first
-        load(folder, first, study(tmp_path / "third", "third", third))
-
-
-def test_the_report_of_several_lies_beside_none_of_theirs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = fabricate(tmp_path / "first", weightings={"uniform": 0.25})
-    second = fabricate(tmp_path / "second", weightings={"mgda": 0.012})
-    assert main(["report", str(first), str(second), "--out", "both.html", "--table"]) == 0
-    assert "mgda / uniform" in capsys.readouterr().out
-    assert sorted(path.name for path in first.glob("*.*")) == ["both-ratios.csv", "both.csv", "both.html", "both.json", "study.json"]
-    assert [path.name for path in second.glob("*.*")] == ["study.json"]
-    text = html.unescape((first / "both.html").read_text())
-    assert f"eddygrad report {first} {second} --out both.html" in text
-    for folder in (first, second):  # both studies have one name: they are told apart by their folders
-        assert text.count(f"Configuration of {folder}, fixed beforehand") == 1
-    assert f"--folder {first}" in text and f"--folder {second}" in text  # how each is made again
-
-
-def test_the_command_that_draws_it_again_is_the_one_that_drew_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With relative folders and a relative name."""
-    monkeypatch.chdir(tmp_path)
-    for name, weighting in (("a", "uniform"), ("b", "mgda")):
-        fabricate(Path(name), weightings={weighting: 0.1})
-    words = ["report", "a", "b", "--out", "both.html"]
-    assert main(words) == 0
-    assert " ".join(["eddygrad", *words]) in html.unescape(Path("a/both.html").read_text())
-
-
-def test_what_cannot_be_reported_together_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = fabricate(tmp_path / "first", weightings={"uniform": 0.25})
-    with pytest.raises(ValueError, match=r"expected a name for the report of several studies \(--out NAME.html\)"):
-        page.publish(first, first)
-    with pytest.raises(ValueError, match=r"expected another name than results.html, which is that of a single study's report or results"):
-        page.publish(first, first, path="results.html")
-    for words, said in (
-        (["report"], "expected a folder, got none"),
-        (["report", str(first), str(tmp_path / "no"), "--out", "both.html"], "got none; run the study first"),
-    ):
-        assert main(words) == 2 and said in capsys.readouterr().err
-    write(tmp_path / "models" / "study.json", {"name": "models"})
-    assert main(["report", str(tmp_path / "models"), str(first)]) == 2
-    assert "expected no other folder, got" in capsys.readouterr().err
+def test_parts_that_do_not_belong_together_are_named(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
+    write(tmp_path / "runs" / "a.json", record("poisson:k=6", "mgda", "adam", {"error": [0.1] * 5}, (1, 2, 3, 4, 5)))
+    write(tmp_path / "runs" / "b.json", record("poisson:k=6", "mgda", "adam", {"error": [0.1] * 4}, (6, 7, 8, 9)))
+    edit(tmp_path / "runs" / "b.json", change)
+    with pytest.raises(ValueError, match=message) as error:
+        load(tmp_path)
+    assert "\n" not in str(error.value)
