@@ -10,11 +10,11 @@ import xarray as xr
 from matplotlib.patches import Circle
 
 from eddygrad.datasets.recipes import kolmogorov_piso, wake
-from eddygrad.plotting.planes import compared
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.vector_calculus import vorticity
 from eddygrad.studies.unrolling import settings
 from eddygrad.studies.unrolling.config import UnrollingConfiguration, preset, preset_names
+from eddygrad.studies.unrolling.report.trajectories import on_plane
 from eddygrad.studies.unrolling.results.load import load
 from eddygrad.studies.unrolling.study import UnrollingStudy
 from eddygrad.studies.unrolling.workbench import Bench, baseline_names
@@ -76,7 +76,7 @@ def test_its_pictures_have_the_sides_and_the_cylinder(finished):
     """Vorticity with the inflow's own velocity beyond the side, which the periodic derivative would take for the outflow's."""
     (run,) = load(finished).models
     with xr.open_dataset(finished / "runs" / f"{run.name}.nc", engine="h5netcdf") as data:
-        panels = [axes for axes in compared(run, data).axes if axes.images]
+        panels = [axes for axes in on_plane(run, data).axes if axes.images]
         reference = torch.from_numpy(data["reference"].values[0, 1:]).double()
         grid = Grid(reference.shape[-2:], tuple(data.attrs["box"]))
     assert all(isinstance(axes.patches[0], Circle) and tuple(axes.patches[0].center) == wake.CENTRE for axes in panels)

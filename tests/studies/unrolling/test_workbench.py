@@ -15,7 +15,6 @@ from eddygrad.datasets.recipes import kolmogorov
 from eddygrad.evaluation import metrics
 from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.fitting import test_result
-from eddygrad.plotting.planes import compared
 from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.vector_calculus import pressure
@@ -24,6 +23,7 @@ from eddygrad.studies.unrolling import settings
 from eddygrad.studies.unrolling import study as compare
 from eddygrad.studies.unrolling.config import UnrollingConfiguration
 from eddygrad.studies.unrolling.costs import measure
+from eddygrad.studies.unrolling.report.trajectories import on_plane
 from eddygrad.studies.unrolling.results.comparisons import comparisons
 from eddygrad.studies.unrolling.results.load import fields, load
 from eddygrad.studies.unrolling.results.run import TestSet
@@ -175,7 +175,7 @@ def test_a_plane_that_is_no_velocity_is_drawn_as_it_is(tmp_path):
     drawn = fields(types.SimpleNamespace(path=tmp_path / "runs" / "alone.json"))
     assert drawn["channel"].values.tolist() == ["vorticity"]
     run = types.SimpleNamespace(task="correct", modality="ONE", test=types.SimpleNamespace(sets=[TestSet("test", "test", 2, {})]))
-    assert compared(run, drawn).axes[0].images
+    assert on_plane(run, drawn).axes[0].images
 
 
 def test_the_endpoint_is_the_mean_squared_error_of_the_velocity(finished):

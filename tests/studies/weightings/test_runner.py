@@ -124,7 +124,7 @@ def test_a_polished_plan_is_trained_seed_by_seed_and_says_so(tmp_path: Path) -> 
     record = train(plan.planned[0], tmp_path).as_json()
     assert record["training"]["polish"] == 4 and record["training"]["updates"] == 12
     with pytest.raises(ValueError, match="polish searches along lines of one loss"):
-        prepare(WeightingConfiguration(problem="sobolev:points=200,batch=50", seeds=1, steps=20, polish=8).planned[0])
+        WeightingConfiguration(problem="sobolev:points=200,batch=50", seeds=1, steps=20, polish=8).check()
 
 
 def test_published_values_stand_beside_the_published_training_alone() -> None:

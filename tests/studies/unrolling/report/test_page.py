@@ -45,6 +45,7 @@ def alone(folder: Path, kept: str = "correct-nog3-w16d4") -> UnrollingResults:
     return edit(folder, lambda r: r["test"].update(sets=[{"name": "test", "kind": "test", "params": {}, "samples": 20}]))
 
 
+@pytest.mark.usefixtures("drawn")
 def test_report_is_one_whole_file_that_needs_nothing_else(page: str) -> None:
     outline = Outline()
     outline.feed(page)
@@ -71,6 +72,7 @@ def test_report_is_one_whole_file_that_needs_nothing_else(page: str) -> None:
     assert [i for i in outline.ids if i in sections] == sections
 
 
+@pytest.mark.usefixtures("drawn")
 def test_report_is_the_same_twice(study: UnrollingResults, page: str) -> None:
     assert report.html(study) == page
 

@@ -23,6 +23,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> WeightingResults:
     return load(fabricate(folder, problems=("poisson:k=6", "poisson:k=4"), others=("coefficients",)))
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_report_of_weightings_is_one_whole_file_that_needs_nothing_else(found: WeightingResults) -> None:
     text = page.html(found)
     outline = Outline()

@@ -59,4 +59,4 @@ def test_what_cannot_be_reported_together_is_said(tmp_path: Path, capsys: pytest
         assert main(words) == 2 and said in capsys.readouterr().err
     write(tmp_path / "models" / "study.json", {"name": "models"})
     assert main(["report", str(tmp_path / "models"), str(first)]) == 2
-    assert "expected no other folder, got" in capsys.readouterr().err
+    assert "expected one folder, got" in capsys.readouterr().err
