@@ -14,14 +14,15 @@ import torch
 from eddygrad.pinn.network.hard_constraints import Constrained
 from eddygrad.pinn.problems import Case
 from eddygrad.runtime.provenance import environment
-from eddygrad.runtime.specs import Spelled
+from eddygrad.runtime.specs import Spec
 from eddygrad.studies.weightings.config import PlannedWeightingRun
 from eddygrad.studies.weightings.results.run import SCHEMA
-from eddygrad.training.loop import Fit, fit
+from eddygrad.training import loop
+from eddygrad.training.loop import Fit
 from eddygrad.training.optimizers import registry
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.schedule import Drops
-from eddygrad.training.training_config import Training
+from eddygrad.training.training_config import TrainingConfig
 
 _POINTS, _DIGITS = 400, 6  # points of a curve, digits of its values
 
@@ -35,7 +36,7 @@ class TrainedProblem:
 
     case: Case
     fit: Fit
-    training: Training
+    training: TrainingConfig
     planned: PlannedWeightingRun
     threads: int
 
@@ -114,16 +115,16 @@ def repr_of(network: Any) -> str:
     return f"[{network.inputs}, {network.width} x {network.depth}, {network.outputs}] {network.activation}"
 
 
-def prepare(planned: PlannedWeightingRun, compiled: bool = False) -> tuple[Case, Training]:
+def prepare(planned: PlannedWeightingRun, compiled: bool = False) -> tuple[Case, TrainingConfig]:
     """Return the problem of a run and the settings of its training. Args: planned: the run. compiled: see `CoordinateNetwork`."""
     configuration = planned.configuration
     case = configuration.case(planned.problem, planned.seeds)
     case.problem.compiled = compiled
     steps = configuration.steps or case.steps
-    spelled = Spelled.parse(planned.optimizer, "optimizer")
+    spelled = Spec.parse(planned.optimizer, "optimizer")
     make, rate = registry.named(spelled.name, spelled.options)
     every = configuration.validate_every or max(1, math.ceil(steps / _POINTS))
-    training = Training(
+    training = TrainingConfig(
         steps=steps,
         lr=rate,
         schedule=Drops(case.drops),
@@ -156,7 +157,7 @@ def train(
     described |= {"problem": case.digest} if case.digest else {}
     batch_at: Any = case.batches
     try:
-        done = fit(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
+        done = loop.train(case.problem, case.problem.losses, batch_at, training, folder, progress=progress, title=planned.name, description=described)
     except FloatingPointError:  # no seed of this run can be trained
         if not _others_start(planned):
             raise

@@ -114,7 +114,7 @@ def _mean_update(loop: Loop, updates: int) -> float:
         for _ in range(updates):
             loop.update()
         return (time.perf_counter() - begin) / updates
-    loop.weighting.calls = loop.weighting.warm_up  # the next update evaluates the weights
+    loop.weighting.calls = loop.weighting.warmup  # the next update evaluates the weights
     loop.update()
     evaluating, begin = time.perf_counter() - begin, time.perf_counter()
     count = min(updates, every - 1)

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from eddygrad.evaluation.cost import peak_resident
 from eddygrad.studies.unrolling import costs
 from eddygrad.studies.unrolling.config import UnrollingConfiguration
 from eddygrad.studies.unrolling.costs import measure
@@ -99,14 +97,3 @@ def test_costs_alone_change_and_are_medians_of_rounds(tmp_path: Path, clock: Clo
         assert new == old
     row = next(r for r in tables.rows(load(tmp_path)) if r["kind"] == "model")
     assert row["training_seconds_estimated"] and row["training_seconds"] == UPDATE[1] * TINY.steps
-
-
-def test_peak_memory_is_that_of_the_moment_not_what_is_left() -> None:
-    """64 MB held for a moment count, and not a second time once they are freed; pages and the allocator's own leave a few MB open."""
-    if peak_resident(lambda: None) is None:
-        pytest.skip("this system does not tell")
-    once = peak_resident(lambda: torch.ones(8_000_000, dtype=torch.float64).sum())
-    assert once is not None and 60 < once < 72
-    again = peak_resident(lambda: torch.ones(8_000_000, dtype=torch.float64).sum())
-    nothing = peak_resident(lambda: None)
-    assert again is not None and 60 < again < 72 and nothing is not None and nothing < 4

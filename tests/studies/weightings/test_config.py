@@ -13,7 +13,7 @@ import eddygrad as eg
 from eddygrad.pinn.problems import OWN, PROBLEMS
 from eddygrad.pinn.problems.turbulence import turbulence_inverse
 from eddygrad.pinn.registry import register
-from eddygrad.runtime.specs import Spelled
+from eddygrad.runtime.specs import Spec
 from eddygrad.studies.weightings.config import WeightingConfiguration, preset, preset_names
 from eddygrad.studies.weightings.study import WeightingStudy, compare
 from eddygrad.training.weighting import InverseDirichlet, ReLoBRaLo
@@ -39,12 +39,12 @@ def line_of(scale: float = 1.0) -> Any:
 
 
 def test_a_name_is_followed_by_its_options() -> None:
-    assert Spelled.parse("poisson", "problem") == Spelled("poisson", {})
-    found = Spelled.parse("a:k=6, r=1e-3,hard=true,what=square,none=none", "problem")
+    assert Spec.parse("poisson", "problem") == Spec("poisson", {})
+    found = Spec.parse("a:k=6, r=1e-3,hard=true,what=square,none=none", "problem")
     assert found.options == {"k": 6, "r": 1e-3, "hard": True, "what": "square", "none": None} and isinstance(found.options["k"], int)
     for wrong in ("", ":k=1", "a:k", "a:k=", "a:k=1,k=2", "a:", "a:1=2"):
         with pytest.raises(ValueError, match="problem: expected NAME or NAME:KEY=VALUE"):
-            Spelled.parse(wrong, "problem")
+            Spec.parse(wrong, "problem")
 
 
 def test_weightings_get_what_the_problem_knows() -> None:
@@ -80,7 +80,7 @@ def test_presets_are_plans(name: str) -> None:
         ({"problem": ("layer",), "weighting": ("epsilon-optimal",)}, "needs a problem whose optimal weights are known"),
         ({"weighting": ("inverse-dirichlet:average=abc",)}, "inverse-dirichlet: average is a number, got 'abc'"),
         ({"weighting": ("inverse-dirichlet:reference=pdf",)}, r"the reference 'pdf' is none of the terms \['pde', 'boundary'\]"),
-        ({"weighting": ("inverse-dirichlet:reference=pdf,warm_up=10",)}, "the reference 'pdf' is none of the terms"),
+        ({"weighting": ("inverse-dirichlet:reference=pdf,warmup=10",)}, "the reference 'pdf' is none of the terms"),
         ({"optimizer": ("lbfgs",), "seeds": 2}, "lbfgs searches along the line of one seed, got 2 in a run"),
         ({"optimizer": ("adam", "lbfgs"), "seeds": 1, "problem": ("sobolev:points=60,batch=20",)}, "lbfgs searches along lines of one loss, sobolev"),
         ({"problem": ("turbulence-inverse",), "weighting": ("max-average:reference=momentum",)}, "the reference 'momentum' is none of the terms"),

@@ -56,11 +56,6 @@ def study(study_folder: Path) -> UnrollingResults:
     return load(study_folder)
 
 
-@pytest.fixture(scope="module")
-def page(study_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return report.write(study_folder, tmp_path_factory.mktemp("page") / "report.html").read_text(encoding="utf-8")
-
-
 def _edit(folder: Path, change: Callable[[dict], object], pattern: str = "*.json") -> None:
     for path in sorted((folder / "runs").glob(pattern)):
         run = json.loads(path.read_text())
@@ -79,7 +74,8 @@ def test_without_one_that_decides_the_verdict_names_no_set(fabricate: Fabricate,
     assert all("One test set" not in s for v in verdicts(study, comparisons(study)) for s in v.sentences)
 
 
-def test_report_answers_in_words(page: str, study: UnrollingResults) -> None:
+def test_report_answers_in_words(study: UnrollingResults) -> None:
+    page = report.html(study)
     headlines = [v.headline for v in verdicts(study, comparisons(study))]
     assert re.fullmatch(r"WIG 3 is best: \d+\u00a0% below ONE and \d+\u00a0% below NOG 3\.", headlines[0])
     assert "The plain solver wins here: reference" in headlines[-1]  # the fabricated reference scheme costs less than the networks
