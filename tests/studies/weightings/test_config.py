@@ -128,8 +128,8 @@ def test_a_problem_is_where_the_plan_says(name: str) -> None:
         ({"weighting": eg.InverseDirichlet("pde")}, "weighting: expected names such as NAME or NAME:OPTION=VALUE"),
         ({"weighting": [eg.InverseDirichlet("pde")]}, "weighting: expected names such as NAME or NAME:OPTION=VALUE"),
         ({"problem": "turbulence-inverse:momentum_from=0.5,steps=100", "steps": 50}, "the updates stand in .* and in steps=50; leave out one"),
-        ({"problem": "turbulence-inverse:momentum_from=1.5"}, "momentum_from is a share of the updates, at least 0 and below 1, got 1.5"),
-        ({"problem": "turbulence-inverse:share=1.0"}, "share of the nodes is above 0 and below 1"),
+        ({"problem": "turbulence-inverse:momentum_from=1.5"}, "momentum_from expects a share of the updates, at least 0 and below 1, got 1.5"),
+        ({"problem": "turbulence-inverse:share=1.0"}, "share expects a number above 0 and below 1"),
         ({"problem": "turbulence-inverse:stride=3"}, "stride 1, 2 or 4"),
         ({"problem": "layer", "optimizer": ["adam", "lbfgs"], "seeds": 1, "weighting": "relobralo"}, "relobralo moves its weights from update to up"),
         (
@@ -161,6 +161,6 @@ def test_settings_that_would_share_a_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_inverse_problem_checks_its_shares() -> None:
-    with pytest.raises(ValueError, match="divergence_from is a share"):
+    with pytest.raises(ValueError, match="divergence_from expects a share"):
         turbulence_inverse(divergence_from=-0.1)
     assert WeightingStudy(WeightingConfiguration(problem=("layer",)), "x").configuration.seeds == 5
