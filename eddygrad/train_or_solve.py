@@ -17,7 +17,7 @@ from eddygrad.datasets.dataset import Dataset, Split
 from eddygrad.fitting.corrector import fit_stepper
 from eddygrad.fitting.recipe import TrainingRecipe
 from eddygrad.fitting.trained import Trained
-from eddygrad.pinn.problem import Known, Problem
+from eddygrad.pinn.posed_problem import Known, Problem
 from eddygrad.pinn.solution import Solution
 from eddygrad.pinn.solve import solve
 from eddygrad.training.objectives.unrolled import LossTerm, Unrolling

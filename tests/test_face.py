@@ -121,3 +121,12 @@ def test_a_comparison_from_the_face(tmp_path: Path) -> None:
         eg.compare(preset="dmeo")
     with pytest.raises(ValueError, match="tasks: expected some of correct, predict, got 'corect'"):
         eg.compare(tasks=["corect"])
+
+
+def test_no_lazy_name_is_hidden_by_a_file_of_the_same_name() -> None:
+    """A submodule takes the place of a name in its package as soon as it is imported."""
+    for package in (eg, eg.pinn):
+        folder = Path(package.__file__).parent
+        files = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
+        hidden = {name for name in package._HOME if name in files}
+        assert hidden == set()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from eddygrad.pinn.domains import Annulus, Box, PolygonDomain, Region
     from eddygrad.pinn.partials import VORTICITY
     from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
-    from eddygrad.pinn.problem import Problem
+    from eddygrad.pinn.posed_problem import Problem
     from eddygrad.pinn.problem_settings import Network, Sampling
     from eddygrad.pinn.problems import PROBLEMS, problem
     from eddygrad.pinn.registry import register
@@ -26,7 +26,7 @@ _HOME = {
     **dict.fromkeys(("Network", "Sampling"), "pinn.problem_settings"),
     "Condition": "pinn.conditions",
     "Points": "pinn.collocation",
-    "Problem": "pinn.problem",
+    "Problem": "pinn.posed_problem",
     "Solution": "pinn.solution",
     "VORTICITY": "pinn.partials",
     "compare": "studies.weightings.study",

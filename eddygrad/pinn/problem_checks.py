@@ -14,7 +14,7 @@ from eddygrad.pinn.point_weights import Causal, PointWeights, Remembered
 from eddygrad.pinn.residual_functions import explain_torch_errors
 
 if TYPE_CHECKING:
-    from eddygrad.pinn.problem import Problem
+    from eddygrad.pinn.posed_problem import Problem
 
 
 def check_types(problem: Problem) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.pinn.collocation import Collocation
-from eddygrad.pinn.problem import Known, Problem
+from eddygrad.pinn.posed_problem import Known, Problem
 from eddygrad.pinn.problems import OWN, PROBLEMS, Case
 from eddygrad.pinn.solution import Solution
 from eddygrad.pinn.solve import check_resolved, drops_after, objective_of, references

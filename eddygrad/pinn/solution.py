@@ -16,7 +16,7 @@ from eddygrad.training.loop import Fit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from eddygrad.pinn.problem import Known, Problem
+    from eddygrad.pinn.posed_problem import Known, Problem
 
 
 class Solution:

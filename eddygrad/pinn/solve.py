@@ -11,7 +11,7 @@ import torch
 
 from eddygrad.pinn.collocation import Collocation
 from eddygrad.pinn.domains import Region
-from eddygrad.pinn.problem import Known, Problem
+from eddygrad.pinn.posed_problem import Known, Problem
 from eddygrad.pinn.solution import Solution
 from eddygrad.pinn.weighting_trial import tried
 from eddygrad.runtime.code_digest import code_digest

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from eddygrad.evaluation.cost import saved_megabytes
-from eddygrad.pinn.problem import Problem
+from eddygrad.pinn.posed_problem import Problem
 from eddygrad.runtime.processes import set_up_process
 from eddygrad.studies.shared.estimate import Estimate, Estimates
 from eddygrad.studies.shared.folder import claim, locked, side_by_side
