@@ -49,6 +49,7 @@ def test_every_module_of_a_room_is_on_its_page() -> None:
 def test_dense_sections_become_googles() -> None:
     pytest.importorskip("griffe")
     text = "Return a * b.\n\n    c = a * b\nArgs:    a: one. b, n: two\n         lines; see c: above.\n"
+    text += "Args of both:\n    a: one.\n"
     text += "Returns: (B, *grid).\nRaises: ValueError for a < 0; TypeError else."
     assert load("docstrings").to_google(text, ["a", "b", "n"]).splitlines() == [
         "Return a \\* b.",
@@ -60,10 +61,13 @@ def test_dense_sections_become_googles() -> None:
         "    b: two lines; see c: above.",
         "    n: two lines; see c: above.",
         "",
+        "Args: Parameters of both:",
+        "    a: one.",
+        "",
         "Returns:",
         "    (B, \\*grid).",
         "",
         "Raises:",
-        "    ValueError: for a \\< 0",
+        "    ValueError: for a &lt; 0",
         "    TypeError: else.",
     ]

@@ -12,13 +12,14 @@ from typing import Any
 
 import griffe
 
-_SECTION = re.compile(r"^(Args|Returns|Raises|Yields):\s*(.*)$")
+_SECTION = re.compile(r"^(Args|Returns|Raises|Yields)( of [^:]*)?:\s*(.*)$")
 _PART = re.compile(r"(`[^`]*`)")
 
 
 def _safe(text: str) -> str:
     """Return the text with Markdown's special characters escaped, outside `code`."""
-    return "".join(part if part.startswith("`") else re.sub(r"([*_<>\[\]|])", r"\\\1", part) for part in _PART.split(text))
+    escaped = (part if part.startswith("`") else re.sub(r"([*_\[\]])", r"\\\1", part).replace("<", "&lt;") for part in _PART.split(text))
+    return "".join(escaped)
 
 
 def _arguments(text: str, names: list[str]) -> list[tuple[str, str]]:
@@ -29,12 +30,15 @@ def _arguments(text: str, names: list[str]) -> list[tuple[str, str]]:
     parts = [("", text[: found[0].start()] if found else text)]
     for here, following in zip(found, [*found[1:], None]):
         end = len(text) if following is None else following.start()
-        parts += [(name, text[here.end() : end]) for name in re.split(r",\s*|\s+and\s+|\s+or\s+", here[1])]
+        several = re.split(r",\s*|\s+and\s+|\s+or\s+", here[1])
+        shared = "as `" + several[0] + "`" if len(several) > 3 else text[here.end() : end]  # a long text is not repeated many times
+        parts += [(name, text[here.end() : end] if name == several[0] else shared) for name in several]
     return [(name, body.strip()) for name, body in parts if body.strip()]
 
 
 def _section(title: str, lines: list[str], names: list[str]) -> list[str]:
-    """Return one section in Google's layout."""
+    """Return one section in Google's layout; "Args of a problem" keeps its title."""
+    title, _, of = title.partition(" of ")
     text = " ".join(line.strip() for line in lines if line.strip())
     if not text:
         return []
@@ -42,7 +46,8 @@ def _section(title: str, lines: list[str], names: list[str]) -> list[str]:
         parts = _arguments(text, names)
         rest = [f"*{_safe(body)}*" for name, body in parts if not name]
         rows = [f"    {name}: {_safe(body)}" for name, body in parts if name]
-        return (["Args:", *rows, ""] if rows else []) + ([*rest, ""] if rest else [])
+        head = f"Args: Parameters of {of}:" if of else "Args:"
+        return ([head, *rows, ""] if rows else []) + ([*rest, ""] if rest else [])
     if title == "Raises":
         kinds = re.split(r"(?:(?<=^)|(?<=[;.,] ))(?=[A-Z]\w*(?:Error|Exception|Interrupt)\b)", text)
         rows = []
@@ -75,7 +80,7 @@ def to_google(text: str, names: list[str]) -> str:
     for line in text.splitlines():
         opened = _SECTION.match(line)
         if opened:
-            blocks.append((opened[1], [opened[2]]))
+            blocks.append((opened[1] + (opened[2] or ""), [opened[3]]))
         elif blocks[-1][0] and line and not line.startswith(" "):
             blocks.append(("", [line]))
         else:
@@ -94,8 +99,8 @@ class DenseDocstrings(griffe.Extension):
 
     def _rewrite(self, what: Any) -> None:
         if what.docstring is not None:
-            parameters = getattr(what, "parameters", [])
-            names = [parameter.name.lstrip("*") for parameter in parameters]
+            uses = [what, *(getattr(what, "overloads", None) or [])]  # a function with overloads has the arguments of all of them
+            names = [parameter.name.lstrip("*") for use in uses for parameter in getattr(use, "parameters", [])]
             what.docstring.value = to_google(what.docstring.value, names)
         for member in what.members.values():
             if not member.is_alias:
