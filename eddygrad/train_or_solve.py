@@ -60,9 +60,9 @@ def fit(
     *,
     steps: int = 10_000,
     weighting: Any = "inverse-dirichlet",
-    optimizer: str = "adam",
+    optimizer: str | Callable[[Any], torch.optim.Optimizer] = "adam",
     lr: float | None = None,
-    drops: Sequence[float] | None = None,
+    schedule: str | Schedule | None = None,
     polish: int | None = None,
     select: Callable[[str], bool] | None = None,
     errors: Known | None = None,
@@ -96,8 +96,9 @@ def fit(stepper_or_problem: Any, /, data: Any = None, recipe: Any = None, **opti
         batch, budget, schedule, curriculum, curriculum_rates, clip, outlier, validate_every, validation_horizon, checkpoint_every, refinement,
         terms:      see `TrainingRecipe`. Without `budget` ONE sees 1/m of the frames of nog:m, which is no fair comparison at equal updates.
     Args of a problem:
-        optimizer:  a name with options, "adam:lr=1e-3", "soap".
-        drops:      shares of the steps after which the learning rate falls to a tenth; by default a half and three quarters.
+        optimizer:  a name with options, "adam:lr=1e-3", "soap", or a function parameter groups -> optimiser, such as torch.optim.Adam.
+        schedule:   schedule of the learning rate; by default it falls to a tenth after half and three quarters of the steps left when the last
+                    term joins.
         polish:     number of last updates, made by L-BFGS with fixed weights of the losses.
         select:     name of a parameter -> whether the weighting counts its gradient.
         errors:     exact solution, for an error during the training.

@@ -15,6 +15,7 @@ from torch import Tensor
 import eddygrad as eg
 from eddygrad.pinn.collocation import Points
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
+from eddygrad.training.schedule import Drops
 
 
 def exact(x: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ def test_a_late_term_has_its_rate_as_long_by_its_own_time(tmp_path: Path) -> Non
     """Drops after half and three quarters of what is left; or where they were asked for."""
     for drops, changes in ((None, [60, 80]), ((0.1, 0.3), [10, 30])):
         folder = tmp_path / str(drops)
-        eg.fit(laplace(begins={"pde": 0.2}), steps=100, lr=1e-2, drops=drops, progress=False, folder=folder)
+        eg.fit(laplace(begins={"pde": 0.2}), steps=100, lr=1e-2, schedule=None if drops is None else Drops(drops), progress=False, folder=folder)
         rates = [json.loads(line)["lr"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
         assert [i for i in range(1, 100) if rates[i] != rates[i - 1]] == changes and rates[-1] == pytest.approx(1e-4)
 
@@ -234,8 +235,8 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         ),
         (lambda: laplace(pointwise={"pde": eg.pinn.SelfAdaptive}), "pointwise of 'pde' expects point weights such as SelfAdaptive\\(\\)"),
         (lambda: laplace(pointwise={"pde": eg.pinn.Causal(5, (0.0, 1.0))}), "Causal\\(axis=5\\), but there are 2 coordinates: x, y"),
-        (lambda: eg.fit(laplace(), drops=0.5), "drops are shares of the training such as .*, got 0.5"),
-        (lambda: eg.fit(laplace(), drops=(500,)), r"drops are shares of the training such as .*, got \(500,\)"),
+        (lambda: eg.fit(laplace(), schedule=0.5), "schedule expects a name or a schedule such as .*, got 0.5"),
+        (lambda: eg.fit(laplace(), schedule="drop"), "schedule expects one of constant, .*, got 'drop'"),
         (lambda: eg.fit(laplace(), weighting="mgda:floor=0.9"), "shares of at least 0.9 exceed 1"),
         (lambda: eg.fit(laplace(), weighting=eg.weightings.InverseDirichlet("pdf")), "the reference 'pdf' is none of the terms"),
         (
@@ -245,8 +246,8 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(periodic={"x": 0.0}), "a period above 0 for each coordinate, got 'x': 0.0"),
         (lambda: laplace(points=True), "points expects a whole number of at least 1, got True"),
         (lambda: laplace(rim=0), "rim expects a whole number of at least 1, got 0"),
-        (lambda: eg.fit(laplace(), weighting=3), "expected the name of a weighting or one that was made, .* got 3"),
-        (lambda: eg.fit(laplace(), weighting=eg.weightings.Uniform), "expected the name of a weighting or one that was made"),
+        (lambda: eg.fit(laplace(), weighting=3), "weighting expects a name or an object .* got 3"),
+        (lambda: eg.fit(laplace(), weighting=eg.weightings.Uniform), "weighting expects a name or an object"),
         (lambda: eg.fit(laplace(), dtype="float16"), "dtype is torch.float32 or torch.float64, got torch.float16"),
         (lambda: eg.fit(laplace(), dtype="float7"), "dtype is torch.float32 or torch.float64, got None"),
         (lambda: eg.fit(laplace(), seeds=[3, 3]), r"seeds must differ, got \[3, 3\]"),
@@ -254,7 +255,7 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(positive="kappa"), r"positive expects a tuple of names, \('kappa',\), got 'kappa'"),
         (lambda: laplace(resample={"boundary": 100}), "the points of 'boundary' are not inside"),
         (lambda: eg.fit(laplace(batch=20), optimizer="lbfgs"), "got batches of 20 points"),
-        (lambda: eg.fit(laplace(resample={"pde": 100}), optimizer="lbfgs"), "got points that are drawn anew"),
+        (lambda: eg.fit(laplace(resample={"pde": 100}), optimizer="lbfgs"), "points are redrawn"),
         (lambda: eg.fit(laplace(begins={"pde": 0.999}), steps=10), "'pde' gets none of the 10 updates"),
         (lambda: eg.pinn.Problem(lambda d, p: {"pde": d.w_x}, eg.pinn.Box(0, 1)).terms(1), "one of u .*got 'w_x'"),
         (lambda: laplace(outputs=("u", "v")).terms(1), "expected a row of u, v for each of the 2 points"),
