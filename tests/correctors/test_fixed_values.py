@@ -166,7 +166,7 @@ def test_a_domain_lends_no_weights_is_named_and_must_know_the_state():
     assert isinstance(other, FreeMask) and list(stepper.state_dict()) == ["network.a"] and "domain=Corrected" in repr(stepper)
     assert torch.equal(stepper.at(VALUES, u)(u), predict(Known(), 0.02, domain=solver).at(VALUES, u)(u))
     assert "domain" not in repr(other)
-    with pytest.raises(ValueError, match="expected a domain with .free"):
+    with pytest.raises(ValueError, match=r"expected a domain with \.free"):
         predict(Known(), 0.02, domain=f)
     with pytest.raises(ValueError, match=r"expected a mask .*\(1, 3, 24, 16\), got \(1, 2, 24, 16\)"):
         predict(Known(3), 0.02, domain=solver).at(VALUES, states(channels=3))
