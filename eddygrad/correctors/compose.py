@@ -205,9 +205,8 @@ def correct(
     cut: Cuts = None,
     domain: FreeMask | None = None,
 ) -> Corrected:
-    """Correct a solver by a network.
+    """Correct a solver by a network, with s = solver(u).
 
-        s = solver(u)
         parallel:    u+ = s + h f(u)      h: the solver's substep, or dt if it has none (`StepperInfo.substep`)       Kuramoto-Sivashinsky
         sequential:  u+ = s + f(s)                                                                                 Kolmogorov flow, wake
         no-bypass:   u+ = f(s)                                                                                        List et al. 2024
@@ -228,18 +227,10 @@ def correct(
     factors = {"parallel": float(solver.dt if substep is None else substep), "sequential": 1.0, "no-bypass": 1.0}
     if mode not in factors:
         raise ValueError(f"correct: mode must be one of {sorted(factors)}, got {mode!r}")
-    return Corrected(
-        network,
-        solver,
-        base="none" if mode == "no-bypass" else "solver",
-        sees="state" if mode == "parallel" else "solver",
-        scale=factors[mode] if scale is None else scale,
-        dt=solver.dt,
-        channels=channels,
-        features=features,
-        cut=cut,
-        domain=domain,
-    )
+    base: Base = "none" if mode == "no-bypass" else "solver"
+    sees: Sees = "state" if mode == "parallel" else "solver"
+    dt, factor = solver.dt, factors[mode] if scale is None else scale
+    return Corrected(network, solver, base=base, sees=sees, scale=factor, dt=dt, channels=channels, features=features, cut=cut, domain=domain)
 
 
 def predict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -42,22 +43,23 @@ class StayingStep:
     def __call__(self, u: Tensor, k: int = 0) -> Tensor:
         return self.leave(self.inner(self.enter(u), k))
 
+    @abc.abstractmethod
     def enter(self, u: Tensor) -> Any:
         """Convert a state (B, C, *grid) into the inner representation."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def inner(self, state: Any, k: int = 0) -> Any:
         """Return the inner representation one step later."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def leave(self, state: Any) -> Tensor:
         """Convert the inner representation back into a state (B, C, *grid)."""
-        raise NotImplementedError
 
 
 class SteadyStep(StayingStep):
     """A staying step that is the same at every k and takes several steps faster at once than one by one."""
 
+    @abc.abstractmethod
     def steps(self, state: Any, count: int, again: bool = False) -> Any:
         """Return the inner representation `count` steps later.
 
@@ -66,7 +68,6 @@ class SteadyStep(StayingStep):
             count: number of steps.
             again: repeat the steps in the backward pass instead of storing their intermediate fields.
         """
-        raise NotImplementedError
 
 
 @runtime_checkable
