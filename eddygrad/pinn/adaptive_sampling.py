@@ -1,4 +1,4 @@
-"""Points drawn anew where the residual is large."""
+"""Residual-based adaptive sampling: points are redrawn where the residual is large."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from eddygrad.runtime.randomness import generator
 
 
 class Resampled:
-    """Batches of which one set is drawn from a pool by its residual, other points for each seed     Wu et al. 2023 (arXiv 2207.10289), RAD
+    """Batches whose points of one term are redrawn from a pool by its residual, separately for each seed.
 
-        p(x) ~ |r(x)|^power / mean |r|^power + floor
-    What was drawn is part of a checkpoint.
+        p(x) ~ |r(x)|^power / mean |r|^power + floor                    RAD, Wu et al. 2023 (arXiv 2207.10289)
+    The drawn points are part of a checkpoint. To redraw two terms, nest: Resampled(Resampled(batches, ..., "pde", ...), ..., "data", ...).
 
-    Args:   batches: of the other sets. problem: whose residual counts. term: which of its terms; its points are the set that is drawn. pool: from
-            where. size: points drawn, without replacement. every: updates between draws. power, floor: k and c there.
-    Two terms are drawn by one in the other: Resampled(Resampled(batches, ..., "pde", ...), ..., "data", ...).
-
-    Raises: ValueError for a term that there is not or whose points have weights of their own that are remembered, a size beyond the pool, or numbers
-            out of range.
+    Args:
+        batches: batches of the other sets.
+        problem: module whose residual counts.
+        term:    its term; the points of the term are redrawn.
+        pool:    points to draw from.
+        size:    number of points to draw, without replacement.
+        every:   updates between draws.
+        power:   k of the paper.
+        floor:   c of the paper.
+        seed:    seed of the draws.
+    Raises: ValueError for an unknown term, a term whose points have remembered weights, a size larger than the pool, or numbers out of range.
     """
 
     def __init__(
@@ -42,26 +47,26 @@ class Resampled:
     ) -> None:
         if term not in problem.terms:
             raise ValueError(f"resampled: expected a term of {', '.join(problem.terms)}, got {term!r}")
-        there = [name for name, t in problem.terms.items() if t.at == problem.terms[term].at and isinstance(t.pointwise, Remembered)]
-        if there:
-            raise ValueError(f"resampled: the points of {there[0]!r} are remembered by their number, and other points would take their weights")
+        remembered = [name for name, t in problem.terms.items() if t.at == problem.terms[term].at and isinstance(t.pointwise, Remembered)]
+        if remembered:
+            raise ValueError(f"resampled: the points of {remembered[0]!r} have remembered weights, which new points would take over")
         if not 1 <= size <= len(pool) or every < 1 or not power > 0 or not floor >= 0:
             raise ValueError(f"resampled: expected size <= {len(pool)}, every >= 1, power > 0 and floor >= 0, got {size}, {every}, {power}, {floor}")
         self.batches, self.problem, self.term, self.pool, self.size = batches, problem, term, pool, size
         self.every, self.power, self.floor, self.seed = every, power, floor, seed
         self._drawn: Tensor | None = None
-        self._chosen: Points | None = None  # the same points until others are drawn: whoever keeps what it knows of them may do so
-        self.frozen = False  # while it is, the points stay
+        self._chosen: Points | None = None  # the same object until the next draw, so that caches by identity stay valid
+        self.frozen = False  # no new draw while frozen
 
     def to(self, device: torch.device | str) -> Resampled:
-        """The same on a device, batches that can be moved too; the problem, whose residual counts, is moved by whoever trains it."""
+        """Return the same on a device, with batches that can be moved; the module whose residual counts is not moved."""
         moved = copy(self)
         moved.pool, moved.batches = self.pool.to(device), self.batches.to(device) if hasattr(self.batches, "to") else self.batches
         moved.load_state_dict({name: drawn.to(device) for name, drawn in self.state_dict().items()})
         return moved
 
     def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
-        """The points of update `step`."""
+        """Return the update and its points by name."""
         if self._drawn is None or (step % self.every == 0 and not self.frozen):
             self._drawn, self._chosen = self._draw(step), None
         if self._chosen is None:
@@ -76,13 +81,13 @@ class Resampled:
 
     @torch.no_grad()
     def _draw(self, step: int) -> Tensor:
-        """Numbers of points per seed, (S, size)."""
+        """Draw the numbers of the points of each seed, (S, size)."""
         r = self.problem.residual(self.term, self.pool).square()
         r = r.sum(0) if r.ndim > 1 + self.problem.network.stacked else r
         size = r.sqrt().reshape(-1, len(self.pool)).double().cpu() ** self.power
         chance = size / size.mean(1, keepdim=True) + self.floor
-        chance = torch.where(chance.isfinite().all(1, keepdim=True), chance, 1.0)  # a seed that has diverged, or one with nothing left to learn
-        sources = [generator(self.seed, f"resampled points/{seed}", step) for seed in self.problem.network.seeds]  # as if each were alone
+        chance = torch.where(chance.isfinite().all(1, keepdim=True), chance, 1.0)  # a seed that diverged or whose residual is zero
+        sources = [generator(self.seed, f"resampled points/{seed}", step) for seed in self.problem.network.seeds]  # independent
         drawn = [torch.multinomial(row, self.size, generator=source) for row, source in zip(chance, sources, strict=True)]
         return torch.stack(drawn).to(self.pool.x.device)
 

@@ -1,4 +1,4 @@
-"""Weights of single points within a loss: by causality, by their residuals, learned against the network."""
+"""Weights of single points within a loss: by causality, by residuals, or learned against the network."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from eddygrad.training.gradients import Reduce
 
 
 class PointWeights(abc.ABC):
-    """Weights w of points within a loss, L = mean_i w_i r_i^2. What it remembers belongs to one training.
+    """Base of weights w of points within a loss, L = mean_i w_i r_i^2. Its state belongs to one training.
 
-    While it is `frozen` its weights are those of the last call before. Where the points are spread over processes, `reduce` is that of the training.
+    While `frozen`, the weights of the last call are returned again. If points are spread over processes, `reduce` is the mean over processes.
     """
 
     frozen = False
@@ -24,39 +24,46 @@ class PointWeights(abc.ABC):
 
     @abc.abstractmethod
     def weights(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
-        """w at these squares, (N,) or (S, N).
+        """Return the weights, (N,) or (S, N).
 
-        Args: x: points ([S,] N, inputs). numbers: which points of the whole set they are, None for all of it in its order.
+        Args:
+            square:  squared residuals, (N,) or (S, N).
+            x:       points, (N, inputs) or (S, N, inputs).
+            numbers: numbers of the points in the whole set; None for the whole set in order.
         """
 
     @property
     def options(self) -> dict[str, Any]:
-        """What makes it, beside the class."""
+        """Constructor arguments that identify the rule."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What an interrupted training needs to go on with the same weights."""
+        """Return the state that a resumed training needs."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  some remember nothing
-        """Take what `state_dict` gave."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  rules without state
+        """Restore a state of `state_dict`."""
 
 
 class Causal(PointWeights):
-    """Later times count once earlier ones are fulfilled.
+    """Causal weights: later times count once the residual at earlier times is small.
 
         L = mean_i w_i L_i,   w_i = exp(-tolerance sum_{j < i} L_j),   L_i mean of r^2 over chunk i of time
         Wang, Sankaran, Perdikaris 2022 (arXiv 2203.07404)
-    Args:   axis: column of the points that is time. span: first and last time. chunks: of equal length. tolerance: epsilon there.
+    Args:
+        axis:      column of the points that is time.
+        span:      first and last time.
+        chunks:    number of chunks of equal length.
+        tolerance: epsilon of the paper.
     Raises: ValueError for no chunks, an empty span or a tolerance that is not positive.
     """
 
     def __init__(self, axis: int, span: tuple[float, float], chunks: int = 16, tolerance: float = 1.0) -> None:
         if chunks < 1 or not span[1] > span[0] or not tolerance > 0:
-            raise ValueError(f"Causal: expected chunks, a span that goes forward and a tolerance above 0, got {chunks}, {span} and {tolerance}")
+            raise ValueError(f"pinn.Causal: expected chunks >= 1, span start < end and tolerance > 0, got {chunks}, {span} and {tolerance}")
         self.axis, self.span, self.chunks, self.tolerance = axis, span, chunks, tolerance
         self._last: Tensor | None = None
-        self._means: Tensor | None = None  # of the chunks when they last had points
+        self._means: Tensor | None = None  # of each chunk when it last had points
 
     @property
     def options(self) -> dict[str, Any]:
@@ -69,7 +76,7 @@ class Causal(PointWeights):
         filled = torch.where(count > 0, count, 1.0)
         if self._last is None or not self.frozen:
             means = self._summed(place, square) / filled
-            if self._means is not None:  # a batch may leave a chunk without points, which is not fulfilled for that
+            if self._means is not None:  # a chunk without points in this batch keeps its last mean
                 means = torch.where(count > 0, means, self._means.to(means))
             self._means = means
             earlier = torch.cat([torch.zeros_like(means[..., :1]), means[..., :-1]], -1).cumsum(-1)
@@ -78,7 +85,7 @@ class Causal(PointWeights):
         return (self._last.to(square) * share).gather(-1, place)
 
     def _summed(self, place: Tensor, value: Tensor) -> Tensor:
-        """Over the points of each chunk ([S,] chunks), the mean over processes."""
+        """Return the sum over the points of each chunk, ([S,] chunks), averaged over processes."""
         found = value.new_zeros(*value.shape[:-1], self.chunks).scatter_add(-1, place, value)
         return found if self.reduce is None else self.reduce(found)
 
@@ -90,7 +97,7 @@ class Causal(PointWeights):
 
 
 class Remembered(PointWeights):
-    """A number per point and seed that every update moves."""
+    """Base of weights that keep a number per point and seed, changed at every update."""
 
     def __init__(self) -> None:
         self._kept: Tensor | None = None
@@ -104,14 +111,14 @@ class Remembered(PointWeights):
 
     @abc.abstractmethod
     def moved(self, kept: Tensor, square: Tensor) -> Tensor:
-        """The numbers after an update at which their points had these squares."""
+        """Return the numbers after an update with these squared residuals."""
 
     @abc.abstractmethod
     def factor(self, kept: Tensor) -> Tensor:
-        """w of these numbers."""
+        """Return the weights of these numbers."""
 
     def _grown(self, square: Tensor, count: int) -> Tensor:
-        self._kept = None if self._kept is None else self._kept.to(square.device)  # a checkpoint is read on the CPU
+        self._kept = None if self._kept is None else self._kept.to(square.device)  # checkpoints are loaded on the CPU
         have = 0 if self._kept is None else self._kept.shape[-1]
         if have < count:
             more = torch.ones(*square.shape[:-1], count - have, dtype=square.dtype, device=square.device)
@@ -127,14 +134,20 @@ class Remembered(PointWeights):
 
 
 class ResidualAttention(Remembered):
-    """w <- decay w + rate |r| / max|r|,   L = mean (w r)^2            Anagnostopoulos, Toscano, Stergiopulos, Karniadakis 2024 (arXiv 2307.00379)
+    """Residual-based attention (Anagnostopoulos, Toscano, Stergiopulos, Karniadakis 2024, arXiv 2307.00379).
 
-    Bounded by rate / (1 - decay). All weights begin at one. Not for points that are spread over processes, which do not know the largest of all.
+        w <- decay w + rate |r| / max|r|,   L = mean (w r)^2
+    Weights start at one and are bounded by rate / (1 - decay). Not for points spread over processes, because none knows the largest residual.
+
+    Args:
+        decay: factor of the old weight.
+        rate:  factor of the relative residual.
+    Raises: ValueError for numbers out of range.
     """
 
     def __init__(self, decay: float = 0.999, rate: float = 0.01) -> None:
         if not (0 < decay < 1 and rate > 0):
-            raise ValueError(f"ResidualAttention: expected a decay between 0 and 1 and a rate above 0, got {decay} and {rate}")
+            raise ValueError(f"pinn.ResidualAttention: expected a decay between 0 and 1 and a rate above 0, got {decay} and {rate}")
         super().__init__()
         self.decay, self.rate = decay, rate
 
@@ -144,7 +157,7 @@ class ResidualAttention(Remembered):
 
     def moved(self, kept: Tensor, square: Tensor) -> Tensor:
         if self.reduce is not None:
-            raise ValueError("ResidualAttention: no process of several knows the largest residual of all points; take SelfAdaptive or Causal")
+            raise ValueError("pinn.ResidualAttention: with several processes none knows the largest residual; use SelfAdaptive or Causal")
         size = square.sqrt()
         largest = size.amax(-1, keepdim=True)
         return self.decay * kept + self.rate * torch.where(largest > 0, size / largest, 0.0)
@@ -154,17 +167,21 @@ class ResidualAttention(Remembered):
 
 
 class SelfAdaptive(Remembered):
-    """w ascends where the network descends, L = mean w^2 r^2                                       McClenny, Braga-Neto 2023 (arXiv 2009.04544)
+    """Self-adaptive weights: they ascend the loss while the network descends it (McClenny, Braga-Neto 2023, arXiv 2009.04544).
 
-        w <- w + rate  w r^2 / mean(w r^2)  min(1, mean r^2 / mean r_0^2),   r_0 at the first update
-    Along the gradient of L by w. As it stands that has the units of r^2, and no rate serves residuals of 1e-3 and of 1e3; the authors leave units to
-    Adam. Here the mean weight grows by the rate at an update, less as the residual falls below what it was at first, so that of two terms that one
-    grows more which is learned less; `most` bounds the weights.
+        L = mean w^2 r^2,   w <- w + rate  w r^2 / mean(w r^2)  min(1, mean r^2 / mean r_0^2),   r_0 at the first update
+    The published step along dL/dw has the units of r^2, so that no rate suits residuals of 1e-3 and 1e3; the authors leave units to Adam. Here the
+    mean weight grows by `rate` per update, less as the residual falls below its first value: of two terms, the one learned less grows more.
+
+    Args:
+        rate: growth of the mean weight per update.
+        most: upper bound of the weights.
+    Raises: ValueError for numbers out of range.
     """
 
     def __init__(self, rate: float = 0.01, most: float = math.inf) -> None:
         if not (rate > 0 and most > 1):
-            raise ValueError(f"SelfAdaptive: expected a rate above 0 and a bound above 1, got {rate} and {most}")
+            raise ValueError(f"pinn.SelfAdaptive: expected a rate above 0 and a bound above 1, got {rate} and {most}")
         super().__init__()
         self.rate, self.most = rate, most
         self._first: Tensor | None = None  # ([S,] 1)
@@ -177,7 +194,7 @@ class SelfAdaptive(Remembered):
         ascent = kept * square
         mean, now = self._mean(ascent), self._mean(square)
         first = now if self._first is None else self._first.to(square)
-        self._first = torch.where(first > 0, first, now)  # what is fulfilled at first begins later
+        self._first = torch.where(first > 0, first, now)  # a residual of zero at first is replaced by a later one
         share = torch.where(mean > 0, ascent / mean, 0.0) * torch.where(self._first > 0, now / self._first, 0.0).clamp(max=1)
         return (kept + self.rate * share).clamp(max=self.most)
 

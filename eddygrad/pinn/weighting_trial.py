@@ -1,4 +1,4 @@
-"""A weighting is tried on the terms of a problem before anything is trained."""
+"""Trial of a weighting on the terms of a problem before the training."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from eddygrad.training.weighting.fixed import Fixed
 
 
 def tried(weighting: Any, problem: Collocation) -> None:
-    """Let a copy look at made-up gradients of the terms as they come and go: a term that it names and that is not there shows here.
+    """Call a copy of the weighting with made-up gradients at every change of the terms, so that a wrong reference fails before the training.
 
-    Raises: what the weighting raises. One that is not of ours is left alone.
+    Other weightings than eddygrad's are not called.
+
+    Raises: ValueError of the weighting, for a term that it names and that is absent.
     """
     own = deepcopy(getattr(weighting, "weighting", weighting))  # of an aggregated one
     for step in sorted({0, *problem.joins, *problem.leaves}):

@@ -79,7 +79,7 @@ def test_a_seed_that_diverges_leaves_the_others_their_draws() -> None:
 def test_remembered_points_are_not_drawn_anew() -> None:
     case = problem()
     case.terms["pde"] = replace(case.terms["pde"], pointwise=ResidualAttention())
-    with pytest.raises(ValueError, match="remembered by their number"):
+    with pytest.raises(ValueError, match="have remembered weights"):
         Resampled(other(), case, "pde", Points(grid(50)), size=10)
 
 

@@ -114,7 +114,7 @@ def test_a_self_adaptive_term_that_is_learned_grows_less() -> None:
 
 
 def test_wrong_options_of_points_weights_are_named() -> None:
-    with pytest.raises(ValueError, match="a span that goes forward"):
+    with pytest.raises(ValueError, match="span start < end"):
         Causal(0, (1.0, 1.0))
     with pytest.raises(ValueError, match="decay between 0 and 1"):
         ResidualAttention(decay=1.0)
