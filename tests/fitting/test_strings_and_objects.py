@@ -60,7 +60,28 @@ def test_a_stepper_is_trained_and_tested_alike(name: str, spelled: Any, made: An
     assert torch.equal(*runs) and tables[0] == tables[1]
 
 
-@pytest.mark.parametrize("name, spelled, made", [("dtype", "float64", torch.float64), ("device", "cpu", torch.device("cpu")), ("seeds", 2, (0, 1))])
+@pytest.mark.parametrize(
+    "name, spelled, made",
+    [
+        ("optimizer", "rmsprop", torch.optim.RMSprop),
+        ("schedule", "cosine", Cosine()),
+        ("dtype", "float64", torch.float64),
+        ("device", "cpu", torch.device("cpu")),
+        ("seeds", 2, (0, 1)),
+    ],
+)
 def test_a_problem_is_solved_alike(name: str, spelled: Any, made: Any) -> None:
     solved = [weights(eg.fit(problem(), **{name: value}, **SHORT).objective) for value in (spelled, made)]
     assert torch.equal(*solved)
+
+
+def test_a_comparison_takes_policies_by_object() -> None:
+    spelled, made = (eg.compare(unroll=value).configuration for value in (["nog:4", "wig:2"], [eg.Unrolling(4, "always"), eg.Unrolling(2)]))
+    assert spelled == made
+
+
+def test_objects_that_a_study_cannot_write_down_are_one_line() -> None:
+    for call in (lambda: eg.compare(schedule=Cosine()), lambda: eg.pinn.compare(problem=problem())):
+        with pytest.raises(ValueError) as caught:
+            call()
+        assert "\n" not in str(caught.value)

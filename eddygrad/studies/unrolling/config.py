@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -77,7 +77,8 @@ class UnrollingConfiguration(TrainingSettings):
     def __post_init__(self) -> None:
         for field in ("tasks", "unroll", "lr", "schedule"):
             value = getattr(self, field)
-            object.__setattr__(self, field, (value,) if isinstance(value, (str, int, float)) else tuple(value))
+            several = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
+            object.__setattr__(self, field, tuple(v.name if isinstance(v, Unrolling) else v for v in several))
             if not getattr(self, field):
                 raise ValueError(f"compare: {field}: expected at least one value, got none")
         for field in ("curriculum", "curriculum_rates"):
