@@ -1,4 +1,4 @@
-"""Physics-informed losses: mean squares of residuals at points, by name, some of them for a part of the training only."""
+"""Physics-informed losses at collocation points: mean squares of residuals by name, each for all or a part of the training."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ FEW = 3  # components that a residual of as many points may have
 
 @dataclass(frozen=True)
 class Points:
-    """Where losses are taken, and what is known there.
+    """Points of a loss, with known values there.
 
-    Args:   x: (N, inputs), or (S, N, inputs) where each seed has its own. known: name -> (N,), (S, N) or one number, a field that was measured or
-            is prescribed; a residual reads it as d["known_u"]. parts: how many points each side of the box has, in their order, where a loss is a sum
-            of means over sides. numbers: which of a larger set they are, (N,).
-    Raises: ValueError for numbers that do not fit.
+    Args:
+        x:       (N, inputs), or (S, N, inputs) if each seed has its own.
+        known:   name -> values (N,), (S, N) or one number, measured or prescribed; a residual reads them as d["known_u"].
+        parts:   number of points on each side of a box, in order, if the loss is a sum of means over sides.
+        numbers: numbers of the points in a larger set, (N,).
+    Raises: ValueError for shapes that do not fit.
     """
 
     x: Tensor
@@ -53,20 +55,25 @@ class Points:
         return int(self.x.shape[-2]) if self.x.ndim > 1 else 0
 
     def to(self, device: torch.device | str) -> Points:
-        """The same on a device."""
+        """Return the points on a device."""
         return replace(self, x=self.x.to(device), known={name: value.to(device) for name, value in self.known.items()})
 
     def at(self, chosen: Tensor) -> Points:
-        """Some of them, by number."""
+        """Return the points with these numbers."""
         return Points(self.x[..., chosen, :], {name: value[..., chosen] for name, value in self.known.items()}, numbers=chosen)
 
 
 @dataclass(frozen=True)
 class Term:
-    """A named loss: the mean over points of r^2, summed over the components of r and, where its points have `parts`, over these.
+    """A loss: the mean over points of r^2, summed over the components of r and, if its points have `parts`, over these.
 
-    Args: at: name of its points. residual: (partials, coefficients) -> (.., N), with components (C, .., N). needs: the partials that it reads.
-          begins, ends: updates between which it is there. pointwise: weights of the points within the mean, see `objectives.pointwise`.
+    Args:
+        at:        name of its set of points.
+        residual:  function (partials, coefficients) -> r, (.., N), or (C, .., N) with components.
+        needs:     partials that the residual reads.
+        begins:    first update with this term.
+        ends:      first update without this term again; None for none.
+        pointwise: weights of the points within the mean.
     """
 
     at: str
@@ -81,7 +88,7 @@ class Term:
 
 
 def misfit(*fields: str) -> Residual:
-    """The residual of data and of given values: fields less what is known of them, a component each."""
+    """Return the residual of known values: field minus known value, one component per field."""
     return lambda d, p: torch.stack([d[name] - d[f"known_{name}"] for name in fields])
 
 
@@ -128,7 +135,7 @@ class Collocation(nn.Module):
 
     @property
     def compiled(self) -> bool:
-        """Whether its network fuses its loops, see `CoordinateNetwork`; to be set."""
+        """Whether the network's loops are compiled, see `CoordinateNetwork`; can be set."""
         return any(part.compiled for part in self.modules() if isinstance(part, CoordinateNetwork))
 
     @compiled.setter
@@ -138,39 +145,37 @@ class Collocation(nn.Module):
                 part.compiled = value
 
     def coefficients(self) -> list[nn.Parameter]:
-        """Parameters that are no weights of the network."""
+        """Return the parameters of the unknown coefficients."""
         return list(self.unknown.values())
 
     def values(self) -> dict[str, Tensor]:
-        """The coefficients now, (S,)."""
+        """Return the current coefficients by name, (S,) each."""
         return {name: value.exp() if name in self.positive else value for name, value in self.unknown.items()}
 
     @property
     def joins(self) -> tuple[int, ...]:
-        """Updates at which a term joins those that are there already.
+        """Updates at which a term joins.
 
-        Its gradient may be larger by decades than those that an optimiser like Adam has been scaled by, whose first steps are then too long: let it
-        begin anew there (`TrainingConfig.restarts`).
+        Its gradient may be decades larger than those by which Adam is scaled: restart the optimiser there (`TrainingConfig.restarts`).
         """
         return tuple(sorted({term.begins for term in self.terms.values()} - {0}))
 
     @property
     def leaves(self) -> tuple[int, ...]:
-        """Updates at which a term is there no more."""
+        """Updates at which a term leaves."""
         return tuple(sorted({term.ends for term in self.terms.values() if term.ends is not None}))
 
     def losses(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
-        """Name -> loss, () or (S,), of the terms that are there at this update.
+        """Return the losses of the terms of this update by name, () or (S,) each.
 
-        Raises: ValueError for points that a term names and the batch lacks, or an update at which no term is there.
+        Raises: ValueError if the batch lacks the points of a term, or no term is trained at this update.
         """
         return {name: self._mean(residual, points, self.terms[name]) for name, (residual, points) in self.residuals(batch).items()}
 
     def probes(self, batch: tuple[int, Mapping[str, Points]], draw: int = 0) -> dict[str, Tensor]:
-        """v . sqrt(w) r_k / sqrt(N) with random signs v and the weights w of points, summed over sides; () or (S,).
+        """Return v . sqrt(w) r_k / sqrt(N) with random signs v, point weights w, summed over sides; () or (S,). Another `draw` has other signs.
 
-        Their gradients' squares are, in the mean over signs, the traces of the tangent kernel. All seeds have the same signs, those of a seed alone;
-        another `draw` has others.
+        The expected square of the gradient is the trace of the neural tangent kernel. All seeds have the same signs.
         """
         purpose = f"/{draw}" if draw else ""
         found = {}
@@ -183,14 +188,14 @@ class Collocation(nn.Module):
         return found
 
     def _weights_kept(self, residual: Tensor, points: Points, term: Term) -> Tensor:
-        """Those of points that the loss had at this update, one where they have none."""
+        """Return the point weights that the loss of this update used; one without point weights."""
         if term.pointwise is None:
             return residual.new_ones(())
         with at_rest(term.pointwise):
             return term.pointwise.weights(_per_seed(residual.detach().square(), self.network.stacked, 1), points.x, points.numbers)
 
     def residuals(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, tuple[Tensor, Points]]:
-        """Name -> r and its points, of the terms that are there at this update. Raises what `losses` does."""
+        """Return r and its points of the terms of this update by name. Raises ValueError as `losses` does."""
         step, sets = batch
         there = {name: term for name, term in self.terms.items() if term.there(step)}
         if not there:
@@ -203,16 +208,16 @@ class Collocation(nn.Module):
         return {name: (self._checked(term.residual(read[term.at], column), sets[term.at], name), sets[term.at]) for name, term in there.items()}
 
     def residual(self, name: str, points: Points) -> Tensor:
-        """r of one term wherever it is asked for: (.., N), with components in front."""
+        """Return r of one term at any points: (.., N), or (C, .., N) with components."""
         term = self.terms[name]
         return self._checked(term.residual(self._read(points, [term.needs]), self._column()), points, name)
 
     def mean_square(self, name: str, points: Points) -> Tensor:
-        """One term's loss wherever it is asked for, without weights of points; () or (S,)."""
+        """Return the loss of one term at any points, without point weights; () or (S,)."""
         return self._mean(self.residual(name, points), points, replace(self.terms[name], pointwise=None))
 
     def _column(self) -> dict[str, Tensor]:
-        """Coefficients as a residual reads them, one for all points of a seed."""
+        """Return the coefficients with an axis for points, as a residual reads them."""
         return {name: value.unsqueeze(-1) if self.network.stacked else value[0] for name, value in self.values().items()}
 
     def _read(self, points: Points, needs: Iterable[Iterable[str]]) -> Partials:
@@ -250,16 +255,19 @@ class Collocation(nn.Module):
 
 
 def _per_seed(value: Tensor, stacked: bool, points: int = 0) -> Tensor:
-    """Summed over components, where it has them in front of seeds and points."""
+    """Sum over components, if there is an axis of them before seeds and points."""
     return value.sum(0) if value.ndim > stacked + points else value
 
 
 @dataclass(frozen=True)
 class PointBatches:
-    """`batch_at` of a problem: every set of points whole, or so many of it, none twice in an epoch, whose rest is dropped.
+    """Batches of points: each set as a whole, or in parts without repetition within an epoch; an incomplete last part is dropped.
 
-    Args:   sets: by name. sizes: points at an update; of those not named all, in their order. seed: of the shuffles.
-    Raises: ValueError for a size beyond its set's, or of a set with parts.
+    Args:
+        sets:  sets of points by name.
+        sizes: points per update; sets not named are taken as a whole.
+        seed:  seed of the shuffles.
+    Raises: ValueError for a size larger than its set, or of a set with parts.
     """
 
     sets: Mapping[str, Points]
@@ -274,11 +282,11 @@ class PointBatches:
                 raise ValueError(f"batches: {size} points of {name!r}, which has {have}; a set with parts is taken whole")
 
     def to(self, device: torch.device | str) -> PointBatches:
-        """The same on a device; which points are drawn does not depend on it."""
+        """Return the batches on a device; the drawn points do not depend on it."""
         return replace(self, sets={name: points.to(device) for name, points in self.sets.items()})
 
     def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
-        """The points of update `step`, a function of (seed, step) alone."""
+        """Return the update and its points by name, which depend on (seed, step) alone."""
         return step, {name: self._drawn(name, points, step) for name, points in self.sets.items()}
 
     def _drawn(self, name: str, points: Points, step: int) -> Points:

@@ -78,8 +78,7 @@ class CoordinateNetwork(SeedNetwork):
         if not bool((self.std > 0).all()):
             raise ValueError(f"CoordinateNetwork: std must be positive, got {self.std.tolist()}; a coordinate that is the same everywhere has none")
         first = inputs + len(self.periodic) if fourier is None else 2 * fourier[0]
-        sizes = [first, *[width] * depth, outputs]
-        count = len(self.seeds)
+        sizes, count = [first, *[width] * depth, outputs], len(self.seeds)
         self.weights = nn.ParameterList(nn.Parameter(torch.empty(count, i, o)) for i, o in pairwise(sizes))
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(count, 1, o)) for o in sizes[1:])
         self.register_buffer("features", None if fourier is None else torch.empty(count, inputs, fourier[0]))
