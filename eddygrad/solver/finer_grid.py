@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +23,6 @@ class _OnAnotherGrid:
 
     solver: Any
     grid: Grid
-    stays_inside: ClassVar[bool] = True
 
     @property
     def dt(self) -> float:
@@ -43,7 +42,7 @@ class Refined(_OnAnotherGrid):
     """A spectral solver on a finer grid: the Fourier series of a coarse state is stepped on the grid of `solver` and restricted to `grid` again.
 
     Between `enter` and `leave` the state stays on the fine grid; a plain call makes one step and loses what the coarse grid does not resolve.
-    `stays_inside` makes a roll-out read every frame without leaving.
+    `info().stays_inside` makes a roll-out read every frame without leaving.
 
     Args:
         solver: a spectral stepper on the fine grid.

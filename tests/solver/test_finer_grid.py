@@ -32,7 +32,7 @@ def test_a_plain_call_is_the_fine_step_between_two_changes_of_grid(u):
 def test_frames_read_inside_are_those_of_the_fine_run_and_not_of_one_that_forgets(u):
     refined = kolmogorov.finer(64)
     step, fine = refined.at(PARAMS, u), refined.solver.at(PARAMS, torch.empty(2, 2, 64, 64, dtype=u.dtype))
-    whole = trajectory(step, u, 30, include_start=True, inside=refined.stays_inside)
+    whole = trajectory(step, u, 30, include_start=True, inside=refined.info().stays_inside)
     last = limited(repeat(fine, limited(u, COARSE, 10, (64, 64)), 29), Grid((64, 64)), 10, (32, 32))
     torch.testing.assert_close(whole[:, -1], last, rtol=0, atol=1e-12)
     forgetful = trajectory(step, u, 30, include_start=True)

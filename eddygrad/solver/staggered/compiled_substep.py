@@ -25,7 +25,13 @@ _verdicts: WeakKeyDictionary[StaggeredScheme, dict[tuple[Any, ...], Substep]] = 
 
 
 def plain_substep(step: StaggeredStep, u: Components, t: Tensor | float) -> tuple[Components, Components]:
-    """Return the channels (B, *grid) one substep after time t [s], and what bodies took from the flow meanwhile."""
+    """Return the channels (B, *grid) one substep after time t [s], and what bodies took from the flow meanwhile.
+
+    Args:
+        step: bound step.
+        u:    channels (B, *grid).
+        t:    time at the start [s].
+    """
     taken: Components = []
     return step.substep(u, t, taken), taken
 
@@ -35,6 +41,11 @@ def compiled_substep(step: StaggeredStep, u: Components, t: Tensor | float) -> t
 
     The first result of each program (scheme, shapes, precision, threads, with or without gradients) is compared with the plain one, and so is a
     gradient. If they differ, a warning says so and this process uses the plain operations instead.
+
+    Args:
+        step: bound step.
+        u:    channels (B, *grid).
+        t:    time at the start [s].
     """
     if torch.compiler.is_compiling() or is_functorch_wrapped_tensor(u[0]):
         return _program()(step, u, t)

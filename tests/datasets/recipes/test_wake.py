@@ -69,7 +69,7 @@ def test_a_finer_wake_starts_from_the_coarse_state_and_comes_back_to_it(points: 
     assert inside.shape == (1, 2, points, points // 2) and divergence(inside, refined.solver, refined.solver.grid).abs().max() < 1e-12
     if points == 128:
         torch.testing.assert_close(step.leave(inside), u, rtol=0, atol=1e-12)
-    frames = trajectory(step, u, 2, inside=refined.stays_inside)
+    frames = trajectory(step, u, 2, inside=refined.info().stays_inside)
     plain = wake.coarse().at({"viscosity": 0.1}, u)(u)
     assert divergence(frames[:, 0], wake.coarse(), data.grid).abs().max() < 1e-12
     assert (frames[:, 0] - plain).square().mean().sqrt() < 0.1  # the same flow a frame later
