@@ -98,10 +98,27 @@ class DenseDocstrings(griffe.Extension):
         self._rewrite(pkg)
 
     def _rewrite(self, what: Any) -> None:
+        if what.is_function and what.overloads:
+            _take_arguments(what)
         if what.docstring is not None:
-            uses = [what, *(getattr(what, "overloads", None) or [])]  # a function with overloads has the arguments of all of them
-            names = [parameter.name.lstrip("*") for use in uses for parameter in getattr(use, "parameters", [])]
+            names = [parameter.name.lstrip("*") for parameter in getattr(what, "parameters", [])]
             what.docstring.value = to_google(what.docstring.value, names)
         for member in what.members.values():
             if not member.is_alias:
                 self._rewrite(member)
+
+
+def _take_arguments(function: Any) -> None:
+    """Give a function that hands on `**options` the named arguments of its overloads, with their types and defaults."""
+    named: dict[str, list[Any]] = {}
+    for use in function.overloads:
+        for parameter in use.parameters:
+            if parameter.kind is griffe.ParameterKind.keyword_only:
+                named.setdefault(parameter.name, []).append(parameter)
+    if "options" in function.parameters:
+        del function.parameters["options"]
+    for name, uses in named.items():
+        if name not in function.parameters:
+            default = " or ".join(dict.fromkeys(str(use.default) for use in uses))
+            annotation = uses[0].annotation
+            function.parameters.add(griffe.Parameter(name, kind=griffe.ParameterKind.keyword_only, annotation=annotation, default=default))
