@@ -33,12 +33,14 @@ def test_links_lead_to_files(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_files_of_the_papers_page_are_there() -> None:
-    named = re.findall(r"`([\w/]+)\.py", (ROOT / "docs" / "papers.md").read_text())
-    full = [name for name in named if "/" in name]
-    assert len(full) > 20
-    for name in full:
-        assert (ROOT / "eddygrad" / f"{name}.py").exists(), f"papers.md names {name}.py"
+def test_files_that_pages_name_are_there() -> None:
+    rooms = "|".join(path.name for path in (ROOT / "eddygrad").iterdir() if (path / "__init__.py").exists())
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        text = page.read_text()
+        for name in re.findall(rf"`((?:{rooms})/[\w/]+(?:\.py)?)[`:]", text):
+            assert (ROOT / "eddygrad" / name).exists(), f"{page.name} names {name}"
+        for name in re.findall(r"\b((?:benchmarks|examples|tests)/[\w/]+\.(?:py|sh))", text):
+            assert (ROOT / name).exists(), f"{page.name} names {name}"
 
 
 def test_the_commands_parse() -> None:
