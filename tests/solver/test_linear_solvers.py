@@ -207,7 +207,8 @@ def test_float32_is_told_as_it_is(method: str) -> None:
         true = residual(diffusion(a.double(), f), solved.x, y.float())
         assert_close(solved.residual.double(), true, rtol=0.05, atol=2e-7)  # round-off of A x, |A| |x| being some |y|
         assert bool((true <= 1.1 * tolerance).all()) == bool(solved.converged.all()) == (tolerance == 1e-3)
-        assert int(solved.iterations.max()) < 300  # a restart without hope ends
+        # A restart without hope ends; 213 to 312 iterations were seen on several instruction sets, of 2000 that are allowed.
+        assert int(solved.iterations.max()) < 1000
 
 
 @both
