@@ -8,7 +8,7 @@
     run.test(baselines=["persistence", "coarse"]).report("report.html")
 
     problem  = eg.pinn.Problem(lambda d, p: {"pde": d.u_lap - f(d.x, d.y)}, domain=eg.pinn.Box(0, 1), boundary=exact)
-    solution = eg.fit(problem, weighting="inverse-dirichlet", steps=10_000)
+    solution = eg.fit(problem, weighting="inverse-dirichlet-held", steps=10_000)
 
 Names are imported when first used, so that `import eddygrad` costs nothing.
 """

@@ -59,7 +59,7 @@ def fit(
     /,
     *,
     steps: int = 10_000,
-    weighting: Any = "inverse-dirichlet",
+    weighting: Any = "inverse-dirichlet-held",
     optimizer: str | Callable[[Any], torch.optim.Optimizer] = "adam",
     lr: float | None = None,
     schedule: str | Schedule | None = None,

@@ -37,14 +37,14 @@ def main() -> float:
         depth=DEPTH,
     )
     mean_error = {}
-    for weighting in ("uniform", "inverse-dirichlet"):
+    for weighting in ("uniform", "inverse-dirichlet-held"):
         folder = Path("runs") / f"poisson-{weighting}"  # a killed run continues when it is repeated
         solution = eg.fit(problem, weighting=weighting, steps=STEPS, seeds=SEEDS, folder=folder)
         errors = solution.error(exact)
         mean_error[weighting] = float(errors.log().mean().exp())
         print(f"{weighting}: relative error {', '.join(f'{e:.3g}' for e in errors)}")
         solution.plot().savefig(f"poisson-{weighting}.png", dpi=150)
-    ratio = mean_error["inverse-dirichlet"] / mean_error["uniform"]
+    ratio = mean_error["inverse-dirichlet-held"] / mean_error["uniform"]
     print(f"error with inverse-Dirichlet weights / error with uniform weights: {ratio:.3g}")
     return ratio
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from eddygrad.runtime.code_digest import code_digest
-from eddygrad.runtime.specs import Spec
 from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.objectives.unrolled import LossTerm, Unrolling
 from eddygrad.training.refinement import Refinement
 from eddygrad.training.schedule import Schedule, schedule
-from eddygrad.training.weighting.custom import as_weighting, known_as
-from eddygrad.training.weighting.registry import weighting as weighting_named
+from eddygrad.training.weighting.custom import known_as
+from eddygrad.training.weighting.registry import find_weighting
 
 
 def validation_interval(steps: int, longest: int) -> int:
@@ -98,10 +97,7 @@ class TrainingRecipe(TrainingSettings):
     @property
     def loss_weighting(self) -> Any:
         """The weighting as an object. Raises: ValueError for an unknown name or option."""
-        if not isinstance(self.weighting, str):
-            return as_weighting(self.weighting)
-        spelled = Spec.parse(self.weighting, "weighting")
-        return weighting_named(spelled.name, spelled.options, reference="data", every=5)
+        return find_weighting(self.weighting, reference="data", every=5)
 
     @property
     def loss_description(self) -> dict[str, Any]:
@@ -115,7 +111,7 @@ class TrainingRecipe(TrainingSettings):
 
         Raises: ValueError if the last horizon of the curriculum is not that of `unroll`.
         """
-        plan = schedule(self.schedule) if isinstance(self.schedule, str) else self.schedule
+        plan = schedule(self.schedule)
         if not self.curriculum:
             return plan
         horizon = self.unrolling.horizon

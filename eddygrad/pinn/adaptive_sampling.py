@@ -12,9 +12,10 @@ from torch import Tensor
 from eddygrad.pinn.collocation import Collocation, Points
 from eddygrad.pinn.point_weights import Remembered
 from eddygrad.runtime.randomness import generator
+from eddygrad.training.protocols import HasState, Stateful
 
 
-class Resampled:
+class Resampled(Stateful):
     """Batches whose points of one term are redrawn from a pool by its residual, separately for each seed.
 
         p(x) ~ |r(x)|^power / mean |r|^power + floor                    RAD, Wu et al. 2023 (arXiv 2207.10289)
@@ -56,7 +57,6 @@ class Resampled:
         self.every, self.power, self.floor, self.seed = every, power, floor, seed
         self._drawn: Tensor | None = None
         self._chosen: Points | None = None  # the same object until the next draw, so that caches by identity stay valid
-        self.frozen = False  # no new draw while frozen
 
     def to(self, device: torch.device | str) -> Resampled:
         """Return the same on a device, with batches that can be moved; the module whose residual counts is not moved."""
@@ -91,9 +91,9 @@ class Resampled:
         drawn = [torch.multinomial(row, self.size, generator=source) for row, source in zip(chance, sources, strict=True)]
         return torch.stack(drawn).to(self.pool.x.device)
 
-    def companions(self) -> dict[str, Any]:
+    def stateful(self) -> dict[str, Stateful]:
         """What a checkpoint keeps: see `Loop`."""
-        return {f"resampled {self.term}": self, **getattr(self.batches, "companions", dict)()}
+        return {f"resampled {self.term}": self, **(self.batches.stateful() if isinstance(self.batches, HasState) else {})}
 
     def state_dict(self) -> dict[str, Any]:
         return {} if self._drawn is None else {"drawn": self._drawn.clone()}

@@ -14,7 +14,8 @@ from eddygrad.pinn.network.hard_constraints import FieldNetwork
 from eddygrad.pinn.partials import Names, Partials, partials
 from eddygrad.pinn.point_weights import Causal, PointWeights
 from eddygrad.runtime.randomness import generator
-from eddygrad.training.freezing import at_rest
+from eddygrad.training.freezing import frozen
+from eddygrad.training.protocols import Phases, Stateful
 
 Coefficients = Mapping[str, Tensor]
 Residual = Callable[[Partials, Coefficients], Tensor]
@@ -99,7 +100,7 @@ class Collocation(nn.Module):
 
         problem = Collocation(network, Names(("x", "y"), ("u",)), {"pde": Term("interior", lambda d, p: d.u_xx + d.u_yy - f(d.x), ("u_xx", "u_yy"))})
         train(problem, problem.losses, PointBatches({"interior": Points(x)}), TrainingConfig(steps, weighting=InverseDirichlet("pde")))
-    Coefficients do not count for weightings that look at gradients (`coefficients`).
+    Coefficients do not count for weightings that look at gradients (`excluded`).
 
     Args:   network: see `CoordinateNetwork` and `Constrained`. names: of its inputs and outputs. terms: by name. unknown: coefficients with their
             first values; those of `positive` stay so, being learned by their logarithm.
@@ -144,8 +145,8 @@ class Collocation(nn.Module):
             if isinstance(part, CoordinateNetwork):
                 part.compiled = value
 
-    def coefficients(self) -> list[nn.Parameter]:
-        """Return the parameters of the unknown coefficients."""
+    def excluded(self) -> list[nn.Parameter]:
+        """Return the unknown coefficients, which weightings leave out."""
         return list(self.unknown.values())
 
     def values(self) -> dict[str, Tensor]:
@@ -164,6 +165,10 @@ class Collocation(nn.Module):
     def leaves(self) -> tuple[int, ...]:
         """Updates at which a term leaves."""
         return tuple(sorted({term.ends for term in self.terms.values() if term.ends is not None}))
+
+    def phases(self) -> Phases:
+        """Return the updates at which terms join and leave."""
+        return Phases(self.joins, self.leaves)
 
     def losses(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, Tensor]:
         """Return the losses of the terms of this update by name, () or (S,) each.
@@ -191,7 +196,7 @@ class Collocation(nn.Module):
         """Return the point weights that the loss of this update used; one without point weights."""
         if term.pointwise is None:
             return residual.new_ones(())
-        with at_rest(term.pointwise):
+        with frozen(term.pointwise):
             return term.pointwise.weights(_per_seed(residual.detach().square(), self.network.stacked, 1), points.x, points.numbers)
 
     def residuals(self, batch: tuple[int, Mapping[str, Points]]) -> dict[str, tuple[Tensor, Points]]:
@@ -224,8 +229,8 @@ class Collocation(nn.Module):
         found = partials(self.network, points.x, self.names, [name for each in needs for name in each])
         return Partials({**found, **{f"known_{name}": value for name, value in points.known.items()}})
 
-    def companions(self) -> dict[str, PointWeights]:
-        """What a checkpoint keeps beside the network: weights of points."""
+    def stateful(self) -> dict[str, Stateful]:
+        """Return the point weights by term; their state belongs to a checkpoint."""
         return {name: term.pointwise for name, term in self.terms.items() if term.pointwise is not None}
 
     def _checked(self, residual: Tensor, points: Points, name: str) -> Tensor:

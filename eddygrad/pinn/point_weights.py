@@ -11,16 +11,19 @@ import torch
 from torch import Tensor
 
 from eddygrad.training.gradients import Reduce
+from eddygrad.training.protocols import Stateful
 
 
-class PointWeights(abc.ABC):
+class PointWeights(Stateful, abc.ABC):
     """Base of weights w of points within a loss, L = mean_i w_i r_i^2. Its state belongs to one training.
 
     While `frozen`, the weights of the last call are returned again. If points are spread over processes, `reduce` is the mean over processes.
     """
 
-    frozen = False
     reduce: Reduce | None = None
+
+    def reduce_with(self, reduce: Reduce | None) -> None:
+        self.reduce = reduce
 
     @abc.abstractmethod
     def weights(self, square: Tensor, x: Tensor, numbers: Tensor | None) -> Tensor:
@@ -36,13 +39,6 @@ class PointWeights(abc.ABC):
     def options(self) -> dict[str, Any]:
         """Constructor arguments that identify the rule."""
         return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state that a resumed training needs."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  rules without state
-        """Restore a state of `state_dict`."""
 
 
 class Causal(PointWeights):

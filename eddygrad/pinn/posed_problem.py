@@ -37,7 +37,7 @@ class Problem:
     """Equations on a domain, with what is known of their solution; `eg.fit` trains a network to satisfy them.
 
         problem = eg.pinn.Problem(lambda d, p: {"pde": d.u_lap - f(d.x, d.y)}, domain=eg.pinn.Box(0, 1), boundary=exact)
-        solution = eg.fit(problem, weighting="inverse-dirichlet", steps=10_000, seeds=3)
+        solution = eg.fit(problem, weighting="inverse-dirichlet-held", steps=10_000, seeds=3)
 
     Options can be grouped: sampling=eg.pinn.Sampling(points=4000), network=eg.pinn.Network(width=100). Their short names below do the same.
 

@@ -22,19 +22,19 @@ from eddygrad.runtime.threads import threads as number_of_threads
 from eddygrad.training.loop import train
 from eddygrad.training.optimizers import registry
 from eddygrad.training.optimizers.polish import Polish
-from eddygrad.training.schedule import SCHEDULES, Drops, Schedule
+from eddygrad.training.schedule import Drops, Schedule
+from eddygrad.training.schedule import schedule as find_schedule
 from eddygrad.training.training_config import TrainingConfig
-from eddygrad.training.weighting.custom import as_weighting, known_as
-from eddygrad.training.weighting.registry import weighting as weighting_named
+from eddygrad.training.weighting.custom import known_as
+from eddygrad.training.weighting.registry import find_weighting
 
-_LR_OF_OBJECTS = 1e-3  # learning rate of an optimiser that is given as an object
 _SMALLEST_RATIO = 1e3  # extent of a domain over the spacing of numbers there
 
 
 def solve(
     problem: Problem,
     steps: int = 10_000,
-    weighting: Any = "inverse-dirichlet",
+    weighting: Any = "inverse-dirichlet-held",
     optimizer: str | Callable[[Any], torch.optim.Optimizer] = "adam",
     lr: float | None = None,
     schedule: str | Schedule | None = None,
@@ -108,12 +108,10 @@ class _Optimiser:
     @staticmethod
     def resolve(optimizer: Any, lr: float | None) -> _Optimiser:
         """Resolve "adam:lr=1e-3" or a function parameter groups -> optimiser, such as torch.optim.Adam."""
+        make, usual = registry.find_optimizer(optimizer)
         if not isinstance(optimizer, str):
-            if not callable(optimizer):
-                raise ValueError(f"fit: optimizer expects a name such as 'adam:lr=1e-3' or a function parameters -> optimiser, got {optimizer!r}")
-            return _Optimiser(optimizer, _LR_OF_OBJECTS if lr is None else lr, "", code_digest(optimizer))
+            return _Optimiser(make, usual if lr is None else lr, "", code_digest(optimizer))
         spec = Spec.parse(optimizer, "optimizer")
-        make, usual = registry.named(spec.name, spec.options)
         if lr is not None and "lr" in spec.options:
             raise ValueError(f"fit: the rate stands in lr={lr} and in optimizer={optimizer!r}; leave out one")
         return _Optimiser(make, usual if lr is None else lr, spec.name, optimizer)
@@ -123,17 +121,7 @@ def _schedule(schedule: Any, objective: Collocation, steps: int) -> Schedule:
     """Resolve a schedule; by default the rate drops after half and three quarters of the updates left when the last term joins."""
     if schedule is None:
         return Drops(drops_after(objective.joins, steps))
-    if isinstance(schedule, str):
-        spec = Spec.parse(schedule, "schedule")
-        if spec.name not in SCHEDULES:
-            raise ValueError(f"fit: schedule expects one of {', '.join(SCHEDULES)}, or an object, got {schedule!r}")
-        try:
-            return SCHEDULES[spec.name](**spec.options)
-        except TypeError as error:
-            raise ValueError(f"fit: schedule {schedule!r}: {error}") from None
-    if isinstance(schedule, int | float | Sequence | type):
-        raise ValueError(f"fit: schedule expects a name or a schedule such as Drops((0.5, 0.75)), got {schedule!r}")
-    return schedule
+    return find_schedule(schedule)
 
 
 def _config(
@@ -208,12 +196,4 @@ def drops_after(joins: Sequence[int], steps: int) -> tuple[float, ...]:
 
 def _weighting(weighting: Any, held: tuple[str, ...]) -> Any:
     """Resolve a weighting by name or object; by name, the weight of the first present term of `held` is 1."""
-    if isinstance(weighting, str):
-        spec = Spec.parse(weighting, "weighting")
-        # Without the correction, a weight that falls from 1 needs 17 evaluations to reach 1e-5, and the optimiser remembers the first gradients.
-        # Without holding, a flat field that solves the equation takes the weight from the values that exclude it.
-        usual = {"corrected": True, "hold": 1.0} if spec.name == "inverse-dirichlet" else {}
-        return weighting_named(spec.name, {**usual, **spec.options}, reference=held, every=5)
-    if isinstance(weighting, type) or not callable(weighting):
-        raise ValueError(f"fit: weighting expects a name or an object such as InverseDirichlet('pde'), got {weighting!r}")
-    return as_weighting(weighting)
+    return find_weighting(weighting, reference=held, every=5)

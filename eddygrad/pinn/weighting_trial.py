@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from eddygrad.pinn.collocation import Collocation
-from eddygrad.training.weighting.base import Grads, Weighting
-from eddygrad.training.weighting.constant import Uniform
-from eddygrad.training.weighting.fixed import Fixed
+from eddygrad.training.weighting.aggregated import Aggregated
+from eddygrad.training.weighting.averaged import AveragedWeighting
+from eddygrad.training.weighting.base import Grads
+from eddygrad.training.weighting.constant import ConstantWeights
 
 
 def tried(weighting: Any, problem: Collocation) -> None:
@@ -20,14 +21,14 @@ def tried(weighting: Any, problem: Collocation) -> None:
 
     Raises: ValueError of the weighting, for a term that it names and that is absent.
     """
-    own = deepcopy(getattr(weighting, "weighting", weighting))  # of an aggregated one
+    own = deepcopy(weighting.weighting if isinstance(weighting, Aggregated) else weighting)
     for step in sorted({0, *problem.joins, *problem.leaves}):
         losses = {name: torch.ones(()) for name, term in problem.terms.items() if term.there(step)}
         if not losses:
             continue
-        if isinstance(own, Weighting):
+        if isinstance(own, AveragedWeighting):
             own.calls = own.warmup  # it looks
             made: Grads = {name: (torch.linspace(-1, 2, 8),) for name in losses}
-            own(losses, None if own.looks_at == "probes" else made, probes=made)
-        elif isinstance(own, Uniform | Fixed):
+            own(losses, None if own.needs == "probes" else made, probes=made)
+        elif isinstance(own, ConstantWeights):
             own(losses)

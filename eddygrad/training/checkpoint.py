@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -66,25 +65,3 @@ def _fields(text: str) -> list[str]:
     """`Name(a=1, b=Other(c=2))` -> Name, a=1, b=Other, c=2."""
     pieces = re.split(r"(?:\(|, )(?=\w+=)", text)
     return [piece[: len(piece) - max(0, piece.count(")") - piece.count("("))] for piece in pieces]
-
-
-class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line, appended; a resumed run first cuts off what its checkpoint has not seen."""
-
-    def __init__(self, path: Path, keep: int = 0) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115 (open for the life of the run)
-        self.file.truncate(min(keep, os.fstat(self.file.fileno()).st_size))
-        self.file.seek(0, os.SEEK_END)
-
-    def write(self, **values: Any) -> None:
-        self.file.write((json.dumps(values) + "\n").encode())
-
-    def position(self) -> int:
-        """Bytes that are safely on disk; goes into the checkpoint."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        return self.file.tell()
-
-    def close(self) -> None:
-        self.file.close()

@@ -1,20 +1,21 @@
-"""A second look at an update that moves nothing."""
+"""Frozen state while a loss is evaluated again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+
+from eddygrad.training.protocols import Stateful
 
 
 @contextmanager
-def at_rest(*parts: Any) -> Iterator[None]:
-    """What moves with every update, as weights of points do, stays as it is here: it is `frozen`."""
+def frozen(*parts: Stateful) -> Iterator[None]:
+    """Freeze per-update state (point weights, resampled points) while a loss is re-evaluated; parts that were frozen before stay frozen."""
     moving = [part for part in parts if not part.frozen]
     for part in moving:
-        part.frozen = True
+        part.freeze(True)
     try:
         yield
     finally:
         for part in moving:
-            part.frozen = False
+            part.freeze(False)

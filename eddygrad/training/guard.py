@@ -1,4 +1,4 @@
-"""What happens to a seed whose gradient is not finite, too long or out of line."""
+"""Per-seed protection against gradients that are not finite, too long or outliers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 class Guard:
     """Per-seed freezing, outlier skipping and clipping, in that order.
 
-    freeze:  a seed whose loss or gradient is not finite is frozen for good, with a warning; the others go on untouched. A single run raises
+    freeze:  a seed whose loss or gradient is not finite is frozen for good, with a warning; the others continue unchanged. A single run raises
              instead, and so does a stack that loses every seed before any of them was updated.
     outlier: an update whose gradient norm exceeds the cutoff, `outlier` times its moving average (decay `decay`, after `settle` updates), is
              skipped. The average takes it as if it were as long as the cutoff, so that a rise that lasts is let through after some updates:
@@ -41,11 +41,12 @@ class Guard:
             raise ValueError(f"Guard: outlier > 1 and clip > 0 expected, got outlier={self.outlier}, clip={self.clip}; None switches a rule off")
 
     def start(self, seeds: int) -> Guard:
-        """The same rules for a run of so many seeds, counters at zero; the guard of a plan itself stays as it is."""
+        """Return a guard with the same rules for a run of so many seeds, with counters at zero."""
         return replace(self, skipped=[0] * seeds, clipped=[0] * seeds, seen=[0] * seeds, frozen_at=[-1] * seeds, average=[0.0] * seeds)
 
     @property
     def alive(self) -> list[bool]:
+        """Seeds that are not frozen."""
         return [at < 0 for at in self.frozen_at]
 
     def admit(
@@ -57,10 +58,14 @@ class Guard:
         culprit: Callable[[], int | None] = lambda: None,
         terms: Mapping[str, Tensor] | None = None,
     ) -> list[bool]:
-        """Which seeds are updated; scales `grad` (S, P) in place where clipped.
+        """Decide which seeds are updated; scale `grad` (S, P) in place where it is clipped.
 
-        Args:   culprit: finds the sample of the window that made a single run diverge; asked only then. terms: the losses by name, () or (S,) each.
-        Raises: FloatingPointError for a single run (seeds None) whose loss or gradient is not finite, and for a stack frozen as a whole at update 0.
+        Args:
+            loss, grad:  loss () or (S,) and gradient (S, P).
+            step, seeds: number of the update; seeds of a stack, None for a single run.
+            culprit:     finds the sample of the window that made a single run diverge; called only then.
+            terms:       losses by name, () or (S,) each.
+        Raises: FloatingPointError for a single run that is not finite, and for a stack that is frozen as a whole at update 0.
         """
         norms = torch.linalg.vector_norm(grad, dim=1)
         if not bool(norms.isfinite().all()):  # squares may overflow where no entry does
@@ -73,15 +78,9 @@ class Guard:
                 continue
             if not ok:
                 self.frozen_at[i], active[i] = step, False
-                value = loss.reshape(-1)[i].item()
-                wrong = [name for name, term in (terms or {}).items() if not math.isfinite(term.reshape(-1)[i].item())]
-                lost[i] = f"loss {value}{' in ' + ', '.join(wrong) if wrong else ''}" + " with a gradient that is not finite" * math.isfinite(value)
+                lost[i] = _reason(i, loss, terms or {})
                 if seeds is None:
-                    sample = culprit()
-                    where = f"update {step}" + (f", sample {sample} of its window" if sample is not None else "")
-                    raise FloatingPointError(
-                        f"fit: the run has diverged: {lost[i]} at {where}; lower the learning rate, clip gradients or shorten the horizon"
-                    )
+                    _raise_diverged(lost[i], step, culprit())
             elif self._is_outlier(i, lengths[i]):
                 self.skipped[i] += 1
                 active[i] = False
@@ -89,11 +88,11 @@ class Guard:
                 grad[i] *= self.clip / lengths[i]
                 self.clipped[i] += 1
         if lost and seeds is not None:
-            self._tell(lost, step, seeds)
+            self._warn(lost, step, seeds)
         return active
 
-    def _tell(self, lost: dict[int, str], step: int, seeds: tuple[int, ...]) -> None:
-        """Warn of the seeds that were frozen at this update; raise if that is all of them and none was ever updated."""
+    def _warn(self, lost: dict[int, str], step: int, seeds: tuple[int, ...]) -> None:
+        """Warn of the seeds that were frozen at this update; raise if no seed is left and none was ever updated."""
         named = ", ".join(f"seed {seeds[i]} ({why})" for i, why in lost.items())
         if all(at == 0 for at in self.frozen_at):
             raise FloatingPointError(
@@ -106,9 +105,21 @@ class Guard:
         if self.outlier is None:
             return False
         cutoff = self.outlier * self.average[i]
-        # A seed whose gradients were all zero has no scale to be out of.
+        # Gradients that were all zero give no scale.
         outlying = self.seen[i] >= self.settle and norm > cutoff > 0
         taken = cutoff if outlying else norm
         self.average[i] = taken if self.seen[i] == 0 else self.decay * self.average[i] + (1 - self.decay) * taken
         self.seen[i] += 1
         return outlying
+
+
+def _reason(i: int, loss: Tensor, terms: Mapping[str, Tensor]) -> str:
+    """Say which loss or gradient of seed i is not finite."""
+    value = loss.reshape(-1)[i].item()
+    wrong = [name for name, term in terms.items() if not math.isfinite(term.reshape(-1)[i].item())]
+    return f"loss {value}{' in ' + ', '.join(wrong) if wrong else ''}" + " with a gradient that is not finite" * math.isfinite(value)
+
+
+def _raise_diverged(reason: str, step: int, sample: int | None) -> None:
+    where = f"update {step}" + (f", sample {sample} of its window" if sample is not None else "")
+    raise FloatingPointError(f"fit: the run has diverged: {reason} at {where}; lower the learning rate, clip gradients or shorten the horizon")

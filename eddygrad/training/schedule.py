@@ -1,23 +1,57 @@
-"""Learning rates: pure functions of the step, and one that watches the validation error of each seed."""
+"""Learning-rate schedules: functions of the step, and `Plateau`, which adapts to the validation error of each seed."""
 
 from __future__ import annotations
 
+import abc
 import math
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from eddygrad.runtime.options import parameters
+from eddygrad.runtime.specs import Registry
 
-class Schedule(Protocol):
-    """Factor of the base learning rate at an update."""
 
-    def factor(self, step: int, steps: int) -> float: ...
+class Schedule(abc.ABC):
+    """Factor of the base learning rate at an update.
+
+    A schedule that adapts to validation errors overrides `observe`, `seed_factor`, `stopped` and the state; the base does nothing there.
+    """
+
+    needs_validation: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def factor(self, step: int, steps: int) -> float:
+        """Return the factor of all seeds at update `step` of `steps`."""
+
+    def fresh(self) -> Schedule:
+        """Return the same schedule for a new run."""
+        return self
+
+    def observe(self, errors: Tensor) -> None:  # noqa: B027  a schedule of the step alone ignores errors
+        """Take the validation errors (S,) of this update."""
+
+    def seed_factor(self, index: int) -> float:
+        """Return the further factor of one seed."""
+        return 1.0
+
+    def stopped(self, index: int) -> bool:
+        """Return whether this seed trains no further."""
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  a schedule of the step alone has no state
+        """Restore what `state_dict` returned."""
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Schedule):
     """factor = 1."""
 
     def factor(self, step: int, steps: int) -> float:
@@ -25,7 +59,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(Schedule):
     """factor = rate^floor(step / every); the paper's Kuramoto-Sivashinsky runs use .9 every 2000."""
 
     rate: float = 0.9
@@ -36,7 +70,7 @@ class Exponential:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Schedule):
     """factor falls from 1 to `final` as half a cosine over the run, after a linear rise over `warmup` updates."""
 
     final: float = 0.01
@@ -50,23 +84,37 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Drops:
-    """factor = rate^n after n of the moments `at`, which are shares of the run, e.g. (1 / 3, 2 / 3)."""
+class Drops(Schedule):
+    """factor = rate^n after n of the times `at`, which are fractions of the run, e.g. (1 / 3, 2 / 3); as text "drops:at=0.5/0.75".
 
-    at: tuple[float, ...] = (0.5, 0.75)
+    Raises: ValueError for times that are not numbers between 0 and 1.
+    """
+
+    at: tuple[float, ...] | str = (0.5, 0.75)
     rate: float = 0.1
 
+    def __post_init__(self) -> None:
+        try:
+            times = tuple(map(float, self.at.split("/"))) if isinstance(self.at, str) else tuple(self.at)
+            valid = all(0 <= time <= 1 for time in times)
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
+            raise ValueError(f"schedule: drops: expected fractions of the run such as (0.5, 0.75) or 0.5/0.75, got {self.at!r}")
+        object.__setattr__(self, "at", times)
+
     def factor(self, step: int, steps: int) -> float:
-        return self.rate ** sum(step >= round(share * steps) for share in self.at)
+        return self.rate ** sum(step >= round(float(time) * steps) for time in self.at)
 
 
 @dataclass
-class Plateau:
-    """Per seed: where the validation error has not fallen by `threshold` (relative) for `patience` validations, the factor is multiplied by `rate`.
+class Plateau(Schedule):
+    """Multiply a seed's factor by `rate` when its validation error has not fallen by `threshold` (relative) for `patience` validations.
 
-    Below `stop` the seed is stopped. State: best error, validations since, factor; part of the checkpoint.
+    A seed whose factor is below `stop` is stopped. State per seed: best error, validations since then, factor.
     """
 
+    needs_validation: ClassVar[bool] = True
     rate: float = 0.5
     patience: int = 5
     threshold: float = 0.01
@@ -77,7 +125,7 @@ class Plateau:
         return 1.0
 
     def observe(self, errors: Tensor) -> None:
-        """Take the validation errors (S,) of this moment."""
+        """Take the validation errors (S,) of this update."""
         s = self.state
         if not s:
             s.update(best=[math.inf] * len(errors), waited=[0.0] * len(errors), factor=[1.0] * len(errors))
@@ -89,25 +137,47 @@ class Plateau:
             if s["waited"][i] > self.patience:
                 s["factor"][i], s["waited"][i] = s["factor"][i] * self.rate, 0.0
 
+    def fresh(self) -> Plateau:
+        return replace(self, state={})
+
     def seed_factor(self, index: int) -> float:
         return self.state["factor"][index] if self.state else 1.0
 
     def stopped(self, index: int) -> bool:
         return self.seed_factor(index) < self.stop
 
+    def state_dict(self) -> dict[str, Any]:
+        return self.state
 
-SCHEDULES: dict[str, Any] = {"constant": Constant, "exponential": Exponential, "cosine": Cosine, "drops": Drops, "plateau": Plateau}
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.state = dict(state)
 
 
-def schedule(name: str) -> Any:
-    """A schedule with its defaults by name. Raises ValueError for another name."""
-    if name not in SCHEDULES:
-        raise ValueError(f"schedule: expected one of {sorted(SCHEDULES)}, got {name!r}")
-    return SCHEDULES[name]()
+SCHEDULES: Registry[type[Schedule]] = Registry(
+    "schedule", {"constant": Constant, "exponential": Exponential, "cosine": Cosine, "drops": Drops, "plateau": Plateau}
+)
+
+
+def schedule(value: str | Schedule) -> Schedule:
+    """Return a schedule from its name with options, e.g. "cosine:warmup=100", or the schedule itself.
+
+    Raises: ValueError for an unknown name or option, or an object that is no `Schedule`.
+    """
+    if isinstance(value, Schedule):
+        return value
+    spec = SCHEDULES.spec(value)
+    return SCHEDULES[spec.name](**SCHEDULES.options(spec, parameters(SCHEDULES[spec.name], but=("state",))))
 
 
 def set_rates(optimizer: torch.optim.Optimizer, base: float, plan: Schedule, step: int, steps: int) -> None:
-    """Write this update's learning rate into every seed's group."""
+    """Set the learning rate of every seed's parameter group for this update.
+
+    Args:
+        optimizer: one parameter group per seed.
+        base:      base learning rate.
+        plan:      schedule.
+        step:      number of the update. steps: updates of the training.
+    """
     common = base * plan.factor(step, steps)
     for index, group in enumerate(optimizer.param_groups):
-        group["lr"] = common * plan.seed_factor(index) if isinstance(plan, Plateau) else common
+        group["lr"] = common * plan.seed_factor(index)

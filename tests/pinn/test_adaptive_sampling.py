@@ -90,7 +90,7 @@ def test_one_in_the_other_both_go_on() -> None:
     outer = Resampled(inner, case, "second", Points(grid(40)), size=5)
     drawn = outer(0)[1]
     assert drawn["in"].x.shape[1:] == (10, 1) and drawn["too"].x.shape[1:] == (5, 1)
-    assert outer.companions() == {"resampled second": outer, "resampled pde": inner}
+    assert outer.stateful() == {"resampled second": outer, "resampled pde": inner}
 
 
 def test_a_resampled_run_goes_on_bitwise(tmp_path: Path) -> None:

@@ -318,7 +318,7 @@ def test_names_take_options() -> None:
 def test_the_weight_of_the_equation_is_held_and_not_that_of_the_data() -> None:
     """Of one that joins as well: at its first look its weight is 1, where a moving average from 1 would give it a half, which may be far too much."""
     posed = laplace(begins={"pde": 0.5})
-    solution = eg.fit(posed, steps=20, weighting="inverse-dirichlet", errors=exact, progress=False)
+    solution = eg.fit(posed, steps=20, weighting="inverse-dirichlet-held", errors=exact, progress=False)
     assert solution.fit is not None
     weights = [record["terms"]["pde"]["weight"] for record in solution.fit.curve if "pde" in record.get("terms", {})]
     assert len(weights) == 10 and set(weights) == {1.0}

@@ -15,7 +15,7 @@ from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names
 from eddygrad.pinn.point_weights import Causal, PointWeights, ResidualAttention, SelfAdaptive
-from eddygrad.training.freezing import at_rest
+from eddygrad.training.freezing import frozen
 from eddygrad.training.gradient_diagnostics import diagnose
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loop import Loop, train
@@ -26,7 +26,7 @@ from eddygrad.training.weighting import InverseDirichlet, NeuralTangentKernel, U
 def test_spreads_angles_and_histograms_are_those_of_numpy() -> None:
     problem = oscillator(seeds=(0, 1))
     params = list(problem.parameters())
-    apart = {id(p) for p in problem.coefficients()}
+    apart = {id(p) for p in problem.excluded()}
     counted = [i for i, p in enumerate(params) if id(p) not in apart]
     grads = gradients(problem.losses(PointBatches(known())(0)), params)
     found = diagnose(grads, counted, 2)
@@ -91,7 +91,7 @@ def test_probes_know_the_weights_of_points(rule: PointWeights) -> None:
     params = list(problem.network.parameters())
     losses = problem.losses(batch(0))
     (residual, points) = problem.residuals(batch(0))["pde"]
-    with at_rest(rule):
+    with frozen(rule):
         weights = rule.weights(residual.detach().square(), points.x, points.numbers)
     torch.testing.assert_close((weights * residual.square()).mean(-1), losses["pde"])
     assert weights.std() > 0.02
@@ -144,7 +144,7 @@ def test_the_loop_gives_the_tangent_kernel_its_probes() -> None:
     problem = oscillator(seeds=(0, 1))
     weighting = NeuralTangentKernel(average=1.0, every=2)
     batches = PointBatches(known())
-    apart, traces = {id(p) for p in problem.coefficients()}, {"data": torch.zeros(2).double(), "pde": torch.zeros(2).double()}
+    apart, traces = {id(p) for p in problem.excluded()}, {"data": torch.zeros(2).double(), "pde": torch.zeros(2).double()}
     for draw in range(8):
         for name, parts in gradients(problem.probes(batches(0), draw), list(problem.parameters())).items():
             traces[name] += sum(g.square().flatten(1).sum(1) / 8 for g, p in zip(parts, problem.parameters()) if g is not None and id(p) not in apart)

@@ -14,7 +14,7 @@ from eddygrad.pinn.collocation import PointBatches, Points
 from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
 from eddygrad.training.gradients import reduced
 from eddygrad.training.loop import Loop, train
-from eddygrad.training.optimizers.registry import named
+from eddygrad.training.optimizers.registry import find_optimizer
 from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import InverseDirichlet, MaxAverage, NeuralTangentKernel
 
@@ -70,7 +70,7 @@ def half(rank: int) -> dict[str, Points]:
 def test_two_halves_train_as_the_whole(weighting: Any, optimizer: str, updates: int) -> None:
     """Statistics are those of the mean gradient: the spread of a mean is not the mean of spreads, which one half alone has another of."""
     points = known(20)["all"]
-    make, rate = named(optimizer)
+    make, rate = find_optimizer(optimizer)
 
     def loop(numbers: Tensor, reduce: Any = None) -> Loop:
         problem, batches = oscillator(), PointBatches({"all": points.at(numbers)})

@@ -14,19 +14,23 @@ from eddygrad.pinn.problems.sobolev import sobolev
 from eddygrad.pinn.problems.stiff_and_noisy import layer, two_sensors
 from eddygrad.pinn.problems.turbulence import turbulence, turbulence_inverse
 from eddygrad.runtime.options import checked, parameters
+from eddygrad.runtime.specs import Registry
 
-PROBLEMS: dict[str, Callable[..., Case]] = {
-    "poisson": poisson,
-    "sobolev": sobolev,
-    "turbulence": turbulence,
-    "turbulence-inverse": turbulence_inverse,
-    "layer": layer,
-    "two-sensors": two_sensors,
-    "burgers": burgers,
-    "kovasznay": kovasznay,
-    "taylor-green": taylor_green,
-    "cavity": cavity,
-}
+PROBLEMS: Registry[Callable[..., Case]] = Registry(
+    "problem",
+    {
+        "poisson": poisson,
+        "sobolev": sobolev,
+        "turbulence": turbulence,
+        "turbulence-inverse": turbulence_inverse,
+        "layer": layer,
+        "two-sensors": two_sensors,
+        "burgers": burgers,
+        "kovasznay": kovasznay,
+        "taylor-green": taylor_green,
+        "cavity": cavity,
+    },
+)
 OWN: dict[str, str] = {}
 """Problems that a user registered: name -> digest of the problem."""
 
@@ -42,11 +46,10 @@ def problem(name: str, options: Mapping[str, Any], seeds: Sequence[int], dtype: 
         steps:   number of updates, on which the phases of some problems depend; None for the usual number.
     Raises: ValueError for an unknown name or option, or a value of another type.
     """
-    if name not in PROBLEMS:
-        raise ValueError(f"problem: expected one of {', '.join(PROBLEMS)}, got {name!r}")
-    takes = parameters(PROBLEMS[name], but=("seeds", "dtype"))
+    make = PROBLEMS.find(name)
+    takes = parameters(make, but=("seeds", "dtype"))
     updates = {"steps": steps} if steps is not None and "steps" in takes else {}
-    return PROBLEMS[name](seeds=tuple(seeds), dtype=dtype, **{**updates, **checked(f"problem: {name}", options, takes)})
+    return make(seeds=tuple(seeds), dtype=dtype, **{**updates, **checked(f"problem: {name}", options, takes)})
 
 
 __all__ = ["OWN", "PROBLEMS", "Case", "poisson", "problem"]

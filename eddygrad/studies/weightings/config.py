@@ -80,7 +80,7 @@ class WeightingConfiguration:
         Raises: ValueError, one line, for an unknown name or option, a combination that cannot be trained, or two runs of one name.
         """
         for text in self.optimizer:
-            registry.named(*_parts(text, "optimizer"))
+            registry.find_optimizer(text)
         for text in self.problem:
             case = self.case(text, (self.first_seed,), "cpu")
             self._check_searches(text, case)
@@ -125,9 +125,9 @@ class WeightingConfiguration:
             raise ValueError(f"pinn: {searched} searches along lines of one loss, {text} has batches of {dict(case.batches.sizes)} points")
         for other in self.weighting:
             made = self.weighting_of(other, case)
-            if hasattr(made, "combine"):
+            if made.combines:
                 raise ValueError(f"pinn: {searched} searches along lines of one loss, the update of {other} is no loss's gradient")
-            if searched == "lbfgs" and getattr(made, "gradual", False):
+            if searched == "lbfgs" and made.gradual:
                 raise ValueError(f"pinn: lbfgs searches along lines of one loss, {other} moves its weights from update to update; end with a polish")
         if self.polish and self.polish >= (self.steps or case.steps):
             raise ValueError(f"pinn: {self.polish} updates of polish leave none of {self.steps or case.steps}")

@@ -23,6 +23,7 @@ from eddygrad.studies.weightings.results import tables
 from eddygrad.studies.weightings.results.load import load
 from eddygrad.studies.weightings.runner import prepare, train
 from eddygrad.training.loop import Loop
+from eddygrad.training.weighting.averaged import AveragedWeighting
 
 
 class WeightingStudy(Study[WeightingConfiguration, PlannedWeightingRun]):
@@ -109,12 +110,12 @@ def _expected(run: PlannedWeightingRun, updates: int, compiled: bool) -> Estimat
 
 def _mean_update(loop: Loop, updates: int) -> float:
     """Return the mean duration of an update [s], of which every n-th evaluates the weights."""
-    every, begin = getattr(loop.weighting, "every", 1), time.perf_counter()
-    if every == 1:
+    weighting, begin = loop.weighting, time.perf_counter()
+    if not isinstance(weighting, AveragedWeighting) or weighting.every == 1:
         for _ in range(updates):
             loop.update()
         return (time.perf_counter() - begin) / updates
-    loop.weighting.calls = loop.weighting.warmup  # the next update evaluates the weights
+    every, weighting.calls = weighting.every, weighting.warmup  # the next update evaluates the weights
     loop.update()
     evaluating, begin = time.perf_counter() - begin, time.perf_counter()
     count = min(updates, every - 1)

@@ -58,7 +58,7 @@ class Unrolling:
                 return Unrolling(horizon) if argument is None else Unrolling(horizon, "every", argument)
             if kind == "push" and horizon and argument is not None:
                 return Unrolling(horizon, "first", argument)
-        raise ValueError(f"unroll: expected {_FORMS}, got {text!r}")
+        raise ValueError(f"unroll: expected one of {_FORMS}, got {text!r}")
 
     @property
     def name(self) -> str:

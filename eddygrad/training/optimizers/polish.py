@@ -1,4 +1,4 @@
-"""The end of a training by an optimiser that searches along lines."""
+"""A polish: the last updates of a training by an optimiser that searches along lines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from eddygrad.training.optimizers.registry import lbfgs
 
 @dataclass(frozen=True)
 class Polish:
-    """The last updates of a training by L-BFGS, while what makes the loss another one rests: weights of terms and points, and which are drawn.
+    """The last updates of a training by L-BFGS, with weights of terms and points frozen and no points drawn anew.
 
-    A search along lines compares losses, so it needs one that stays: full batches, no term that joins or leaves meanwhile, a single seed and no
+    A line search compares losses, so the loss must stay the same function: full batches, no term that joins or leaves meanwhile, a single seed and no
     aggregator.
 
-    Args:   steps: how many of the training's updates. lr: first length of a step. optimizer: parameter groups -> optimiser.
+    Args:
+        steps:     number of updates, part of the training's.
+        lr:        first length of a step.
+        optimizer: parameter groups -> optimiser.
     Raises: ValueError for numbers that are not positive.
     """
 

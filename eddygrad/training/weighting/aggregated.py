@@ -16,12 +16,12 @@ from torch import Tensor
 from eddygrad.runtime.code_digest import code_digest
 from eddygrad.runtime.randomness import generator
 from eddygrad.training.weighting.aggregator_state import Memory, recall, remembered
-from eddygrad.training.weighting.base import Grads
+from eddygrad.training.weighting.base import Grads, Needs, Weighting
 from eddygrad.training.weighting.constant import Uniform
 from eddygrad.training.weighting.custom import as_weighting, known_as
 
 
-class Aggregated:
+class Aggregated(Weighting):
     """A weighting, then in place of the sum of the weighted gradients what an aggregator makes of them.
 
         update = A([lam_1 g_1; ...; lam_K g_K]),   A ConFIG, PCGrad, UPGrad, ... of `torchjd.aggregation`
@@ -38,7 +38,7 @@ class Aggregated:
 
     def __init__(self, aggregator: Any, weighting: Any = None) -> None:
         self.aggregator = _named(aggregator) if isinstance(aggregator, str) else aggregator
-        if not callable(self.aggregator) or (hasattr(aggregator, "state_dict") and hasattr(aggregator, "due")):
+        if not callable(self.aggregator) or isinstance(aggregator, Weighting):
             raise TypeError(f"Aggregated: expected an aggregator first, then a weighting, got {aggregator!r}")
         self.weighting = Uniform() if weighting is None else as_weighting(weighting)
         self.calls = 0
@@ -47,34 +47,53 @@ class Aggregated:
         self._names: tuple[str, ...] | None = None  # of the terms, in their order
         self._owed = False  # whether weights were given and no update was made of them
 
+    combines = True
+
     @property
     def frozen(self) -> bool:
-        """Whether the weights stay as they are; to be set."""
-        return bool(self.weighting.frozen)
+        """Whether weights stay as they are; may be set."""
+        return self.weighting.frozen
 
     @frozen.setter
     def frozen(self, value: bool) -> None:
         self.weighting.frozen = value
 
-    due = property(lambda self: self.weighting.due)
-    draws = property(lambda self: getattr(self.weighting, "draws", 1))
-    looks_at = property(lambda self: self.weighting.looks_at)
+    @property
+    def due(self) -> bool:
+        """Whether the weighting is due; gradients are needed at every call."""
+        return self.weighting.due
 
-    def announced(self, names: Collection[str]) -> None:
-        self.weighting.announced(names)
+    @property
+    def draws(self) -> int:  # type: ignore[override]
+        """Random signs that the weighting's probes are averaged over."""
+        return self.weighting.draws
 
-    wants_gradients = True  # at every call: the update itself is made of them
+    @property
+    def needs(self) -> Needs:  # type: ignore[override]
+        """Input of the weighting."""
+        return self.weighting.needs
+
+    @property
+    def needs_gradients(self) -> bool:
+        """True: the update is made of them."""
+        return True
+
+    def announce(self, names: Collection[str]) -> None:
+        self.weighting.announce(names)
+
+    def force(self) -> None:
+        self.weighting.force()
 
     def __call__(
-        self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None, **probes: Grads
-    ) -> dict[str, Any]:
+        self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None, *, probes: Grads | None = None
+    ) -> Mapping[str, Any]:
         if self._owed:
             raise ValueError("Aggregated: the last update was made without it; the weighted gradients go through combine(rows), (S, K, P) to (S, P)")
-        found: dict[str, Any] = self.weighting(losses, grads, select, **probes)
+        weights = self.weighting(losses, grads, select, probes=probes)
         if self._names not in (None, tuple(losses)):  # an aggregator knows its terms by their place: what it knows of one is not another's
             self._own, self._memories = [], []
         self._names, self._owed = tuple(losses), True
-        return found
+        return weights
 
     @torch.no_grad()
     def combine(self, rows: Tensor) -> Tensor:

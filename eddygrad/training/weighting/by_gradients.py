@@ -10,13 +10,14 @@ import torch
 from scipy.optimize import nnls
 from torch import Tensor
 
-from eddygrad.training.weighting.base import Terms, Weighting
+from eddygrad.training.weighting.averaged import AveragedWeighting
+from eddygrad.training.weighting.base import Terms
 
 _ALL = ("largest", "mean")  # references that are made of all terms
 _DRAWS = 8  # of signs, at the first look at a term's tangent kernel
 
 
-class InverseDirichlet(Weighting):
+class InverseDirichlet(AveragedWeighting):
     """Every weighted term's gradient gets the spread of the reference's.
 
         lam_hat_k = (std(g_ref) / std(g_k))^power, std over all parameters, unbiased        Maddu, Sturm, Mueller, Sbalzarini 2021 (arXiv 2107.00940)
@@ -27,7 +28,7 @@ class InverseDirichlet(Weighting):
 
     Args: reference: a term, whose weight is then 1, or several, of which the first that is there is meant: ("momentum", "data"); "largest", the
           paper's form, or "mean" of the terms' stds. pool: std over "all" parameters, or the mean of the stds of each tensor of them ("layers").
-          hold: 0 as published. Others: see `Weighting`.
+          hold: 0 as published. Others: see `AveragedWeighting`.
     """
 
     def __init__(
@@ -81,12 +82,12 @@ class InverseDirichlet(Weighting):
         return {"reference": self.reference, "power": self.power, "pool": self.pool, "hold": self.hold, **super().options}
 
 
-class MaxAverage(Weighting):
+class MaxAverage(AveragedWeighting):
     """lam_hat_k = max|g_ref| / mean|lam_k g_k|, lam_k the weight so far         Wang, Teng, Perdikaris 2021 (arXiv 2001.04536)
 
     With steady gradients and the arithmetic mean it comes to sqrt(max / mean), not to max / mean.
 
-    Args: reference: a term, whose weight is 1, or several, of which the first that is there is meant. Others: see `Weighting`.
+    Args: reference: a term, whose weight is 1, or several, of which the first that is there is meant. Others: see `AveragedWeighting`.
     """
 
     def __init__(self, reference: str | Sequence[str], **options: Any) -> None:
@@ -104,7 +105,7 @@ class MaxAverage(Weighting):
         return {"reference": self.reference, **super().options}
 
 
-class GradientNorm(Weighting):
+class GradientNorm(AveragedWeighting):
     """lam_hat_k = sum_j |g_j| / |g_k|, Euclidean norms         Wang, Sankaran, Wang, Perdikaris 2023 (arXiv 2308.08468), where average = .1"""
 
     def __init__(self, average: float = 0.1, **options: Any) -> None:
@@ -115,7 +116,7 @@ class GradientNorm(Weighting):
         return norms.sum(1, keepdim=True) / norms
 
 
-class NeuralTangentKernel(Weighting):
+class NeuralTangentKernel(AveragedWeighting):
     """lam_hat_k = sum_j tr K_j / tr K_k, K_k = J_k J_k^T of the residuals of term k by the parameters     Wang, Yu, Perdikaris 2022, arXiv 2007.14527
 
     The traces, means over the points, are estimated without a bias from one backward pass: tr K / N = E |J^T v|^2 / N with v of random signs. So
@@ -127,7 +128,7 @@ class NeuralTangentKernel(Weighting):
     Raises: ValueError for a geometric or corrected mean: there is none of weights.
     """
 
-    looks_at = "probes"
+    needs = "probes"
 
     def __init__(self, average: float = 0.1, **options: Any) -> None:
         super().__init__(average, **options)
@@ -137,8 +138,8 @@ class NeuralTangentKernel(Weighting):
         self._traces: dict[str, Tensor] = {}  # (S,)
         self.draws = _DRAWS
 
-    def announced(self, names: Collection[str]) -> None:
-        super().announced(names)
+    def announce(self, names: Collection[str]) -> None:
+        super().announce(names)
         forgotten = {*self._moving} - {*self._present} if self.returning == "reset" else set()
         self.draws = _DRAWS if {*names} - ({*self._traces} - forgotten) else 1
 
@@ -168,7 +169,7 @@ class NeuralTangentKernel(Weighting):
         return {**super().options, "average": self._share}
 
 
-class MGDA(Weighting):
+class MGDA(AveragedWeighting):
     """The shortest vector in the convex hull of the gradients        Desideri 2012; Sener, Koltun 2018 (arXiv 1810.04650)
 
         min |sum_k lam_k g_k|^2,   lam_k >= 0,   sum_k lam_k = 1

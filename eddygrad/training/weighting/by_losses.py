@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from eddygrad.runtime.randomness import generator
-from eddygrad.training.weighting.base import Terms, Weighting
+from eddygrad.training.weighting.averaged import AveragedWeighting
+from eddygrad.training.weighting.base import Terms
 
 
-class ByLosses(Weighting):
+class ByLosses(AveragedWeighting):
     """Looks at losses now and before; a term counts from its second look on, with what it was then for its beginning."""
 
-    looks_at = "losses"
+    needs = "losses"
     gradual = True
 
     def __init__(self, average: float = 1.0, **options: Any) -> None:

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eddygrad.training.weighting.base import Terms, Weighting
+from eddygrad.training.weighting.averaged import AveragedWeighting
+from eddygrad.training.weighting.base import Terms
 from eddygrad.training.weighting.by_losses import begun
 
 
-class Learned(Weighting):
+class Learned(AveragedWeighting):
     """One number z_k per term and seed, moved by Adam at every look; a look makes one step and gives what it leads to.
 
-    Args: lr: of Adam. Others: see `Weighting`.
+    Args: lr: of Adam. Others: see `AveragedWeighting`.
     """
 
     gradual = True
@@ -123,7 +124,7 @@ class GradNorm(Learned):
 class ResNorm(GradNorm):
     """GradNorm with the losses L_k in place of their gradients' lengths, so that none are needed        NVIDIA Modulus, residual normalisation"""
 
-    looks_at = "losses"
+    needs = "losses"
 
     def sizes(self, terms: Terms) -> Tensor:
         return terms.losses
@@ -135,7 +136,7 @@ class Homoscedastic(Learned):
     minimise sum_k exp(-z_k) L_k + z_k over z too;   lam_k = exp(-z_k), at rest 1 / L_k
     """
 
-    looks_at = "losses"
+    needs = "losses"
 
     def __init__(self, lr: float = 1e-2, **options: Any) -> None:
         super().__init__(lr, **options)

@@ -122,7 +122,7 @@ def test_without_coefficients_the_derivatives_are_learned_as_they_are() -> None:
     """Its losses are those of the problem with unknown coefficients where these are one."""
     small = {"points": 60, "batch": 60, "width": 6, "depth": 2}
     plain, scaled = (problem("sobolev", {**small, "unknown": unknown}, (0, 1), torch.float64) for unknown in (False, True))
-    assert not list(plain.problem.coefficients()) and list(plain.errors(plain.problem)) == ["function"]
+    assert not list(plain.problem.excluded()) and list(plain.errors(plain.problem)) == ["function"]
     for value in scaled.problem.unknown.values():
         torch.nn.init.ones_(value)
     losses = [case.problem.losses(case.batches(0)) for case in (plain, scaled)]

@@ -366,7 +366,7 @@ def test_a_mirrored_stream_twists_a_body_the_other_way() -> None:
     torch.testing.assert_close(torch.stack(told[3:]), -torch.stack(told[:3]), rtol=1e-9, atol=1e-12)
 
 
-def test_loads_tell_the_torque_of_a_body_at_rest() -> None:
+def test_loads_tell_the_torque_of_a_body_frozen() -> None:
     body = (rectangle((1.2, 1.5), 0.9, 0.4, angle=0.3), Cylinder((2.6, 1.4), radius=0.3))
     told: dict[str, Tensor] = {}
     scheme = Projection(NavierStokesVelocity(0.05), GRID, 1e-4, ((Inflow((1.0, 0.0)), Outflow()), FreeSlip()), bodies=body)
@@ -386,7 +386,7 @@ def test_a_moving_body_asks_for_a_gradient_only_where_somebody_else_does() -> No
 
 
 @pytest.mark.parametrize("moving", [False, True])
-def test_a_moving_body_is_recomputed_no_more_often_than_one_at_rest(moving: bool) -> None:
+def test_a_moving_body_is_recomputed_no_more_often_than_one_frozen(moving: bool) -> None:
     """Its velocity is a derivative taken during the step, within a checkpoint too; the gradient is that of the whole graph."""
     stroke = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
     x: Any = (lambda t, p: 1.5 + p["stroke"] * torch.sin(t)) if moving else "stroke"

@@ -14,11 +14,12 @@ from cases.oscillator import known, oscillator
 from eddygrad.pinn.adaptive_sampling import Resampled
 from eddygrad.pinn.collocation import PointBatches
 from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
-from eddygrad.training.checkpoint import MetricsLog, save_state
-from eddygrad.training.freezing import at_rest
+from eddygrad.training.checkpoint import save_state
+from eddygrad.training.freezing import frozen
 from eddygrad.training.loop import Loop, train
 from eddygrad.training.optimizers.polish import Polish
-from eddygrad.training.optimizers.registry import named
+from eddygrad.training.optimizers.registry import find_optimizer
+from eddygrad.training.run_log import MetricsLog
 from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import Aggregated, InverseDirichlet, Uniform
 
@@ -43,7 +44,7 @@ def test_weights_of_terms_and_points_and_drawn_points_rest() -> None:
     for _ in range(8):
         loop.update()
         weights = {name: pair["weight"].clone() for name, pair in loop.balance.terms.items()}
-        points = [part.state_dict()["kept"].clone() for part in loop.companions.values()]
+        points = [part.state_dict()["kept"].clone() for part in loop.stateful.values()]
         seen.append((weights, points, type(loop.optimizer).__name__, loop.optimizer.param_groups[0]["lr"]))
     assert [name for _, _, name, _ in seen] == ["Adam"] * 5 + ["LBFGS"] * 3 and seen[-1][3] == 1.0
     moved = [not all(torch.equal(a[0][n], b[0][n]) for n in a[0]) for a, b in pairwise(seen)]
@@ -60,11 +61,11 @@ def test_weights_of_terms_and_points_and_drawn_points_rest() -> None:
 
 def test_points_move_once_an_update_however_long_a_line_is_searched() -> None:
     """w <- w + rate w r^2 / mean(w r^2) min(1, mean r^2 / mean r_0^2), once an update."""
-    make, rate = named("lbfgs")
+    make, rate = find_optimizer("lbfgs")
     problem, expected, first = oscillator(pointwise=SelfAdaptive(rate=0.1)), None, torch.ones(())
     loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=4, lr=rate, optimizer=make))
     for step in range(4):
-        ((name, rule),) = problem.companions().items()
+        ((name, rule),) = problem.stateful().items()
         square = problem.residuals(PointBatches(known())(step))[name][0].detach().square()
         expected = torch.ones_like(square) if expected is None else expected
         first = square.mean() if step == 0 else first
@@ -105,7 +106,7 @@ def test_the_size_of_a_loss_does_not_end_it() -> None:
     for factor in (1.0, 1e-6):
         problem = oscillator()
         sized = lambda batch: {name: factor * loss for name, loss in problem.losses(batch).items()}  # noqa: B023, E731
-        train(problem, sized, PointBatches(known()), TrainingConfig(steps=30, optimizer=named("lbfgs")[0], lr=1.0))
+        train(problem, sized, PointBatches(known()), TrainingConfig(steps=30, optimizer=find_optimizer("lbfgs")[0], lr=1.0))
         ends.append(torch.cat([p.detach().flatten() for p in problem.parameters()]))
     torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-9)
     assert not torch.equal(ends[0], torch.cat([p.detach().flatten() for p in oscillator().parameters()]))
@@ -115,7 +116,7 @@ def test_what_rested_moves_again_afterwards() -> None:
     problem, rule = oscillator(pointwise=ResidualAttention()), None
     for polish in (Polish(2), None):
         train(problem, problem.losses, PointBatches(known()), training(5, polish=polish))
-        ((_, rule),) = problem.companions().items()
+        ((_, rule),) = problem.stateful().items()
         before = rule.state_dict()["kept"].clone()
     train(problem, problem.losses, PointBatches(known()), training(2))
     assert not rule.frozen and not torch.equal(rule.state_dict()["kept"], before)
@@ -124,11 +125,11 @@ def test_what_rested_moves_again_afterwards() -> None:
 def test_causal_weights_rest_along_a_line() -> None:
     """The gradient is that of the loss that the search sees: by central differences along itself."""
     problem = oscillator(pointwise=Causal(0, (0.0, 3.0), chunks=4, tolerance=0.5))
-    loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=3, optimizer=named("lbfgs")[0], lr=1.0))
+    loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=3, optimizer=find_optimizer("lbfgs")[0], lr=1.0))
     window = loop.batch_at(0, 1)
     _, grad = loop.balance(problem.losses(window), window, False)
     values, h, start = [], 1e-6, loop.stack.buffer.clone()
-    with at_rest(*loop.companions.values()):
+    with frozen(*loop.stateful.values()):
         for side in (1, -1):
             loop.stack.buffer.copy_(start + side * h * grad)
             values.append(float(loop.balance.again(problem.losses(window))[0]))
@@ -162,7 +163,7 @@ def test_what_cannot_be_polished_is_said() -> None:
         Loop(problem, problem.losses, PointBatches(known()), training(12, polish=Polish(2)))
 
 
-def test_a_weighting_looks_at_the_parameters_that_are_selected() -> None:
+def test_a_weighting_needs_the_parameters_that_are_selected() -> None:
     found = []
     for select in (None, lambda name: name == "network.weights.1"):
         problem = oscillator()

@@ -15,7 +15,7 @@ from cases.oscillator import known, oscillator
 from eddygrad.pinn.collocation import PointBatches
 from eddygrad.training.loop import Loop, train
 from eddygrad.training.optimizers.polish import Polish
-from eddygrad.training.optimizers.registry import OPTIMIZERS, named
+from eddygrad.training.optimizers.registry import OPTIMIZERS, find_optimizer
 from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import GradNorm, Homoscedastic, InverseDirichlet, SoftAdapt
 
@@ -23,7 +23,7 @@ soap = pytest.mark.skipif(find_spec("pytorch_optimizer") is None, reason="pytorc
 
 
 def trained(name: str, seeds: Any, stops: list[int], folder: Path | None = None, **options: Any) -> torch.Tensor:
-    make, rate = named(name, options)
+    make, rate = find_optimizer(name, options)
     for steps in stops:
         problem = oscillator(seeds=seeds)
         plan = TrainingConfig(steps=steps, lr=rate, optimizer=make, weighting=InverseDirichlet("data", every=3), checkpoint_every=4)
@@ -42,7 +42,7 @@ def test_a_stack_does_what_its_seeds_do_alone(name: str) -> None:
 def test_an_optimiser_of_matrices_sees_those_of_every_seed() -> None:
     """A stack of matrices and vectors goes where torch's own tensors go, one seed after the other. (Of networks only to the round-off that this
     optimiser blows up: it divides by squares of gradients in directions that have none.)"""
-    make, rate = named("soap")
+    make, rate = find_optimizer("soap")
     target = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
     def module(seeds: list[int]) -> Any:
@@ -83,7 +83,7 @@ def test_lbfgs_goes_down_a_quadratic_in_a_few_lines() -> None:
         asked.append(1)
         return {"square": (scale * module.weight[0].square()).sum()}
 
-    make, rate = named("lbfgs")
+    make, rate = find_optimizer("lbfgs")
     batch: Any = lambda step, horizon: None  # noqa: E731
     train(module, objective, batch, TrainingConfig(steps=25, lr=rate, optimizer=make))
     assert float(objective(None)["square"].detach()) < 1e-10 * float(scale.sum()) and len(asked) < 80
@@ -98,7 +98,7 @@ def test_weights_rest_while_lines_are_searched() -> None:
             calls.append(1)
             return super().proposed(terms)
 
-    problem, (make, rate) = oscillator(), named("lbfgs")
+    problem, (make, rate) = oscillator(), find_optimizer("lbfgs")
     train(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=5, lr=rate, optimizer=make, weighting=Counting("data")))
     assert len(calls) == 1
 
@@ -106,7 +106,7 @@ def test_weights_rest_while_lines_are_searched() -> None:
 def test_a_search_looks_anew_where_a_term_joins() -> None:
     """Then it begins anew too; weights that were at rest from the first stay there."""
     problem = oscillator(begins=4)
-    make, rate = named("lbfgs")
+    make, rate = find_optimizer("lbfgs")
     for held in (False, True):
         weighting = InverseDirichlet("data", every=2)
         weighting.frozen = held
@@ -120,7 +120,7 @@ def test_a_search_looks_anew_where_a_term_joins() -> None:
 
 
 def test_one_look_counts_whole_and_what_needs_many_is_refused() -> None:
-    make, rate = named("lbfgs")
+    make, rate = find_optimizer("lbfgs")
     looks = []
     for average in (1.0, 0.2):
         problem = oscillator()
@@ -141,7 +141,7 @@ def test_one_look_counts_whole_and_what_needs_many_is_refused() -> None:
 
 def test_a_search_begins_anew_where_the_loss_is_another_one() -> None:
     """A term that joins without a restart, one that leaves, one that joins in the warm-up."""
-    make, rate = named("lbfgs")
+    make, rate = find_optimizer("lbfgs")
     for options, weighting in (({"begins": 4}, {}), ({"ends": 4}, {}), ({"ends": 4}, {"every": 3}), ({"begins": 2}, {"warmup": 4})):
         problem = oscillator(**options)
         plan = TrainingConfig(8, lr=rate, optimizer=make, weighting=InverseDirichlet("data", average=1.0, **weighting))
@@ -159,17 +159,17 @@ def test_what_an_optimiser_cannot_do_is_said() -> None:
     with pytest.raises(ValueError, match="got 2 stacked seeds"):
         trained("lbfgs", (0, 1), [2])
     with pytest.raises(ValueError, match="expected one of adam, rmsprop"):
-        named("sgdd")
+        find_optimizer("sgdd")
     with pytest.raises((ValueError, TypeError), match="warmth"):
-        named("adam", {"warmth": 3})
-    assert named("adam", {"lr": 0.5})[1] == 0.5 and named("adagrad")[1] == OPTIMIZERS["adagrad"][1] == 1e-2
+        find_optimizer("adam", {"warmth": 3})
+    assert find_optimizer("adam", {"lr": 0.5})[1] == 0.5 and find_optimizer("adagrad")[1] == OPTIMIZERS["adagrad"][1] == 1e-2
 
 
 def test_a_search_learns_on_however_far_the_loss_has_come() -> None:
     """torch's takes in no curvature where y . s is below 1e-10: in units of the first loss it ended here at 3,400, the steepest learned alone."""
     module: Any = torch.nn.ParameterDict({"w": torch.ones(20, dtype=torch.float64)})
     steep = torch.logspace(0, 10, 20, dtype=torch.float64)
-    make, rate = named("lbfgs")
+    make, rate = find_optimizer("lbfgs")
     batch: Any = lambda step, horizon: None  # noqa: E731
     loop = Loop(module, lambda window: {"a": (steep * module["w"].square()).sum()}, batch, TrainingConfig(200, lr=rate, optimizer=make))
     losses = [float(loop.update()) for _ in range(200)]
@@ -180,7 +180,7 @@ def test_a_search_learns_on_however_far_the_loss_has_come() -> None:
 def test_a_search_may_begin_at_a_steep_place_in_single_precision(steepness: float) -> None:
     """|grad L| / L, as where a training by another optimiser has left it: its square, squared, must not overflow."""
     module: Any = torch.nn.ParameterDict({"w": torch.full((5000,), 1e-5)})
-    make, rate = named("lbfgs")
+    make, rate = find_optimizer("lbfgs")
     batch: Any = lambda step, horizon: None  # noqa: E731
     scale = steepness * 1e-5 / 2 / math.sqrt(5000) / 1e-5  # so that the gradient is that many times the loss of 1e-5 and more
     loop = Loop(module, lambda window: {"a": 1e-5 + scale * module["w"].sum().square()}, batch, TrainingConfig(5, lr=rate, optimizer=make))

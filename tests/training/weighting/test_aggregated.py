@@ -25,7 +25,7 @@ from eddygrad.training.weighting.registry import weighting
 def test_an_aggregator_comes_first_and_seeds_that_diverged_do_not_reach_it() -> None:
     seen = []
     given = Aggregated(lambda rows: seen.append(rows) or rows.sum(0), NeuralTangentKernel())
-    assert given.looks_at == "probes" and given.due and not given.frozen
+    assert given.needs == "probes" and given.due and not given.frozen
     given.frozen = True
     assert given.weighting.frozen and not given.due
     rows = torch.ones(2, 2, 3)

@@ -41,12 +41,12 @@ def test_it_looks_when_due_and_needs_nothing_between() -> None:
     weighting = InverseDirichlet("a", average=1.0, every=3, warmup=2)
     due = []
     for _ in range(9):
-        due.append(weighting.wants_gradients)
-        weights = weighting(losses, grads if weighting.wants_gradients else None)
+        due.append(weighting.needs_gradients)
+        weights = weighting(losses, grads if weighting.needs_gradients else None)
     assert due == [False, False, True, False, False, True, False, False, True]
     assert float(weights["b"]) == pytest.approx(settled(InverseDirichlet("a", average=1.0), losses, grads, 1)["b"])
     weighting.frozen = True  # as L-BFGS wants them, whatever it asks
-    assert not weighting.wants_gradients and {n: float(w) for n, w in weighting(losses).items()} == {n: float(w) for n, w in weights.items()}
+    assert not weighting.needs_gradients and {n: float(w) for n, w in weighting(losses).items()} == {n: float(w) for n, w in weights.items()}
 
 
 @pytest.mark.parametrize("returning", ["carry", "reset"])
@@ -85,7 +85,7 @@ def test_a_term_that_is_announced_is_looked_at_at_once(returning: Any) -> None:
     weighting = InverseDirichlet("a", every=10, returning=returning)
     dues = []
     for some in (two, two, losses, losses, two, losses):
-        weighting.announced(some)
+        weighting.announce(some)
         dues.append(weighting.due)
         last = weighting(some, {name: grads[name] for name in some} if weighting.due else None)
         assert len(dues) != 3 or float(last["c"]) == pytest.approx(settled(InverseDirichlet("a"), losses, grads, 1)["c"])
@@ -195,7 +195,7 @@ def test_a_constraint_that_is_fulfilled_lets_the_others_be_balanced(make: Any, s
             losses, grads = drawn(1.0, 1e-2, 0.0 if i < 30 else 0.1, seed=i, seeds=seeds)
             some = {name: losses[name] * (0.9**i if name == "a" else 1.0) for name in named}
             own = {name: grads[name] for name in named}
-            given = {"probes": own} if weighting.looks_at == "probes" else {"grads": own}
+            given = {"probes": own} if weighting.needs == "probes" else {"grads": own}
             weights = weighting(some, **given)
             if i == 29:
                 found.append(weights)

@@ -24,7 +24,8 @@ from eddygrad.training.weighting import (
     ResNorm,
     SoftAdapt,
 )
-from eddygrad.training.weighting.base import Terms, with_gradients
+from eddygrad.training.weighting.averaged import with_gradients
+from eddygrad.training.weighting.base import Terms
 
 
 @pytest.mark.parametrize("reference, expected", [("a", lambda s: s[0]), ("largest", max), ("mean", lambda s: sum(s) / len(s))])
@@ -124,7 +125,7 @@ def test_a_trace_of_zero_is_none_and_changes_no_other_term_or_seed() -> None:
     x = torch.zeros(2, 1, dtype=torch.float64, requires_grad=True)
     weighting, losses, seen = NeuralTangentKernel(), {name: torch.ones(2, dtype=torch.float64) for name in "abc"}, []
     for look in range(12):
-        weighting.announced(losses)
+        weighting.announce(losses)
         assert weighting.draws == (1 if look else 8)
         slope = torch.tensor([1.0, 1.0 if look in (0, 11) else 0.0], dtype=torch.float64)
         probes = {"a": x.sum(1), "b": x.sum(1), "c": x.sum(1) * slope}

@@ -28,10 +28,10 @@ def by_length(losses: Any, grads: Any) -> dict[str, Any]:
     return {name: 1 / sum(g.reshape(len(g), -1).square().sum(1) for g in parts if g is not None).sqrt() for name, parts in grads.items()}
 
 
-class Halving(eg.weightings.Weighting):
+class Halving(eg.weightings.AveragedWeighting):
     """Looks at losses alone; what it says is averaged and looked at as in every other."""
 
-    looks_at = "losses"
+    needs = "losses"
 
     def proposed(self, terms: eg.weightings.Terms) -> Tensor:
         return terms.weights / 2
