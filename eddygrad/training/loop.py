@@ -72,7 +72,7 @@ class Loop:
         names = {id(p): name for name, p in module.named_parameters()}
         counted = self._counted(trainable, names)
         self.balance = Balance(self.weighting, self.stack, counted, trainable.probes, training.reduce, [names[id(p)] for p in self.stack.params])
-        batches = batch_at.stateful() if isinstance(batch_at, HasState) else {}
+        batches: Mapping[str, Stateful] = batch_at.stateful() if isinstance(batch_at, HasState) else {}
         self.stateful: dict[str, Stateful] = {
             f"{i} {n}": part for i, parts in enumerate((trainable.stateful(), batches)) for n, part in parts.items()
         }

@@ -173,7 +173,7 @@ def test_the_first_look_at_a_tangent_kernel_is_no_accident() -> None:
 
 def test_a_weighting_that_wants_probes_of_an_objective_without_them_is_told() -> None:
     linear = torch.nn.Linear(2, 1)
-    with pytest.raises(ValueError, match="looks at residuals, which this objective does not give"):
+    with pytest.raises(ValueError, match="needs residuals, which this objective does not give"):
         train(
             linear,
             lambda w: {"a": linear(w).square().mean()},

@@ -169,5 +169,5 @@ def test_a_resumed_training_keeps_its_iterations(tmp_path: Path) -> None:
 
 
 def test_refinement_needs_a_validation_error() -> None:
-    with pytest.raises(ValueError, match="refinement watches a validation error"):
+    with pytest.raises(ValueError, match="refinement needs a validation error"):
         TrainingConfig(3, refinement=Refinement())

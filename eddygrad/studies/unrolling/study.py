@@ -32,7 +32,7 @@ from eddygrad.studies.unrolling.report import page
 from eddygrad.studies.unrolling.results import tables
 from eddygrad.studies.unrolling.results.load import load
 from eddygrad.studies.unrolling.workbench import Bench, baseline_names
-from eddygrad.training.schedule import schedule
+from eddygrad.training.schedule import Exponential
 
 
 class UnrollingStudy(Study[UnrollingConfiguration, PlannedUnrollingRun]):
@@ -171,7 +171,7 @@ def _tune(folder: Path, run: PlannedUnrollingRun, threads: int, jobs: int, progr
     with locked(work):
         bench = UnrollingStudy(c, folder).bench()
         for lr, name in c.candidates:
-            plan = replace(schedule(name), every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
+            plan = Exponential(every=max(1, round(2000 * c.tune_steps / c.steps))) if name == "exponential" else name
             recipe = replace(c.recipe_of(run.unroll, lr, name), schedule=plan, steps=c.tune_steps, validate_every=c.tune_steps)
             result = fit_stepper(
                 bench.stepper(run.task, seeds), bench.data, recipe, folder=work / f"{name}-{lr:g}", progress=progress, threads=None

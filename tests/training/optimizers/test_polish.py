@@ -145,7 +145,7 @@ def test_coefficients_alone_are_trained() -> None:
 
 
 def test_what_cannot_be_polished_is_said() -> None:
-    with pytest.raises(ValueError, match="12 updates of polish leave none of 12"):
+    with pytest.raises(ValueError, match="polish of 12 updates leaves none of 12"):
         training(12, polish=Polish(12))
     with pytest.raises(ValueError, match="steps of at least 1"):
         Polish(0)

@@ -134,7 +134,7 @@ def test_one_look_counts_whole_and_what_needs_many_is_refused() -> None:
         looks.append(float(loop.weighting.weight("pde", torch.ones(()))))
     assert looks[0] == pytest.approx(looks[1]) and abs(looks[0] - 1) > 0.1
     for rule in (SoftAdapt(), GradNorm(), Homoscedastic()):
-        with pytest.raises(ValueError, match="moves its weights from update to update; end with a polish"):
+        with pytest.raises(ValueError, match="changes its weights from update to update; end with a polish"):
             train(problem, problem.losses, PointBatches(known()), TrainingConfig(4, lr=rate, optimizer=make, weighting=rule))
         train(problem, problem.losses, PointBatches(known()), TrainingConfig(4, lr=1e-3, weighting=rule, polish=Polish(2)))
 

@@ -243,7 +243,7 @@ def test_homoscedastic_weights_come_to_one_over_the_losses() -> None:
 def test_what_wants_probes_takes_no_gradients_of_losses_for_them() -> None:
     losses, grads = drawn(1.0, 30.0)
     own = NeuralTangentKernel(every=2)
-    with pytest.raises(ValueError, match=r"looks at probed residuals, .*probes=gradients"):
+    with pytest.raises(ValueError, match=r"needs gradients of probed residuals, .*probes=gradients"):
         own(losses, grads)
     weights = own(losses, probes=grads)
     squares = {name: float(flat(g).double().square().sum()) for name, g in grads.items()}
