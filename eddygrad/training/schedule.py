@@ -165,6 +165,8 @@ def schedule(value: str | Schedule) -> Schedule:
     """
     if isinstance(value, Schedule):
         return value
+    if not isinstance(value, str):
+        raise ValueError(f"schedule: expected a name or a schedule such as Drops((0.5, 0.75)), got {value!r}")
     spec = SCHEDULES.spec(value)
     return SCHEDULES[spec.name](**SCHEDULES.options(spec, parameters(SCHEDULES[spec.name], but=("state",))))
 

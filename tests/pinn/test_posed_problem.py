@@ -235,8 +235,8 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         ),
         (lambda: laplace(pointwise={"pde": eg.pinn.SelfAdaptive}), "pointwise of 'pde' expects point weights such as SelfAdaptive\\(\\)"),
         (lambda: laplace(pointwise={"pde": eg.pinn.Causal(5, (0.0, 1.0))}), "Causal\\(axis=5\\), but there are 2 coordinates: x, y"),
-        (lambda: eg.fit(laplace(), schedule=0.5), "schedule expects a name or a schedule such as .*, got 0.5"),
-        (lambda: eg.fit(laplace(), schedule="drop"), "schedule expects one of constant, .*, got 'drop'"),
+        (lambda: eg.fit(laplace(), schedule=0.5), "schedule: expected a name or a schedule such as .*, got 0.5"),
+        (lambda: eg.fit(laplace(), schedule="drop"), "schedule: expected one of constant, .*, got 'drop'"),
         (lambda: eg.fit(laplace(), weighting="mgda:floor=0.9"), "shares of at least 0.9 exceed 1"),
         (lambda: eg.fit(laplace(), weighting=eg.weightings.InverseDirichlet("pdf")), "the reference 'pdf' is none of the terms"),
         (
@@ -246,8 +246,8 @@ def test_sides_that_are_one_and_the_same_have_no_boundary_values() -> None:
         (lambda: laplace(periodic={"x": 0.0}), "a period above 0 for each coordinate, got 'x': 0.0"),
         (lambda: laplace(points=True), "points expects a whole number of at least 1, got True"),
         (lambda: laplace(rim=0), "rim expects a whole number of at least 1, got 0"),
-        (lambda: eg.fit(laplace(), weighting=3), "weighting expects a name or an object .* got 3"),
-        (lambda: eg.fit(laplace(), weighting=eg.weightings.Uniform), "weighting expects a name or an object"),
+        (lambda: eg.fit(laplace(), weighting=3), "weighting: expected a name, a weighting .* got 3"),
+        (lambda: eg.fit(laplace(), weighting=eg.weightings.Uniform), "weighting: expected a name, a weighting"),
         (lambda: eg.fit(laplace(), dtype="float16"), "dtype is torch.float32 or torch.float64, got torch.float16"),
         (lambda: eg.fit(laplace(), dtype="float7"), "dtype is torch.float32 or torch.float64, got None"),
         (lambda: eg.fit(laplace(), seeds=[3, 3]), r"seeds must differ, got \[3, 3\]"),
@@ -307,7 +307,7 @@ def test_a_folder_takes_no_other_problem(tmp_path: Path) -> None:
 def test_names_take_options() -> None:
     """The reference's weight is held at 1; the other's, a ratio of gradients, is not."""
     for reference, other in (("pde", "boundary"), ("boundary", "pde")):
-        solution = eg.fit(laplace(), steps=2, weighting=f"inverse-dirichlet:reference={reference}", optimizer="adam:lr=0.01", progress=False)
+        solution = eg.fit(laplace(), steps=2, weighting=f"inverse-dirichlet-held:reference={reference}", optimizer="adam:lr=0.01", progress=False)
         assert solution.fit is not None
         weights = [{name: term["weight"] for name, term in record["terms"].items()} for record in solution.fit.curve]
         assert all(weight[reference] == 1.0 and abs(math.log(weight[other])) > 1 for weight in weights) and weights

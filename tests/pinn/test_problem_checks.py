@@ -40,7 +40,7 @@ def heat(**options: Any) -> eg.pinn.Problem:
         (lambda: eg.pinn.PolygonDomain([0, 0, 1]), r"at least three corners \(x, y\)"),  # type: ignore[arg-type]
         (lambda: eg.fit(posed(), steps=0), "steps is a whole number of updates, at least 1, got 0"),
         (lambda: eg.fit(posed(), steps=2.5), "steps is a whole number of updates, at least 1, got 2.5"),
-        (lambda: eg.fit(posed(), optimizer=3), "optimizer expects a name"),
+        (lambda: eg.fit(posed(), optimizer=3), "optimizer: expected a name"),
         (lambda: eg.fit(posed(), device="gpu"), "device: expected one of cpu"),
         (lambda: eg.pinn.compare(problem=posed()), "eg.pinn.register"),
         (lambda: eg.weightings.weighting("max-average"), "max-average needs a reference"),

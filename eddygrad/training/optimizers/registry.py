@@ -73,7 +73,7 @@ def find_optimizer(value: str | Make, options: Mapping[str, Any] | None = None) 
     """
     if not isinstance(value, str):
         if not callable(value):
-            raise ValueError(f"fit: optimizer: expected a name such as 'adam:lr=1e-3' or a function of parameter groups, got {value!r}")
+            raise ValueError(f"optimizer: expected a name such as 'adam:lr=1e-3' or a function of parameter groups, got {value!r}")
         return value, OPTIMIZERS["adam"][1]
     spec = OPTIMIZERS.spec(value)
     make, usual = OPTIMIZERS[spec.name]

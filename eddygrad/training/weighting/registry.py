@@ -89,5 +89,5 @@ def find_weighting(value: Any, **defaults: Any) -> Weighting:
         spec = NAMES.spec(value)
         return weighting(spec.name, spec.options, **defaults)
     if isinstance(value, type) or not callable(value):
-        raise ValueError(f"fit: weighting: expected a name, a weighting such as InverseDirichlet('pde') or a function of losses, got {value!r}")
+        raise ValueError(f"weighting: expected a name, a weighting such as InverseDirichlet('pde') or a function of losses, got {value!r}")
     return as_weighting(value)

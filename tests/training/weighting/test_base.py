@@ -249,7 +249,7 @@ def test_wrong_input_is_named() -> None:
         Fixed({"a": 1.0})(losses)
     with pytest.raises(ValueError, match="integral of 'a' must be positive"):
         EpsilonOptimal({"a": 0.0})
-    with pytest.raises(ValueError, match="expected a state of"):
+    with pytest.raises(ValueError, match="expected its own state"):
         InverseDirichlet("a").load_state_dict({"calls": 1})
 
 
