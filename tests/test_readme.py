@@ -39,6 +39,10 @@ def test_files_that_pages_name_are_there() -> None:
         text = page.read_text()
         for name in re.findall(rf"`((?:{rooms})/[\w/]+(?:\.py)?)[`:]", text):
             assert (ROOT / "eddygrad" / name).exists(), f"{page.name} names {name}"
+        for name, members in re.findall(rf"`((?:{rooms})/[\w/]+\.py): ([\w, ]+)`", text):
+            for member in members.split(", "):
+                code = (ROOT / "eddygrad" / name).read_text()
+                assert re.search(rf"^(?:class|def) {member}\b|^{member}\b.*=", code, re.MULTILINE), f"{page.name}: {name} has no {member}"
         for name in re.findall(r"\b((?:benchmarks|examples|tests)/[\w/]+\.(?:py|sh))", text):
             assert (ROOT / name).exists(), f"{page.name} names {name}"
 
