@@ -15,7 +15,7 @@ from navier_stokes_step import bind_flow
 from workload import GRADIENT_BATCH, GRADIENT_POINTS
 
 from eddygrad.runtime.memory import keep_freed_memory
-from eddygrad.solver.rollout import Keep
+from eddygrad.solver.unroll import Keep
 
 SCHEMES = ("rk4cn", "etdrk2", "etdrk4")
 PAIR: tuple[Keep, Keep] = ("sqrt", "all")

@@ -18,9 +18,9 @@ from workload import DOMAIN, POINTS, PROBE_STEPS, STEP_DT, first_state, probe
 
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.step import Step
+from eddygrad.solver.unroll import repeat
 
 
 def options() -> argparse.Namespace:

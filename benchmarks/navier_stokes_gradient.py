@@ -16,8 +16,8 @@ from torch import Tensor
 from workload import GRADIENT_BATCH, GRADIENT_POINTS, STAGES, flow_probe
 
 from eddygrad.runtime.memory import keep_freed_memory
-from eddygrad.solver.rollout import Keep, repeat
 from eddygrad.solver.step import Step
+from eddygrad.solver.unroll import Keep, repeat
 
 
 def options() -> argparse.Namespace:

@@ -18,10 +18,10 @@ from workload import DRAG, FLOW_DT, FLOW_PROBE_STEPS, FORCING_AMPLITUDE, FORCING
 from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.schemes.spectral.imex import CrankNicolsonRK
 from eddygrad.solver.step import Step, Stepper
+from eddygrad.solver.unroll import repeat
 
 
 def options() -> argparse.Namespace:

@@ -28,7 +28,6 @@ from workload import (
 from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.schemes.splitting import Splitting
 from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
@@ -36,6 +35,7 @@ from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import PERIODIC, Inflow, Outflow
 from eddygrad.solver.staggered.faces import Faces
 from eddygrad.solver.step import Step
+from eddygrad.solver.unroll import repeat
 
 SCHEMES = ("semi-lagrangian", "mac-cormack", "central", "upwind3", "van-leer")
 

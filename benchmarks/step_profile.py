@@ -13,7 +13,7 @@ from navier_stokes_step import bind_flow
 from torch.profiler import ProfilerActivity, profile
 
 from eddygrad.runtime.memory import keep_freed_memory
-from eddygrad.solver.rollout import repeat
+from eddygrad.solver.unroll import repeat
 
 CASES = (("rk4cn", 512, 1), ("etdrk2", 256, 1), ("etdrk2", 256, 8))
 KINDS = {

@@ -20,8 +20,8 @@ from eddygrad.correctors import Corrected, ResNet, correct, domain_size
 from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import Window
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.unroll import Window
 from eddygrad.training import Loop, TrainingConfig, Unrolled
 
 TRAINING_DOMAINS = (0.9, 0.95, 1.0, 1.1, 1.2, 1.3)  # D / 8 in the paper's training set

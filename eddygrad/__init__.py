@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
     from eddygrad.solver.grid import Grid
     from eddygrad.solver.linear_solvers import Krylov
-    from eddygrad.solver.rollout import Window, always, every, first, never, repeat, trajectory, unroll
     from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
     from eddygrad.solver.schemes.piso import PISO
     from eddygrad.solver.schemes.projection import Projection
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from eddygrad.solver.staggered.bodies import Cylinder, Polygon, aerofoil, rectangle
     from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall
     from eddygrad.solver.step import Step, Stepper
+    from eddygrad.solver.unroll import Window, always, every, first, never, repeat, trajectory, unroll
     from eddygrad.solver.wrap import wrap
     from eddygrad.studies.shared.study import Study
     from eddygrad.studies.unrolling.study import compare
@@ -71,7 +71,7 @@ _HOME = {
     **dict.fromkeys(("Evaluation", "evaluate"), "evaluation.evaluate"),
     **dict.fromkeys(("ActiveTurbulenceVelocity", "ActiveTurbulenceVorticity"), "solver.equations.active_turbulence"),
     **dict.fromkeys(("NavierStokesVelocity", "NavierStokesVorticity"), "solver.equations.navier_stokes"),
-    **dict.fromkeys(("Window", "always", "every", "first", "never", "repeat", "trajectory", "unroll"), "solver.rollout"),
+    **dict.fromkeys(("Window", "always", "every", "first", "never", "repeat", "trajectory", "unroll"), "solver.unroll"),
     **dict.fromkeys(("Cylinder", "Polygon", "aerofoil", "rectangle"), "solver.staggered.bodies"),
     **dict.fromkeys(("FreeSlip", "Inflow", "Outflow", "Periodic", "Wall"), "solver.staggered.boundary_conditions"),
     **dict.fromkeys(("Step", "Stepper"), "solver.step"),

@@ -11,11 +11,11 @@ import torch
 
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import Inflow, Outflow, Wall
 from eddygrad.solver.staggered.probes import surface_pressure
+from eddygrad.solver.unroll import repeat
 
 CELLS = 20  # per diameter
 END = 6.0  # [s]

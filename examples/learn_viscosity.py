@@ -11,8 +11,8 @@ import torch
 from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.unroll import repeat
 
 POINTS, STEPS, DT = 48, 100, 0.02  # on a box of side 2 pi
 TRUTH = {"viscosity": 5e-3, "drag": 0.1}

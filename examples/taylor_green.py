@@ -19,9 +19,9 @@ from eddygrad.runtime.files import write_atomically
 from eddygrad.runtime.progress import bar
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.transforms import derivative
+from eddygrad.solver.unroll import repeat
 
 REYNOLDS, END, FRAME, STEP = 1600.0, 4.0, 0.1, 0.02
 POINTS = (64, 96)

@@ -21,7 +21,7 @@ from eddygrad.datasets.normalisation import Normalisation, pool, sample_moments
 from eddygrad.datasets.windows import WindowBatches, window_count
 from eddygrad.runtime.randomness import generator
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import Window
+from eddygrad.solver.unroll import Window
 
 MEMORY_LIMIT = 2 * 2**30
 

@@ -19,8 +19,8 @@ from eddygrad.datasets.header import check_names, default_channels, make_header,
 from eddygrad.datasets.kept_fields import Stored
 from eddygrad.runtime.progress import Bar
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import frames_of, repeat
 from eddygrad.solver.step import Step, Stepper, info_of
+from eddygrad.solver.unroll import frames_of, repeat
 
 Initial = Tensor | Callable[[range], Tensor]
 _SHARD_BYTES = 256 * 2**20

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from eddygrad.runtime.randomness import generator
-from eddygrad.solver.rollout import Window
+from eddygrad.solver.unroll import Window
 
 if TYPE_CHECKING:
     from eddygrad.datasets.dataset import Dataset

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from eddygrad.correctors.compose import Corrected
-from eddygrad.solver.rollout import BatchAt
 from eddygrad.solver.step import Params, Stepper, info_of
+from eddygrad.solver.unroll import BatchAt
 
 
 @torch.no_grad()

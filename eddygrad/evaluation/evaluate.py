@@ -34,8 +34,8 @@ from eddygrad.datasets.dataset import Dataset
 from eddygrad.evaluation import metrics
 from eddygrad.evaluation.cost import seconds_per_frame
 from eddygrad.solver.diagnostics import energy_spectrum
-from eddygrad.solver.rollout import trajectory
 from eddygrad.solver.step import FreeMask, Params, Stepper, free_values, info_of
+from eddygrad.solver.unroll import trajectory
 
 LONG_HORIZON = 750  # frames after the first: the default limit of the long window, the paper's longest test
 _BLOWN_UP = 1e3  # a trajectory counts as diverged from this multiple of the reference's largest |u|

@@ -16,7 +16,7 @@ from eddygrad.fitting.recipe import TrainingRecipe
 from eddygrad.fitting.trained import Trained
 from eddygrad.fitting.validation import Validation
 from eddygrad.runtime.threads import threads as number_of_threads
-from eddygrad.solver.rollout import BatchAt
+from eddygrad.solver.unroll import BatchAt
 from eddygrad.training.curriculum import Curriculum
 from eddygrad.training.guard import Guard
 from eddygrad.training.loop import Fit, train

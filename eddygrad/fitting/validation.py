@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.evaluation import metrics
-from eddygrad.solver.rollout import Window, trajectory
 from eddygrad.solver.step import Stepper, free_values, info_of
+from eddygrad.solver.unroll import Window, trajectory
 
 # A numpy solver that blows up is counted as diverged; its warnings would come by the thousand.
 without_overflow_warnings = np.errstate(over="ignore", invalid="ignore", divide="ignore")

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from eddygrad.runtime.randomness import generator
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.step import Step
 from eddygrad.solver.transforms import fft
+from eddygrad.solver.unroll import repeat
 
 
 class Spectrum(NamedTuple):

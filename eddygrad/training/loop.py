@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from eddygrad.runtime.interrupt import Waiting, waiting
 from eddygrad.runtime.progress import Bar, bar
-from eddygrad.solver.rollout import BatchAt, Window
+from eddygrad.solver.unroll import BatchAt, Window
 from eddygrad.training import run_log, run_state
 from eddygrad.training.checkpoint import digest, save_state, save_weights
 from eddygrad.training.gradients import gradients

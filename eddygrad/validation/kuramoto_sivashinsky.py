@@ -15,8 +15,8 @@ from eddygrad.solver.diagnostics import blow_up_frame, frame_change, lyapunov_ex
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import draw_test_amplitudes, kuramoto_sivashinsky_test, random_fourier
-from eddygrad.solver.rollout import Cut, always, never, repeat, trajectory, unroll
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.unroll import Cut, always, never, repeat, trajectory, unroll
 from eddygrad.validation.check import Finding
 
 # The setting of List et al. 2024: 48 points, a frame of two substeps of 0.5, ETDRK2 as reference, ETD1 as coarse solver.

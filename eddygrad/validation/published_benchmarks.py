@@ -12,11 +12,11 @@ from torch import Tensor
 from eddygrad.datasets.published.ghia_cavity import midlines
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Wall
 from eddygrad.solver.staggered.probes import strouhal, surface_pressure
+from eddygrad.solver.unroll import repeat
 from eddygrad.validation.check import Finding, order_of
 from eddygrad.validation.walls_and_bodies import CLOSED, velocity_at
 

@@ -14,13 +14,13 @@ from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity, NavierStokesVorticity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.schemes.spectral.imex import CrankNicolsonRK
 from eddygrad.solver.schemes.spectral.integrating_factor import IntegratingFactorRK4
 from eddygrad.solver.schemes.spectral.spectral_scheme import SpectralScheme
 from eddygrad.solver.schemes.spectral.spectral_step import SpectralStep
 from eddygrad.solver.transforms import derivative
+from eddygrad.solver.unroll import repeat
 from eddygrad.solver.vector_calculus import leray, pressure, velocity, vorticity
 from eddygrad.validation.check import Finding
 

@@ -14,7 +14,6 @@ from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.piso import PISO
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
@@ -25,6 +24,7 @@ from eddygrad.solver.staggered.bodies import Body, Cylinder, rectangle
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall, points_of, sides_of
 from eddygrad.solver.staggered.faces import Faces, known_values
 from eddygrad.solver.staggered.probes import at_points
+from eddygrad.solver.unroll import repeat
 from eddygrad.solver.vector_calculus import leray
 from eddygrad.validation.check import Finding, order_of
 

@@ -16,8 +16,8 @@ from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.dataset import Dataset
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import Window, trajectory
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.unroll import Window, trajectory
 
 GRID = Grid((16,), 2 * math.pi * 2.5)
 LENGTHS = (14.0, 15.0, 16.0, 17.0)

@@ -13,7 +13,6 @@ from eddygrad.correctors.features import Features, Geometry
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import Window, trajectory
 from eddygrad.solver.schemes.piso import PISO
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.schemes.splitting import Splitting
@@ -21,6 +20,7 @@ from eddygrad.solver.staggered.bodies import Cylinder, rectangle
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall
 from eddygrad.solver.staggered.faces import Faces, known_values
 from eddygrad.solver.step import FreeMask, free_values
+from eddygrad.solver.unroll import Window, trajectory
 from eddygrad.solver.wrap import wrap
 from eddygrad.training.objectives.unrolled import Unrolled
 

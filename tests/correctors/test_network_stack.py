@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from eddygrad.correctors.compose import predict
 from eddygrad.correctors.network_stack import stack
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.solver.rollout import Window
+from eddygrad.solver.unroll import Window
 from eddygrad.training import TrainingConfig, Unrolled
 
 

@@ -15,7 +15,7 @@ from eddygrad.evaluation import metrics
 from eddygrad.evaluation.baselines import Persistence
 from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import trajectory
+from eddygrad.solver.unroll import trajectory
 from eddygrad.solver.wrap import wrap
 
 FRAMES = 15

@@ -10,9 +10,9 @@ import torch
 from eddygrad.runtime.threads import one_thread_if_small, threads
 from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.schemes.spectral.runge_kutta import RungeKutta
+from eddygrad.solver.unroll import repeat
 
 
 @pytest.mark.parametrize(("points", "batch", "used"), [(64, 1, 1), (64, 8, 2), (256, 1, 2)])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eddygrad.solver.diagnostics import blow_up_frame, energy_spectrum, frame_change, lyapunov_exponent, rms
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import trajectory
+from eddygrad.solver.unroll import trajectory
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # raised inside torch.func
 GRIDS = [Grid((16,), 3.0), Grid((15,), 3.0), Grid((12, 9), (2.0, 5.0)), Grid((8, 8)), Grid((6, 8, 7), (1.0, 2.0, 3.0))]

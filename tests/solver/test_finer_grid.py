@@ -7,9 +7,9 @@ from eddygrad.datasets.recipes import kolmogorov
 from eddygrad.solver.finer_grid import Refined
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import frames_of, repeat, trajectory
 from eddygrad.solver.step import StayingStep
 from eddygrad.solver.transforms import limited
+from eddygrad.solver.unroll import frames_of, repeat, trajectory
 from eddygrad.solver.vector_calculus import velocity
 from eddygrad.solver.wrap import wrap
 

@@ -16,12 +16,12 @@ from eddygrad.solver.equations.burgers import Burgers
 from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import always, every, first, never, repeat, unroll
 from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.schemes.spectral.imex import CrankNicolsonRK
 from eddygrad.solver.schemes.spectral.spectral_step import Part
 from eddygrad.solver.sensitivity import gradient_growth
+from eddygrad.solver.unroll import always, every, first, never, repeat, unroll
 
 PLANE = Grid((16, 16))
 

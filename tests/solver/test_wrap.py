@@ -8,8 +8,8 @@ import torch
 from cases.solver_cases import LENGTH, scheme, smooth
 from torch import Tensor
 
-from eddygrad.solver.rollout import always, repeat, trajectory, unroll
 from eddygrad.solver.step import Stepper
+from eddygrad.solver.unroll import always, repeat, trajectory, unroll
 from eddygrad.solver.wrap import wrap
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eddygrad.solver.equations.equation import Table, Values, Wavenumbers
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
-from eddygrad.solver.rollout import always, unroll
+from eddygrad.solver.unroll import always, unroll
 from eddygrad.validation import kuramoto_sivashinsky as checks
 from eddygrad.validation.check import Row
 from eddygrad.validation.run import run

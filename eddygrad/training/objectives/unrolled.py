@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from eddygrad.solver.rollout import Cut, Window, always, every, first, never, unroll
 from eddygrad.solver.step import Stepper, free_values
+from eddygrad.solver.unroll import Cut, Window, always, every, first, never, unroll
 
 LossTerm = Callable[[Tensor, Tensor], Tensor]  # predicted and reference frames -> what a loss is the mean of, by itself for every seed
 

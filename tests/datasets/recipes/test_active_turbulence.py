@@ -10,7 +10,7 @@ import torch
 from eddygrad.datasets import open as open_data
 from eddygrad.datasets.recipes import active_turbulence
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
+from eddygrad.solver.unroll import repeat
 from eddygrad.solver.vector_calculus import pressure, vorticity
 
 

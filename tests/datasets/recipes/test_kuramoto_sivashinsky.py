@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eddygrad.datasets.recipes import kuramoto_sivashinsky as ks
-from eddygrad.solver.rollout import repeat
+from eddygrad.solver.unroll import repeat
 
 
 def test_training_set_is_the_papers():

@@ -12,7 +12,7 @@ from eddygrad.datasets import open as open_data
 from eddygrad.datasets.frame_diagnostics import centred
 from eddygrad.datasets.recipes import wake
 from eddygrad.solver.downsample import downsample
-from eddygrad.solver.rollout import trajectory
+from eddygrad.solver.unroll import trajectory
 
 
 def test_the_wake_has_the_settings_of_the_earlier_work() -> None:

@@ -14,10 +14,10 @@ from torch import Tensor
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity, ActiveTurbulenceVorticity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.schemes.spectral.integrating_factor import IntegratingFactorRK4
 from eddygrad.solver.transforms import derivative
+from eddygrad.solver.unroll import repeat
 from eddygrad.solver.vector_calculus import leray, pressure, velocity, vorticity
 
 PAPER: dict[str, float] = {}

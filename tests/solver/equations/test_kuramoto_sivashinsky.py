@@ -12,8 +12,8 @@ from scipy.integrate import solve_ivp
 
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import trajectory
 from eddygrad.solver.transforms import derivative, fft, ifft
+from eddygrad.solver.unroll import trajectory
 
 # Central differences of sixth order for the first derivative in time, Fornberg 1988, table 1.
 SIXTH = torch.tensor([-1 / 60, 3 / 20, -3 / 4, 0, 3 / 4, -3 / 20, 1 / 60], dtype=torch.float64)

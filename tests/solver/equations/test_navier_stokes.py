@@ -16,11 +16,11 @@ from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity, Navier
 from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.schemes.spectral.integrating_factor import IntegratingFactorRK4
 from eddygrad.solver.schemes.spectral.spectral_step import SpectralStep
 from eddygrad.solver.transforms import derivative
+from eddygrad.solver.unroll import repeat
 from eddygrad.solver.vector_calculus import divergence, leray, pressure, velocity, vorticity
 
 PLANE = Grid((32, 32))

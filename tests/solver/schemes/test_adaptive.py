@@ -10,9 +10,9 @@ import torch
 from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.unroll import repeat
 
 
 @pytest.mark.parametrize("keep", [1, 2, "sqrt"])

@@ -13,13 +13,13 @@ from torch import Tensor
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.linear_solvers import Krylov
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.piso import PISO
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.schemes.splitting import Splitting
 from eddygrad.solver.schemes.staggered_scheme import StaggeredScheme
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow
+from eddygrad.solver.unroll import repeat
 
 GRID = Grid((24, 16), (6.0, 4.0))
 STEPS, DIRECTIONS = 20, 6

@@ -13,11 +13,11 @@ from torch import Tensor
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.linear_solvers import Krylov
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.piso import PISO
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Periodic, Wall
+from eddygrad.solver.unroll import repeat
 
 NU = 0.01
 TIGHT = Krylov("bicgstab", tolerance=1e-12, iterations=100)

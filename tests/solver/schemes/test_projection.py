@@ -13,11 +13,11 @@ from torch import Tensor
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity, ActiveTurbulenceVorticity
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.staggered.advection import WIDTH
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall
+from eddygrad.solver.unroll import repeat
 
 NU = 0.01
 

@@ -12,11 +12,11 @@ from cases.staggered_cases import SIDES, at_faces, noise, orders, rms, taylor_gr
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.schemes.splitting import Splitting
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Periodic
+from eddygrad.solver.unroll import repeat
 
 NU = 0.01
 

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.schemes.stability import COURANT, DIFFUSION
 from eddygrad.solver.schemes.tableau import LOW_STORAGE
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow
+from eddygrad.solver.unroll import repeat
 
 THETA = torch.linspace(0, 2 * math.pi, 721, dtype=torch.float64)
 WAVE = torch.exp(1j * THETA)  # from a cell to the next one downstream

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.projection import Projection, ProjectionStep
 from eddygrad.solver.staggered.bodies import Body, Cylinder, Polygon, aerofoil, rectangle
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow, Periodic, Wall, points_of, sides_of
 from eddygrad.solver.staggered.immersed import Immersed
 from eddygrad.solver.staggered.probes import at_points, strouhal, surface_pressure
+from eddygrad.solver.unroll import repeat
 
 GRID = Grid((32, 24), (4.0, 3.0))
 STREAM: Any = ((Inflow(("inflow", 0.0)), Outflow()), FreeSlip())

@@ -13,10 +13,10 @@ from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVelocity
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.linear_solvers import Krylov
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.piso import PISO
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
+from eddygrad.solver.unroll import repeat
 
 GRID = Grid((24, 16), (3.0, 2.0))
 

@@ -17,11 +17,11 @@ from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.fitting.compatibility import check_fits
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import Window, trajectory
 from eddygrad.solver.schemes.piso import PISO
 from eddygrad.solver.schemes.projection import Projection
 from eddygrad.solver.staggered.bodies import Cylinder
 from eddygrad.solver.staggered.boundary_conditions import FreeSlip, Inflow, Outflow
+from eddygrad.solver.unroll import Window, trajectory
 from eddygrad.solver.wrap import wrap
 from eddygrad.training.objectives.unrolled import Unrolled
 

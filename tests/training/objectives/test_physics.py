@@ -19,7 +19,7 @@ from eddygrad.datasets.dataset import Dataset
 from eddygrad.fitting.corrector import fit_stepper
 from eddygrad.fitting.recipe import TrainingRecipe
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import Window, trajectory
+from eddygrad.solver.unroll import Window, trajectory
 from eddygrad.solver.vector_calculus import leray
 from eddygrad.training.gradients import gradients
 from eddygrad.training.objectives import Divergence, KineticEnergy, Unrolled

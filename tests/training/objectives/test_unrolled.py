@@ -10,7 +10,7 @@ from eddygrad.correctors.compose import correct
 from eddygrad.correctors.resnet import ResNet
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.evaluation.cost import saved_megabytes
-from eddygrad.solver.rollout import Window
+from eddygrad.solver.unroll import Window
 from eddygrad.solver.wrap import wrap
 from eddygrad.training.objectives.unrolled import Unrolled, Unrolling
 

@@ -51,7 +51,7 @@ def _circulant(symbol: Tensor, n: int) -> Tensor:
 
 
 @dataclass
-class _Buffers:
+class _StepBuffers:
     """Memory of a roll-out without gradients: the programs of the next two substeps, which alternate between two stacks [u; f_0; f_1; ...].
 
     A program lists per stage the input and output of the nonlinear term, then matrix, operand, base and result of the product.
@@ -95,7 +95,7 @@ class DenseStep(StayingStep):
         one, two = (u.new_empty((len(self.stages) + 1) * self.n, columns.shape[1]) for _ in range(2))
         one[: self.n].copy_(columns)
         values = [u.new_empty(columns.shape) for _ in self.stages]
-        return _Buffers(self._program(one, two[: self.n], values), self._program(two, one[: self.n], values), u.shape)
+        return _StepBuffers(self._program(one, two[: self.n], values), self._program(two, one[: self.n], values), u.shape)
 
     def _program(self, pile: Tensor, result: Tensor, values: list[Tensor]) -> list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor]]:
         n, value, program = self.n, pile[: self.n], []

@@ -13,8 +13,8 @@ from torch import Tensor
 from eddygrad.solver.equations.equation import Table, Values, Wavenumbers
 from eddygrad.solver.equations.kuramoto_sivashinsky import KuramotoSivashinsky
 from eddygrad.solver.grid import Grid
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.unroll import repeat
 
 BOTH = pytest.mark.parametrize("order, realisation", SCHEMES)
 # Round-off of a few hundred float64 operations on numbers of order one (growth of perturbations over a few frames is below ten).

@@ -13,8 +13,8 @@ from torch import Tensor
 from eddygrad.solver.equations.navier_stokes import NavierStokesVorticity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
+from eddygrad.solver.unroll import repeat
 from eddygrad.solver.vector_calculus import divergence
 
 

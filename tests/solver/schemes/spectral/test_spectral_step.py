@@ -18,11 +18,11 @@ from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity, Navier
 from eddygrad.solver.equations.smagorinsky import SmagorinskyVelocity
 from eddygrad.solver.grid import Grid
 from eddygrad.solver.initial import random_fourier
-from eddygrad.solver.rollout import repeat
 from eddygrad.solver.schemes.adaptive import AdaptiveSubsteps
 from eddygrad.solver.schemes.spectral.etdrk import ETDRK
 from eddygrad.solver.schemes.spectral.imex import CrankNicolsonRK
 from eddygrad.solver.sensitivity import gradient_growth
+from eddygrad.solver.unroll import repeat
 from eddygrad.solver.vector_calculus import divergence, leray
 
 ROUND_OFF = 1e-12

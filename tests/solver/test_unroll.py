@@ -7,8 +7,8 @@ import torch
 from cases.solver_cases import scheme, smooth
 from torch import Tensor
 
-from eddygrad.solver.rollout import Cut, always, every, first, frames_of, never, repeat, trajectory, unroll
 from eddygrad.solver.step import Step
+from eddygrad.solver.unroll import Cut, always, every, first, frames_of, never, repeat, trajectory, unroll
 
 POLICIES: dict[str, tuple[Cut, set[int]]] = {
     "never": (never, set()),
