@@ -1,4 +1,4 @@
-"""Loss weightings by short names: `eg.weightings.InverseDirichlet("pde")`, or `eg.weightings.weighting("inverse-dirichlet")`."""
+"""Loss weightings as classes, `eg.weightings.InverseDirichlet("pde")`, and by name, `eg.weightings.weighting("inverse-dirichlet")`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that are given by name, checked against the types of what takes them."""
+"""Options by name, checked against the types that a function or class takes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def checked(who: str, options: Mapping[str, Any], takes: Mapping[str, Any]) -> dict[str, Any]:
-    """The options, if each is known and of its type.
+    """Return the options if all are known and have the right type.
 
-    Args:   who: takes them, for the error. takes: name -> type.
-    Raises: ValueError, one line, for an option that nothing takes or a value of another type.
+    Args:
+        who:     begins the error message, e.g. "weighting: mgda".
+        options: name -> value.
+        takes:   name -> type.
+    Raises: ValueError, one line, for an unknown option or a value of another type.
     """
     unknown = sorted(set(options) - set(takes))
     if unknown:
@@ -24,7 +27,7 @@ def checked(who: str, options: Mapping[str, Any], takes: Mapping[str, Any]) -> d
 
 
 def parameters(maker: Callable[..., Any], but: Collection[str] = ()) -> dict[str, Any]:
-    """Name -> type of what a function takes by name, or a class and those it is made of."""
+    """Return name -> type of the arguments of a function, or of a class and its bases; `but` names are left out."""
     makers = [vars(base)["__init__"] for base in reversed(maker.__mro__) if "__init__" in vars(base)] if isinstance(maker, type) else [maker]
     found: dict[str, Any] = {}
     for make in makers:
@@ -49,7 +52,7 @@ def _fits(hint: Any, value: Any) -> bool:
 
 
 def _said(hint: Any) -> str:
-    """A type in words."""
+    """Return a type in words."""
     if get_origin(hint) in (Union, types.UnionType):
         return " or ".join(map(_said, get_args(hint)))
     if get_origin(hint) is Literal:

@@ -19,7 +19,7 @@ _SEAL = b"eddygrad sha256 "
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Tensors, numbers, strings and containers of them, with a checksum at the end."""
+    """Write tensors, numbers, strings and containers of them, with a checksum at the end."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getvalue()
@@ -41,20 +41,26 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def save_weights(path: Path, state: dict[str, Tensor], description: dict[str, Any]) -> None:
-    """Weights as safetensors, and what they are as JSON beside them."""
+    """Write weights as safetensors and their description as JSON next to them.
+
+    Args:
+        path:        file of the weights.
+        state:       state_dict of the module.
+        description: content of the JSON file.
+    """
     write_atomically(path, safetensors_bytes({name: t.detach().cpu().contiguous() for name, t in state.items()}))
     write_atomically(path.with_suffix(".json"), (json.dumps(description, indent=1) + "\n").encode())
 
 
 def digest(t: Tensor) -> str:
-    """Of the numbers of a tensor, whatever its device."""
+    """Return a digest of the numbers of a tensor, independent of its device."""
     return hashlib.sha256(t.detach().cpu().clone(memory_format=torch.contiguous_format).view(torch.uint8).numpy().tobytes()).hexdigest()[:16]
 
 
-def difference(found: dict[str, Any], given: dict[str, Any]) -> tuple[str, str]:
-    """The first entry in which two descriptions differ, as text; of two representations alike the first field that differs."""
-    name = next(key for key in {**given, **found} if found.get(key) != given.get(key))
-    pair = [str(description.get(name, "none")) for description in (found, given)]
+def difference(known: dict[str, Any], given: dict[str, Any]) -> tuple[str, str]:
+    """Return the first entry in which two descriptions differ, as two texts; for two similar reprs, the first field that differs."""
+    name = next(key for key in {**given, **known} if known.get(key) != given.get(key))
+    pair = [str(description.get(name, "none")) for description in (known, given)]
     fields = [_fields(text) for text in pair]
     if len(fields[0]) == len(fields[1]) > 1:
         pair = next(([a, b] for a, b in zip(*fields) if a != b), pair)

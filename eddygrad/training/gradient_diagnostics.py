@@ -1,4 +1,4 @@
-"""What the gradients of the terms look like: spreads, angles between them, and their distribution in every layer."""
+"""Diagnosis of the terms' gradients: spreads, angles between them, and their distribution in every layer."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BINS, REACH = 41, 5.0  # of a layer's histogram, in its own standard deviations
+BINS, REACH = 41, 5.0  # bins and half-width of a layer's histogram, in standard deviations of the layer
 
 
 @torch.no_grad()
 def diagnose(grads: Mapping[str, Sequence[Tensor | None]], counted: Sequence[int], seeds: int, names: Sequence[str] = ()) -> dict[str, Any]:
-    """Numbers for a log, lists over seeds.
+    """Return numbers for a log; lists are over seeds.
 
         stds[k] = std of g_k over all weights;   cosines["a b"] = g_a . g_b / |g_a| |g_b|, None where one is zero
-        layers[k][tensor] = std of that tensor's part over the seeds that are finite, its size, how often g / std falls in each of 41 bins of -5 .. 5
-        Maddu et al. 2021, fig. 2: a term whose gradients gather at zero in every layer is one that is not learned
-    Args: grads: as `gradients` gives them. counted: which parameters count. seeds: that are stacked. names: of all parameters; their numbers
-          where there are none.
+        layers[k][tensor] = std of the tensor's gradient over finite seeds, its size, counts of g / std in 41 bins of -5 .. 5
+        Maddu et al. 2021, fig. 2: a term whose gradients concentrate at zero in every layer is not learned
+    Args:
+        grads:   result of `gradients`.
+        counted: numbers of the parameters that count.
+        seeds:   number of stacked seeds.
+        names:   names of all parameters; by default their numbers.
     """
     like = {i: part for parts in grads.values() for i in counted if (part := parts[i]) is not None}
     flat = {name: torch.cat([_filled(parts[i], like[i]).reshape(seeds, -1).double() for i in like], 1) for name, parts in grads.items()}
@@ -34,7 +37,7 @@ def diagnose(grads: Mapping[str, Sequence[Tensor | None]], counted: Sequence[int
 
 
 def _angle(cosine: Tensor) -> list[float | None]:
-    """None of a gradient that is zero: there is no angle to it."""
+    """Cosines; None for a gradient that is zero."""
     return [None if math.isnan(value) else value for value in cosine.tolist()]
 
 

@@ -1,4 +1,4 @@
-"""Refining an iterative solver while a network trains through it: few iterations first, more where the validation error stalls."""
+"""Refinement of an iterative solver while a network trains through it: few iterations first, more when the validation error stalls."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from typing import Any
 
 @dataclass
 class Refinement:
-    """How many iterations the solver makes, decided after every epoch by the validation error e.
+    """The number of solver iterations, decided after every epoch from the validation error e.
 
         m_n = m_{n-1} + 2 / (window + 1) (e_n - m_{n-1}),  m_0 = e_0                               PRDP: Bhatia, Koehler, Thuerey 2025
         plateau:  m_n / m_{n-window+1} > threshold
-        there:    iterations += step,  c = m_n     if m_n / c < improvement or m_n / c > 1,     else refining is over for good
-    c is infinite at first, so that the first plateau refines. A plateau is sought among the averages since the last refinement, c the first of them:
-    with older ones the epoch after a refinement would be the same plateau and end it.
+        then:     iterations += step,  c = m_n     if m_n / c < improvement or m_n / c > 1,     else the refinement ends for good
+    c is infinite at first, so that the first plateau refines. Only averages since the last refinement count for a plateau, c is the first of them:
+    with older ones the epoch after a refinement would be the same plateau and end the refinement.
 
         solver = dataclasses.replace(solver, iterations=refinement.iterations)
 
-    Args:   iterations: at first, K_0. step: added by a refinement. threshold: of the paper .98, Navier-Stokes .95, Poisson .92. improvement: ratio
-            below which the last refinement was worth it. window: epochs of the average and of the plateau. most: iterations at most.
+    Args:
+        iterations:  initial iterations, K_0.
+        step:        iterations that a refinement adds.
+        threshold:   of a plateau; .98 in the paper, .95 for Navier-Stokes, .92 for Poisson.
+        improvement: ratio of errors below which the last refinement was worth it.
+        window:      epochs of the average and of the plateau.
+        most:        maximum of iterations.
     Raises: ValueError for iterations or a step below one, a window below two, ratios that are not positive, or `most` below `iterations`.
     """
 
@@ -42,7 +47,7 @@ class Refinement:
             raise ValueError(f"refinement: threshold and improvement are ratios of errors above 0, got {self.threshold}, {self.improvement}")
 
     def observe(self, error: float) -> bool:
-        """Take an epoch's validation error; one that is not finite is left out. Returns whether `iterations` changed."""
+        """Take an epoch's validation error and return whether `iterations` changed; an error that is not finite is ignored."""
         if self.over or not math.isfinite(error):
             return False
         before = self.averages[-1] if self.averages else error
@@ -58,11 +63,11 @@ class Refinement:
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """What an interrupted training needs to go on: iterations, over, checkpoint, averages."""
+        """Return the state for a checkpoint: iterations, over, checkpoint, averages."""
         return {"iterations": self.iterations, "over": self.over, "checkpoint": self.checkpoint, "averages": list(self.averages)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises: ValueError if a name is missing or not known."""
+        """Restore the state. Raises ValueError for a missing or unknown entry."""
         if set(state) != set(self.state_dict()):
             raise ValueError(f"refinement: expected a state of {sorted(self.state_dict())}, got {sorted(state)}")
         self.iterations, self.over = int(state["iterations"]), bool(state["over"])
@@ -70,9 +75,9 @@ class Refinement:
 
 
 def refine_pressure(stepper: Any, iterations: int) -> None:
-    """Let the solver that a stepper corrects make so many iterations for its pressure.
+    """Set the pressure iterations of the solver that a stepper corrects.
 
-    Raises: ValueError for a solver whose pressure is not iterated.
+    Raises: ValueError for a solver that does not solve for the pressure iteratively.
     """
     solver: Any = getattr(stepper, "solver", None)
     if getattr(solver, "pressure", None) is None:

@@ -1,4 +1,4 @@
-"""All seeds of a setting as the rows of one buffer, so that each is clipped, skipped, frozen and stepped by itself."""
+"""All seeds of a setting as the rows of one buffer, so that each seed is clipped, skipped, frozen and updated separately."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from eddygrad.training.optimizers.registry import by_tensor
 class SeedStack:
     """The parameters of a module as a buffer (S, P), one row per seed; the module's own parameters become views of it.
 
-    A stacked module's parameters all lead with an axis of S seeds; any other module is a stack of one. Each row is an optimiser's parameter of its
-    own group, with its own learning rate and step count: a row without a gradient is left alone, so entry s of a stack does what a single run would.
+    All parameters of a stacked module have the S seeds as first axis; any other module is a stack of one. Each row has its own parameter group, with
+    its own learning rate and step count. A row without a gradient is not updated, so entry s of a stack does what a single run would do.
 
-    A row is flat: an optimiser sees one vector of P numbers per seed. Optimisers that treat every number by itself (SGD, Adam, AdamW, RMSprop,
-    Adagrad) do exactly what they would do with the network's own tensors; those that look at a tensor's shape (`optimizers.BY_TENSOR`) are given the
-    tensors of each seed by themselves, as views of its row.
+    An optimiser sees one flat vector of P numbers per seed. Elementwise optimisers (SGD, Adam, AdamW, RMSprop, Adagrad) do exactly what they would do
+    with the network's own tensors; those that depend on a tensor's shape (`registry.BY_TENSOR`) get the tensors of each seed as views of its row.
 
-    Args:   module: what is trained. seeds: number of seeds, or None for a module without a seed axis.
-    Raises: ValueError if nothing is to be trained, or a parameter does not lead with the seed axis.
+    Args:
+        module: module to train.
+        seeds:  number of seeds, or None for a module without a seed axis.
+    Raises: ValueError if there is no trainable parameter, or the first axis of a parameter is not the seeds.
     """
 
     def __init__(self, module: nn.Module, seeds: int | None = None) -> None:
@@ -36,24 +37,24 @@ class SeedStack:
             self.buffer = torch.cat([p.reshape(self.count, -1) for p in self.params], 1).contiguous()
             for p, part in zip(self.params, self._split(self.buffer)):
                 p.data = part
-        self.pieces = [[nn.Parameter(row)] for row in self.buffer.unbind(0)]  # what the optimiser sees of each seed
+        self.pieces = [[nn.Parameter(row)] for row in self.buffer.unbind(0)]  # parameters of each seed's group
 
     def _split(self, buffer: Tensor) -> list[Tensor]:
         sizes = [p.numel() // self.count for p in self.params]
         return [part.view(p.shape) for p, part in zip(self.params, buffer.split(sizes, 1))]
 
     def columns(self, chosen: Sequence[int]) -> Tensor:
-        """Which of the P numbers belong to the chosen parameters, (P,)."""
+        """Return a mask (P,) of the numbers that belong to the chosen parameters."""
         sizes = [p.numel() // self.count for p in self.params]
         return torch.cat([torch.full((size,), i in chosen) for i, size in enumerate(sizes)])
 
     def combine(self, grads: Mapping[str, Sequence[Tensor | None]], weights: Mapping[str, float | Tensor]) -> Tensor:
-        """sum_k w_k g_k as (S, P); weights are numbers or (S,)."""
+        """Return sum_k w_k g_k, (S, P); weights are numbers or (S,)."""
         first, *rest = self._weighted(grads, weights)
         return sum(rest, start=first)
 
     def weighted(self, grads: Mapping[str, Sequence[Tensor | None]], weights: Mapping[str, float | Tensor]) -> Tensor:
-        """w_k g_k as (S, K, P); weights as for `combine`."""
+        """Return w_k g_k, (S, K, P); weights as for `combine`."""
         return torch.stack(list(self._weighted(grads, weights)), 1)
 
     def _weighted(self, grads: Mapping[str, Sequence[Tensor | None]], weights: Mapping[str, float | Tensor]) -> Iterator[Tensor]:
@@ -67,20 +68,20 @@ class SeedStack:
             yield flat
 
     def optimizer(self, make: Callable[..., torch.optim.Optimizer], lr: float) -> torch.optim.Optimizer:
-        """One parameter group per seed."""
+        """Return an optimiser with one parameter group per seed."""
         if by_tensor(make):
             self.pieces = [[nn.Parameter(part) for part in self._shaped(row)] for row in self.buffer.unbind(0)]
         return make([{"params": row, "lr": lr} for row in self.pieces])
 
     def _shaped(self, row: Tensor) -> list[Tensor]:
-        """A seed's row (P,) as its tensors, without axes of one entry."""
+        """Split a seed's row (P,) into its tensors, without axes of length one."""
         sizes = [p.numel() // self.count for p in self.params]
         shapes = [p.shape[1:] if self.stacked else p.shape for p in self.params]
         return [part.view([n for n in shape if n > 1] or [1]) for part, shape in zip(row.split(sizes), shapes)]
 
     @torch.no_grad()
     def assign(self, grad: Tensor, active: Sequence[bool]) -> None:
-        """Give the active rows their gradient, the others none: an optimiser passes over them, state and step count included."""
+        """Assign gradients to the active rows and None to the others, which the optimiser then skips, state and step count included."""
         for row, g, on in zip(self.pieces, grad.unbind(0), active):
             parts = [g] if len(row) == 1 else g.split([p.numel() for p in row])
             for p, part in zip(row, parts):

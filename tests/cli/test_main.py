@@ -204,7 +204,7 @@ def test_a_bad_file_is_one_line(text: str, said: str, tmp_path: Path, capsys: py
         (["train", "--steps", "many"], "invalid literal for int() with base 10: 'many'"),
         (["train", "soup"], "recipe: expected one of ['kolmogorov', 'kolmogorov-piso', 'kuramoto-sivashinsky', 'wake'], got 'soup'"),
         (["train", "--unroll", "nog:50", "--frames", "20"], "train: --unroll nog:50 needs 51 frames, got --frames 20; take more or unroll less"),
-        (["train", "--unroll", "wig:3/5"], "'wig:3/5' unrolls 3 steps and would cut after 5, that is never"),
+        (["train", "--unroll", "wig:3/5"], "'wig:3/5' unrolls 3 steps, so a cut after 5 never happens"),
         *(([name, *more, "--device", "cuda:99"], "device: expected one of cpu") for name, more in DEVICES),
         *(([name, *more, "--device", "gpu"], "got 'gpu'") for name, more in DEVICES),
         (["train", "--data", "nowhere.nc"], "nowhere.nc"),

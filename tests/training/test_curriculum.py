@@ -83,7 +83,7 @@ def test_horizon_and_rate_by_update() -> None:
         (lambda: Curriculum((1, 0)), "expected horizons of at least one step"),
         (lambda: Curriculum((1, 2), (1.0,)), "expected 2 positive factors"),
         (lambda: Curriculum((1, 2), (1.0, 0.0)), "expected 2 positive factors"),
-        (lambda: Curriculum((1, 2), schedule=Plateau()), "the plateau schedule cannot be run anew"),
+        (lambda: Curriculum((1, 2), schedule=Plateau()), "the plateau schedule cannot start again"),
         (lambda: Curriculum((1, 2, 4)).starts(2), "3 stages need as many updates"),
         (lambda: replace(RECIPE, curriculum=(1, 2)).rate_schedule, "4 last"),
         (lambda: replace(RECIPE, curriculum=(8, 4)).rate_schedule, "4 last"),

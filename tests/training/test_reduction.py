@@ -125,7 +125,7 @@ def test_traces_of_the_tangent_kernel_are_means_over_processes() -> None:
 def test_what_no_process_knows_is_said() -> None:
     problem = oscillator(pointwise=ResidualAttention())
     loop = Loop(problem, problem.losses, PointBatches(known()), TrainingConfig(steps=1, reduce=lambda value: value))
-    with pytest.raises(ValueError, match="no process of several knows the largest residual"):
+    with pytest.raises(ValueError, match="with several processes none knows the largest residual"):
         loop.update()
 
 

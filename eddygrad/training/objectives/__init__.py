@@ -1,4 +1,4 @@
-"""What is minimised: a trajectory or a network -> named losses."""
+"""Objectives: a window of a trajectory -> named losses."""
 
 from eddygrad.training.objectives.physics import Divergence, KineticEnergy
 from eddygrad.training.objectives.unrolled import Unrolled, Unrolling

@@ -1,4 +1,4 @@
-"""What a flow must obey, as loss terms of its predicted frames: see `Unrolled(.., terms=..)`."""
+"""Physical constraints as loss terms of predicted frames, see `Unrolled(.., terms=..)`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ class Divergence:
     """Mean square of the divergence of predicted velocities, frame by frame [1/s^2].
 
         L = <(div u)^2> = sum_k |k . u_hat(k)|^2,   u_hat(k) the Fourier coefficient of mode k, <u> = u_hat(0)
-    by the spectrum of a periodic box. The shortest wave of an even axis has no odd derivative there and does not count.
+    computed spectrally on a periodic box. The shortest wave of an even axis has no odd derivative and does not count.
 
-    Args:    grid: of the frames. channels: which of the state's channels are the velocity's components; None: the first ones.
-    Call:    predicted ([S,] B, T, C, *grid) [m/s], reference -> ([S,] B, T). The reference is not looked at.
+    Args:
+        grid:     grid of the frames.
+        channels: channels of the velocity's components; None: the first ones.
+    Call:    predicted ([S,] B, T, C, *grid) [m/s], reference -> ([S,] B, T). The reference is not used.
     Raises:  ValueError for another number of channels than the grid has axes.
     """
 
@@ -37,7 +39,7 @@ class KineticEnergy:
     """Squared relative difference of mean kinetic energy to the reference's, frame by frame [-].
 
         L = ((E - E_ref) / E_ref)^2,   E = <|u|^2> / 2
-    Means over the grid's points, whatever phases the modes have. A reference at rest has no relative difference: the loss is not finite.
+    Means are over grid points and do not depend on the phases of modes. For a reference at rest the loss is not finite.
 
     Args, Call, Raises: as `Divergence`, reference ([S,] B, T, C, *grid) [m/s].
     """
@@ -62,13 +64,13 @@ def _check_channels(term: Divergence | KineticEnergy) -> None:
 
 
 def _velocity(u: Tensor, term: Divergence | KineticEnergy) -> Tensor:
-    """The velocity's channels, (..., D, *grid)."""
+    """Return the channels of the velocity, (..., D, *grid)."""
     axis, shape = -term.grid.ndim - 1, term.grid.shape
     last = max(range(term.grid.ndim) if term.channels is None else term.channels)
     if u.ndim <= term.grid.ndim or tuple(u.shape[-term.grid.ndim :]) != shape or u.shape[axis] <= last:
         raise ValueError(
             f"{type(term).__name__}: expected frames (..., C > {last}, {', '.join(map(str, shape))}), got {tuple(u.shape)}; "
-            "give it the frames' own grid and the velocity's channels"
+            "pass the grid of the frames and the channels of the velocity"
         )
     if term.channels is None:
         return u.narrow(axis, 0, term.grid.ndim)
@@ -76,5 +78,5 @@ def _velocity(u: Tensor, term: Divergence | KineticEnergy) -> Tensor:
 
 
 def _mean(u: Tensor, grid: Grid) -> Tensor:
-    """Over channels and points: (..., C, *grid) -> (...)."""
+    """Return the mean over channels and points: (..., C, *grid) -> (...)."""
     return u.flatten(-grid.ndim - 1).mean(-1)

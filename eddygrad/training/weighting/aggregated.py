@@ -1,4 +1,4 @@
-"""Weighted gradients that pull apart are combined by one of torchjd's aggregators, which avoid or resolve the conflict."""
+"""Conflicting gradients combined by an aggregator of torchjd."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ from eddygrad.training.weighting.custom import as_weighting, known_as
 
 
 class Aggregated(Weighting):
-    """A weighting, then in place of the sum of the weighted gradients what an aggregator makes of them.
+    """A weighting followed by an aggregator, which replaces the sum of the weighted gradients.
 
         update = A([lam_1 g_1; ...; lam_K g_K]),   A ConFIG, PCGrad, UPGrad, ... of `torchjd.aggregation`
         eg.weightings.Aggregated("ConFIG", eg.weightings.InverseDirichlet(reference="pde"))
-    Parameters that do not count, coefficients of an equation or what `select` leaves out, have the sum of their weighted gradients.
+    Parameters that do not count (coefficients of an equation, or those that `select` leaves out) get the sum of their weighted gradients.
     In a loop of your own: weights = weighting(losses, grads), then update = weighting.combine(rows) of the weighted gradients as rows (1, K, P).
-    Each seed has an aggregator of its own. One that draws, as PCGrad does, draws from a stream that the number of the update fixes, the same for all
-    seeds, and what it remembers (GradVac, PCD, ExcessMTL) is kept: an interrupted training goes on bitwise, and a seed in a stack is that seed alone.
-    Where a memory cannot be kept on disk, as NashMTL's, it begins anew with a warning, and so it does without one where terms join or leave.
+    Each seed has its own aggregator. A random one such as PCGrad draws from a stream that depends on the number of the update only, the same for all
+    seeds. The state of one with memory (GradVac, PCD, ExcessMTL) belongs to the checkpoint: an interrupted training continues bitwise, and a seed
+    in a stack equals that seed alone. A state that cannot be stored, as that of NashMTL, starts anew with a warning; any state starts anew, without a
+    warning, when terms join or leave.
 
-    Args:   aggregator: an object that maps (K, P) to (P,), or the name of one of torchjd's. weighting: before it; uniform by default.
-    Raises: ValueError where torchjd is not installed, for a name that it does not have or that needs arguments; TypeError for what is no aggregator.
+    Args:
+        aggregator: object that maps (K, P) to (P,), or the name of an aggregator of torchjd.
+        weighting:  weighting before it; uniform by default.
+    Raises: ValueError if torchjd is not installed, for an unknown name or one that needs arguments; TypeError for an object that is no aggregator.
     """
 
     def __init__(self, aggregator: Any, weighting: Any = None) -> None:
@@ -43,9 +46,9 @@ class Aggregated(Weighting):
         self.weighting = Uniform() if weighting is None else as_weighting(weighting)
         self.calls = 0
         self._own: list[Any] = []  # of each seed
-        self._memories: list[Memory] = []  # read from a checkpoint, for the aggregators that the next rows ask for
+        self._memories: list[Memory] = []  # read from a checkpoint, for the aggregators of the next call
         self._names: tuple[str, ...] | None = None  # of the terms, in their order
-        self._owed = False  # whether weights were given and no update was made of them
+        self._owed = False  # whether the last weights have not been combined yet
 
     combines = True
 
@@ -88,16 +91,16 @@ class Aggregated(Weighting):
         self, losses: Mapping[str, Tensor], grads: Grads | None = None, select: Sequence[int] | None = None, *, probes: Grads | None = None
     ) -> Mapping[str, Any]:
         if self._owed:
-            raise ValueError("Aggregated: the last update was made without it; the weighted gradients go through combine(rows), (S, K, P) to (S, P)")
+            raise ValueError("Aggregated: the last update was made without it; pass the weighted gradients to combine(rows), (S, K, P) to (S, P)")
         weights = self.weighting(losses, grads, select, probes=probes)
-        if self._names not in (None, tuple(losses)):  # an aggregator knows its terms by their place: what it knows of one is not another's
+        if self._names not in (None, tuple(losses)):  # an aggregator's state belongs to terms by position
             self._own, self._memories = [], []
         self._names, self._owed = tuple(losses), True
         return weights
 
     @torch.no_grad()
     def combine(self, rows: Tensor) -> Tensor:
-        """Weighted gradients (S, K, P) -> (S, P), each seed by itself; where products of them are not finite the sum, for the guard."""
+        """Return the update (S, P) of weighted gradients (S, K, P), each seed separately; the sum if their products overflow, for the guard."""
         if len(self._own) != len(rows):
             self._own = [deepcopy(self.aggregator) for _ in rows]
             for aggregator, memory in zip(self._own, self._memories):
@@ -105,7 +108,7 @@ class Aggregated(Weighting):
             self._memories = []
         found = []
         for aggregator, matrix in zip(self._own, rows):
-            within = bool((matrix @ matrix.mT).isfinite().all())  # a product that overflows would be an error, and end all seeds
+            within = bool((matrix @ matrix.mT).isfinite().all())  # a product that overflows would raise and end all seeds
             with _drawing(self.calls, rows.device):
                 found.append(aggregator(matrix) if within else matrix.sum(0))
         self.calls, self._owed = self.calls + 1, False
@@ -125,7 +128,7 @@ class Aggregated(Weighting):
         self.calls, self._own, self._owed, self._names = int(state["calls"]), [], False, None if names is None else tuple(names)
         self._memories = [] if None in memories else memories
         if None in memories and self.calls:
-            warnings.warn(f"{self!r}: what the aggregator remembered is lost; it begins anew at update {self.calls}", stacklevel=2)
+            warnings.warn(f"{self!r}: the aggregator's state is lost; it starts anew at update {self.calls}", stacklevel=2)
 
     def __repr__(self) -> str:
         name = code_digest(self.aggregator)[:12] if inspect.isfunction(self.aggregator) else re.sub(r" at 0x\w+", "", repr(self.aggregator))
@@ -134,7 +137,7 @@ class Aggregated(Weighting):
 
 @contextmanager
 def _drawing(call: int, device: torch.device) -> Iterator[None]:
-    """The global generators of the CPU and of this device have the stream of this call, and afterwards their own again."""
+    """Seed the global generators of the CPU and of this device for this call, and restore them afterwards."""
     seed = generator(0, "aggregator", call).initial_seed()
     elsewhere = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(devices=elsewhere, device_type=device.type if elsewhere else "cuda"):
@@ -142,7 +145,7 @@ def _drawing(call: int, device: torch.device) -> Iterator[None]:
         if not elsewhere:
             yield
             return
-        with torch.get_device_module(device).device(device):  # of several cards it is this one's
+        with torch.get_device_module(device).device(device):  # seed the generator of this card
             torch.get_device_module(device).manual_seed(seed)
             yield
 
@@ -151,7 +154,7 @@ def _named(name: str) -> Any:
     try:
         from torchjd import aggregation
     except ImportError:
-        raise ValueError('Aggregated: the conflict-resolving aggregators are torchjd\'s; pip install "eddygrad[aggregation]"') from None
+        raise ValueError('Aggregated: aggregators need the package torchjd; pip install "eddygrad[aggregation]"') from None
     every = {n: found for n, found in vars(aggregation).items() if isinstance(found, type) and issubclass(found, aggregation.Aggregator)}
     kinds = {n: found for n, found in every.items() if not n.endswith("Aggregator")}  # those are bases
     by_name = {n.lower(): found for n, found in kinds.items()}

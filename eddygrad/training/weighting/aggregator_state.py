@@ -1,4 +1,4 @@
-"""What an aggregator remembers from update to update, kept with a checkpoint though it has no state of its own to give."""
+"""The state of an aggregator for a checkpoint, found by comparing it with a fresh one: most aggregators have no `state_dict`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from eddygrad.runtime.code_digest import code_digest
 
-_PLAIN = (bool, int, float, str, torch.dtype, torch.device, type(None))  # what may be read back, subclasses of them may not
+_PLAIN = (bool, int, float, str, torch.dtype, torch.device, type(None))  # exact types that a checkpoint may hold
 _TORCHS = frozenset(vars(nn.Module()))
 Memory = dict[str, Any]
 
 
 def remembered(aggregator: Any, fresh: Any) -> Memory | None:
-    """In what an aggregator differs from a fresh one, by the path of its attribute; None where that cannot be kept on disk.
+    """Return the attributes in which an aggregator differs from a fresh one, by path; None if they cannot be stored.
 
-    A module is looked at through and through, parameters and buffers included; any other object by its attributes, or asked for its `state_dict`.
+    For a module these are the attributes, parameters and buffers of all submodules; for another object its attributes, or its `state_dict`.
     """
     if not isinstance(aggregator, nn.Module) and hasattr(aggregator, "state_dict") and hasattr(aggregator, "load_state_dict"):
         state = aggregator.state_dict()
@@ -31,7 +31,13 @@ def remembered(aggregator: Any, fresh: Any) -> Memory | None:
 
 
 def recall(aggregator: Any, memory: Memory, device: torch.device) -> None:
-    """Let a fresh one remember; what was not on the CPU is on `device`."""
+    """Restore a memory in a fresh aggregator.
+
+    Args:
+        aggregator: as made by the user.
+        memory:     result of `remembered`.
+        device:     device of tensors that were not on the CPU.
+    """
     for path, value in memory.items():
         found = _read(value, device)
         if not path:
@@ -48,7 +54,7 @@ def recall(aggregator: Any, memory: Memory, device: torch.device) -> None:
 
 
 def _attributes(aggregator: Any) -> Iterator[tuple[str, Any]]:
-    """Its own and, of a module, those of all in it, none of torch's."""
+    """Attributes of the aggregator, for a module also those of its submodules, without attributes of `nn.Module`."""
     if not isinstance(aggregator, nn.Module):
         yield from getattr(aggregator, "__dict__", {}).items()
         return
@@ -63,7 +69,7 @@ def _parts(aggregator: Any) -> list[str]:
 
 
 def _plain(value: Any) -> bool:
-    """Whether it may stand in a checkpoint, which is read without running code."""
+    """Return whether a checkpoint, which is read without running code, can hold the value."""
     if type(value) in (list, tuple):
         return all(map(_plain, value))
     if type(value) is dict:
@@ -72,7 +78,7 @@ def _plain(value: Any) -> bool:
 
 
 def _written(value: Any) -> Any:
-    """A copy for the disk; tensors tell where they were."""
+    """Return a copy for the checkpoint; tensors are stored with their device."""
     if isinstance(value, Tensor):
         return {"tensor": value.detach().cpu().clone(), "on": value.device}
     if type(value) is dict:

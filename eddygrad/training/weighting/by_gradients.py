@@ -1,4 +1,4 @@
-"""Weights from statistics of the terms' gradients g_k: inverse-Dirichlet, max over mean, norms, the tangent kernel, the least vector of all."""
+"""Weights from statistics of the terms' gradients g_k: inverse-Dirichlet, max over mean, norms, tangent kernel, minimum-norm vector (MGDA)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,27 @@ from torch import Tensor
 from eddygrad.training.weighting.averaged import AveragedWeighting
 from eddygrad.training.weighting.base import Terms
 
-_ALL = ("largest", "mean")  # references that are made of all terms
-_DRAWS = 8  # of signs, at the first look at a term's tangent kernel
+_ALL = ("largest", "mean")  # references that all terms contribute to
+_DRAWS = 8  # random signs of the first estimate of a term's tangent kernel
 
 
 class InverseDirichlet(AveragedWeighting):
-    """Every weighted term's gradient gets the spread of the reference's.
+    """Inverse-Dirichlet weights: every weighted gradient gets the same standard deviation as that of the reference.
 
         lam_hat_k = (std(g_ref) / std(g_k))^power, std over all parameters, unbiased        Maddu, Sturm, Mueller, Sbalzarini 2021 (arXiv 2107.00940)
     Scaling a residual by s scales its gradient's std by s^2, so only power 1 makes lam_k L_k independent of units.
 
-    Where a flat field solves the equation, the rule may end at it: the flatter the field, the smaller the equation's gradient, and the smaller the
-    weights of the values that forbid it. With `hold` no lam_hat falls below that share of its first under this reference, which units scale alike.
+    Where a flat field solves the equation, the training may end at it: the flatter the field, the smaller the gradient of the equation, and the
+    smaller the weights of the values that exclude it. With `hold` no lam_hat falls below this fraction of its first value under the same reference.
 
-    Args: reference: a term, whose weight is then 1, or several, of which the first that is there is meant: ("momentum", "data"); "largest", the
-          paper's form, or "mean" of the terms' stds. pool: std over "all" parameters, or the mean of the stds of each tensor of them ("layers").
-          hold: 0 as published. Others: see `AveragedWeighting`.
+    Args:
+        reference: a term, whose weight is then 1, or several, of which the first present one counts: ("momentum", "data"); "largest" (the published
+                   form) or "mean" of the terms' stds.
+        power:     exponent of the ratio.
+        pool:      std over "all" parameters, or the mean of the stds of the parameter tensors ("layers").
+        hold:      fraction of the first lam_hat that is the lower bound; 0 as published.
+        options:   see `AveragedWeighting`.
+    Raises: ValueError for numbers out of range; at a call, for gradients of a single number.
     """
 
     def __init__(
@@ -43,7 +48,7 @@ class InverseDirichlet(AveragedWeighting):
         if not power > 0 or pool not in ("all", "layers") or not 0 <= hold <= 1:
             raise ValueError(f"InverseDirichlet: expected a power above 0, pool all or layers and hold from 0 to 1, got {power}, {pool!r} and {hold}")
         self.reference, self.power, self.pool, self.hold = reference, power, pool, hold
-        self._first: dict[str, Tensor] = {}  # lam_hat at the first look under this reference, (S,), kept where it is held to
+        self._first: dict[str, Tensor] = {}  # first lam_hat under this reference, (S,); only with hold
         self._under = ""
 
     def proposed(self, terms: Terms) -> Tensor:
@@ -51,7 +56,7 @@ class InverseDirichlet(AveragedWeighting):
         several = [part.double() for part in parts if part.shape[2] > 1]
         if not several:
             raise ValueError(
-                f"InverseDirichlet: one number has no standard deviation, and with pool {self.pool!r} there are no more; let more parameters count"
+                f"InverseDirichlet: one number has no standard deviation, and pool {self.pool!r} gives no more; let more parameters count"
             )
         stds = torch.stack([part.std(2) for part in several]).mean(0)
         hat = ((_reference(stds, self.reference, terms) / stds) ** self.power).cpu()
@@ -59,7 +64,7 @@ class InverseDirichlet(AveragedWeighting):
 
     def _held(self, terms: Terms, hat: Tensor) -> Tensor:
         under = self.reference if isinstance(self.reference, str) and self.reference in _ALL else terms.names[terms.column(self.reference)]
-        if under != self._under:  # ratios to another term are others
+        if under != self._under:  # first values under another reference do not apply
             self._first, self._under = {}, under
         for name, new, there in zip(terms.names, hat.unbind(1), terms.active.unbind(1)):
             known = self._first.get(name, torch.full_like(new, torch.nan))
@@ -85,9 +90,11 @@ class InverseDirichlet(AveragedWeighting):
 class MaxAverage(AveragedWeighting):
     """lam_hat_k = max|g_ref| / mean|lam_k g_k|, lam_k the weight so far         Wang, Teng, Perdikaris 2021 (arXiv 2001.04536)
 
-    With steady gradients and the arithmetic mean it comes to sqrt(max / mean), not to max / mean.
+    With constant gradients and the arithmetic mean the weight converges to sqrt(max / mean), not to max / mean.
 
-    Args: reference: a term, whose weight is 1, or several, of which the first that is there is meant. Others: see `AveragedWeighting`.
+    Args:
+        reference: term whose weight is 1, or several, of which the first present one counts.
+        options:   see `AveragedWeighting`.
     """
 
     def __init__(self, reference: str | Sequence[str], **options: Any) -> None:
@@ -119,13 +126,13 @@ class GradientNorm(AveragedWeighting):
 class NeuralTangentKernel(AveragedWeighting):
     """lam_hat_k = sum_j tr K_j / tr K_k, K_k = J_k J_k^T of the residuals of term k by the parameters     Wang, Yu, Perdikaris 2022, arXiv 2007.14527
 
-    The traces, means over the points, are estimated without a bias from one backward pass: tr K / N = E |J^T v|^2 / N with v of random signs. So
-    it is given the gradients of v . r_k / sqrt(N) (`probes`) in place of the losses'. Ratios of single estimates would be biased, so it is the traces
-    that are averaged, over 1 / `average` looks; the first counts whole. Where few directions make a kernel, one draw of signs may come out near zero,
-    so the first look at a term takes the mean of `draws` of them. A loop of your own gives it, where it is `due`,
-    probes=gradients(problem.probes(batch), parameters).
+    The traces, means over the points, are estimated without bias from one backward pass: tr K / N = E |J^T v|^2 / N with random signs v. The rule
+    therefore needs gradients of v . r_k / sqrt(N) (`probes`) instead of the losses' gradients. Ratios of single estimates would be biased, so the
+    traces are averaged, over 1 / `average` evaluations; the first one has full weight. If a kernel has few directions, one draw of signs may give
+    almost zero, so the first estimate of a term is the mean of `draws` draws. A training loop of your own passes
+    probes=gradients(problem.probes(batch), parameters) when the weighting is `due`.
 
-    Raises: ValueError for a geometric or corrected mean: there is none of weights.
+    Raises: ValueError for a geometric or corrected mean, because the weights themselves are not averaged.
     """
 
     needs = "probes"
@@ -133,8 +140,8 @@ class NeuralTangentKernel(AveragedWeighting):
     def __init__(self, average: float = 0.1, **options: Any) -> None:
         super().__init__(average, **options)
         if self.mean != "arithmetic" or self.corrected:
-            raise ValueError("NeuralTangentKernel: traces are averaged, arithmetically from the first on; leave out mean and corrected")
-        self._share, self.average = self.average, 1.0  # of the traces, then none of their ratios
+            raise ValueError("NeuralTangentKernel: averages traces, not weights; leave out mean and corrected")
+        self._share, self.average = self.average, 1.0  # average of the traces; their ratios are not averaged
         self._traces: dict[str, Tensor] = {}  # (S,)
         self.draws = _DRAWS
 
@@ -170,16 +177,18 @@ class NeuralTangentKernel(AveragedWeighting):
 
 
 class MGDA(AveragedWeighting):
-    """The shortest vector in the convex hull of the gradients        Desideri 2012; Sener, Koltun 2018 (arXiv 1810.04650)
+    """Weights of the shortest vector in the convex hull of the gradients        Desideri 2012; Sener, Koltun 2018 (arXiv 1810.04650)
 
         min |sum_k lam_k g_k|^2,   lam_k >= 0,   sum_k lam_k = 1
 
     Of two terms lam_1 = clip((g_2 - g_1) . g_2 / |g_1 - g_2|^2, 0, 1). Solved exactly: with G = R^T R the Gram matrix, the least squares of
-    [R; 1^T] y = [0; 1], y >= 0, has y along lam. The sum may be set to the number of terms by total=None, so that equal weights are 1.
-    A term whose gradient is the largest by far gets next to nothing, of Poisson's equation 1e-8: with a `floor` no share is below it, as in the code
-    of Maddu et al. 2021, where it is 1e-5.
+    [R; 1^T] y = [0; 1], y >= 0, has y along lam. A term whose gradient is by far the largest gets almost no weight, 1e-8 for Poisson's equation.
 
-    Raises: ValueError for a floor below 0, or so high that the shares of all terms exceed 1 (when it is asked).
+    Args:
+        total:   sum of the weights; None: the number of terms, so that equal weights are 1.
+        floor:   lower bound of a share, 1e-5 in the code of Maddu et al. 2021.
+        average, options: see `AveragedWeighting`.
+    Raises: ValueError for a floor below 0; at a call, for one so high that the shares of all terms exceed 1.
     """
 
     def __init__(self, total: float | None = 1.0, average: float = 1.0, floor: float = 0.0, **options: Any) -> None:
@@ -201,7 +210,7 @@ class MGDA(AveragedWeighting):
         return shares * (terms.active.sum(1, keepdim=True) if self.total is None else self.total)
 
     def _take(self, name: str, hat: Tensor) -> None:
-        super()._take(name, hat.clamp(min=1e-300))  # a weight of zero is one
+        super()._take(name, hat.clamp(min=1e-300))  # the average ignores a weight of exactly zero
 
     @property
     def options(self) -> dict[str, Any]:
@@ -209,7 +218,7 @@ class MGDA(AveragedWeighting):
 
 
 def _least(gram: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Shares of the shortest vector, (K,); NaN for gradients of zero, which would make it zero, and where the matrix is not finite."""
+    """Return the shares of the shortest vector, (K,); NaN for zero gradients, which would make it zero, and for a matrix that is not finite."""
     found = np.full(len(gram), np.nan)
     there = np.flatnonzero(np.diagonal(gram))
     if len(there) and np.isfinite(gram).all():
@@ -222,7 +231,7 @@ def _least(gram: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _reference(values: Tensor, reference: str | Sequence[str], terms: Terms) -> Tensor:
-    """(S, 1) of values (S, K): the largest, the mean, or a term's own."""
+    """Return the largest of the values (S, K), their mean, or the value of one term, as (S, 1)."""
     if reference == "largest":
         return values.amax(1, keepdim=True)
     if reference == "mean":

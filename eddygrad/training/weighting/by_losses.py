@@ -1,4 +1,4 @@
-"""Weights from the course of the losses L_k: SoftAdapt and relative balancing with random lookback."""
+"""Weights from the history of the losses L_k: SoftAdapt and relative balancing with random lookback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eddygrad.training.weighting.base import Terms
 
 
 class ByLosses(AveragedWeighting):
-    """Looks at losses now and before; a term counts from its second look on, with what it was then for its beginning."""
+    """Base of rules that compare losses with those of the previous and of the first evaluation."""
 
     needs = "losses"
     gradual = True
@@ -35,7 +35,13 @@ class ByLosses(AveragedWeighting):
 
     @abc.abstractmethod
     def balanced(self, terms: Terms, first: Tensor, last: Tensor) -> Tensor:
-        """lam_hat (S, K) from losses now, at first and at the last look."""
+        """Return lam_hat (S, K).
+
+        Args:
+            terms: terms with their losses now.
+            first: losses of the first evaluation, (S, K).
+            last:  losses of the previous evaluation, (S, K).
+        """
 
     def _forget(self, name: str) -> None:
         super()._forget(name)
@@ -51,7 +57,7 @@ class ByLosses(AveragedWeighting):
 
 
 def begun(first: dict[str, Tensor], terms: Terms) -> Tensor:
-    """The losses (S, K) with which the terms began, the first that are not zero; kept in `first`."""
+    """Return the first nonzero losses of the terms, (S, K), and keep them in `first`."""
     for name, loss in zip(terms.names, terms.losses.unbind(1)):
         known = first.get(name, loss)
         first[name] = torch.where(known == 0, loss, known)
@@ -59,9 +65,13 @@ def begun(first: dict[str, Tensor], terms: Terms) -> Tensor:
 
 
 class SoftAdapt(ByLosses):
-    """lam_hat = K softmax(beta s), s_k = L_k - L_k before: slow or rising terms get more        Heydari, Thompson, Mehmood 2019 (arXiv 1912.12355)
+    """lam_hat = K softmax(beta s), s_k = L_k - previous L_k: slow or rising terms get more        Heydari, Thompson, Mehmood 2019 (arXiv 1912.12355)
 
-    Args: beta: how sharply. form: "plain"; "normalised", s over sum |s|; "loss-weighted", normalised and times L_k before the sum is set to K.
+    Args:
+        beta:    sharpness.
+        form:    "plain"; "normalised", s / sum |s|; "loss-weighted", normalised and multiplied by L_k before the sum is set to K.
+        options: see `AveragedWeighting`.
+    Raises: ValueError for another form.
     """
 
     def __init__(self, beta: float = 0.1, form: Literal["plain", "normalised", "loss-weighted"] = "normalised", **options: Any) -> None:
@@ -90,9 +100,15 @@ class ReLoBRaLo(ByLosses):
     """Relative loss balancing with random lookback        Bischof, Kraus 2021 (arXiv 2110.09813)
 
         bal(t') = K softmax(L_k(t) / (T L_k(t')));   lam(t) = a (r lam(t-1) + (1 - r) bal(0)) + (1 - a) bal(t-1),   r one with probability p, else 0
-    Whether a look goes back to the beginning comes from (seed, look).
+    Whether an evaluation looks back to the first one is drawn from (seed, call).
 
-    Args: memory: a. recall: p. temperature: T.
+    Args:
+        memory:      a.
+        recall:      p.
+        temperature: T.
+        seed:        seed of r.
+        options:     see `AveragedWeighting`.
+    Raises: ValueError for numbers out of range.
     """
 
     def __init__(self, memory: float = 0.999, recall: float = 0.9999, temperature: float = 0.1, seed: int = 0, **options: Any) -> None:
@@ -108,7 +124,7 @@ class ReLoBRaLo(ByLosses):
         return self.memory * past + (1 - self.memory) * to_last
 
     def _relative(self, losses: Tensor, before: Tensor) -> Tensor:
-        """bal(t') among the terms whose losses are and were not zero; NaN of the others."""
+        """Return bal(t') of the terms whose losses are and were nonzero; NaN for the others."""
         idle = (losses == 0) | (before == 0)
         shares = torch.softmax((losses / (self.temperature * before)).masked_fill(idle, -math.inf), 1)
         return ((~idle).sum(1, keepdim=True) * shares).masked_fill(idle, math.nan)

@@ -1,4 +1,4 @@
-"""Weights that are learned beside the network: GradNorm, its form without gradients, uncertainty weighting."""
+"""Weights that are learned together with the network: GradNorm, its form without gradients, uncertainty weighting."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from eddygrad.training.weighting.by_losses import begun
 
 
 class Learned(AveragedWeighting):
-    """One number z_k per term and seed, moved by Adam at every look; a look makes one step and gives what it leads to.
+    """Base of weights from one number z_k per term and seed; Adam updates z_k once per evaluation.
 
-    Args: lr: of Adam. Others: see `AveragedWeighting`.
+    Args:
+        lr:      learning rate of Adam.
+        average, options: see `AveragedWeighting`.
+    Raises: ValueError for a learning rate that is not positive.
     """
 
     gradual = True
@@ -33,11 +36,11 @@ class Learned(AveragedWeighting):
 
     @abc.abstractmethod
     def slope(self, terms: Terms, z: Tensor) -> Tensor:
-        """d/dz of what is made small, (S, K)."""
+        """Return the derivative of the objective by z, (S, K)."""
 
     @abc.abstractmethod
-    def led_to(self, z: Tensor, there: Tensor) -> Tensor:
-        """Weights (S, K) of z, for the terms that are `there`."""
+    def weights_of(self, z: Tensor, active: Tensor) -> Tensor:
+        """Return the weights (S, K) of z for the active terms."""
 
     def proposed(self, terms: Terms) -> Tensor:
         zero = torch.zeros(len(terms.losses), dtype=torch.float64)
@@ -53,7 +56,7 @@ class Learned(AveragedWeighting):
             change = first / (1 - 0.9**steps) / ((second / (1 - 0.999**steps)).sqrt() + 1e-8)
             moved.append(torch.where(ok, z[:, k] - self.lr * change, z[:, k]))
         self._z |= dict(zip(terms.names, moved))
-        return self.led_to(torch.stack(moved, 1), terms.active)
+        return self.weights_of(torch.stack(moved, 1), terms.active)
 
     def _forget(self, name: str) -> None:
         super()._forget(name)
@@ -73,12 +76,14 @@ class Learned(AveragedWeighting):
 
 
 class GradNorm(Learned):
-    """All weighted gradients get the same length, longer for terms that fall more slowly        Chen et al. 2018 (arXiv 1711.02257)
+    """GradNorm: all weighted gradients get the same length, longer for terms that fall more slowly        Chen et al. 2018 (arXiv 1711.02257)
 
-        minimise sum_k |G_k - mean(G) r_k^alpha|,  G_k = lam_k |g_k|,  r_k = (L_k / L_k(0)) / mean,  the target held;   lam = K softmax(z)
-    The sum of the weights stays K, the number of terms that are there, by construction.
+        minimise sum_k |G_k - mean(G) r_k^alpha|,  G_k = lam_k |g_k|,  r_k = (L_k / L_k(0)) / mean,  with a constant target;   lam = K softmax(z)
+    The sum of the weights is K, the number of active terms, by construction.
 
-    Args: alpha: strength of the asymmetry, 0 for equal lengths.
+    Args:
+        alpha:   strength of the asymmetry; 0 gives equal lengths.
+        lr, options: see `Learned`.
     """
 
     def __init__(self, alpha: float = 1.5, lr: float = 0.025, **options: Any) -> None:
@@ -87,7 +92,7 @@ class GradNorm(Learned):
         self._first: dict[str, Tensor] = {}
 
     def sizes(self, terms: Terms) -> Tensor:
-        """(S, K), what is balanced: |g_k|."""
+        """Return the balanced sizes |g_k|, (S, K)."""
         return torch.linalg.vector_norm(terms.rows.double(), dim=2).cpu()
 
     def slope(self, terms: Terms, z: Tensor) -> Tensor:
@@ -95,15 +100,15 @@ class GradNorm(Learned):
         idle = ~terms.active | (first == 0)
         fallen = (terms.losses / first).masked_fill(idle, math.nan)
         rate = (fallen / fallen.nanmean(1, keepdim=True)) ** self.alpha
-        weights, sizes = self.led_to(z, ~idle), self.sizes(terms)
+        weights, sizes = self.weights_of(z, ~idle), self.sizes(terms)
         own = (weights * sizes).masked_fill(idle, math.nan)
         by_weight = torch.sign(own - own.nanmean(1, keepdim=True) * rate) * sizes
         # lam = K p, p = softmax(z): d/dz_j = sum_k by_weight_k K p_k (1[k=j] - p_j)
         pulled = by_weight * weights
         return pulled - weights / (~idle).sum(1, keepdim=True) * pulled.nansum(1, keepdim=True)
 
-    def led_to(self, z: Tensor, there: Tensor) -> Tensor:
-        return there.sum(1, keepdim=True) * torch.softmax(z.masked_fill(~there, -math.inf), 1)
+    def weights_of(self, z: Tensor, active: Tensor) -> Tensor:
+        return active.sum(1, keepdim=True) * torch.softmax(z.masked_fill(~active, -math.inf), 1)
 
     def _forget(self, name: str) -> None:
         super()._forget(name)
@@ -122,7 +127,7 @@ class GradNorm(Learned):
 
 
 class ResNorm(GradNorm):
-    """GradNorm with the losses L_k in place of their gradients' lengths, so that none are needed        NVIDIA Modulus, residual normalisation"""
+    """GradNorm with the losses L_k instead of their gradients' lengths: it needs no gradients        NVIDIA Modulus, residual normalisation"""
 
     needs = "losses"
 
@@ -133,7 +138,7 @@ class ResNorm(GradNorm):
 class Homoscedastic(Learned):
     """Each term's weight is the precision of its noise, learned with the network        Kendall, Gal, Cipolla 2018 (arXiv 1705.07115)
 
-    minimise sum_k exp(-z_k) L_k + z_k over z too;   lam_k = exp(-z_k), at rest 1 / L_k
+    minimise sum_k exp(-z_k) L_k + z_k over z as well;   lam_k = exp(-z_k), 1 / L_k in equilibrium
     """
 
     needs = "losses"
@@ -144,5 +149,5 @@ class Homoscedastic(Learned):
     def slope(self, terms: Terms, z: Tensor) -> Tensor:
         return 1 - torch.exp(-z) * terms.losses
 
-    def led_to(self, z: Tensor, there: Tensor) -> Tensor:
+    def weights_of(self, z: Tensor, active: Tensor) -> Tensor:
         return torch.exp(-z)

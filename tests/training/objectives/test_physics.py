@@ -99,7 +99,7 @@ def test_other_channels_may_be_the_velocity() -> None:
         assert torch.equal(plain(u, known), plain(torch.cat([u, pressure], 1), torch.cat([known, pressure], 1)))
         with pytest.raises(ValueError, match=r"expected frames \(..., C > 1, 12, 10\), got \(4, 1, 12, 10\)"):
             plain(pressure, known)
-        with pytest.raises(ValueError, match=r"got \(4, 2, 10, 12\); give it the frames' own grid"):
+        with pytest.raises(ValueError, match=r"got \(4, 2, 10, 12\); pass the grid of the frames"):
             plain(u.mT, known)
     with pytest.raises(ValueError, match=r"Divergence: expected 2 channels, .* got \(0,\); name one for each axis"):
         Divergence(BOX, (0,))

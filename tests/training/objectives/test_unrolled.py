@@ -279,10 +279,10 @@ def test_names_of_policies_round_trip_and_others_are_refused():
         with pytest.raises(ValueError, match=r"nroll") as caught:
             Unrolling.parse(text)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match="warm-up shorter than the horizon, got 'push:3/3'"):
+    with pytest.raises(ValueError, match="warmup shorter than the horizon, got 'push:3/3'"):
         Unrolling.parse("push:3/3")
     for text in ("wig:3/3", "wig:3/5"):  # a text that says truncated means it
-        with pytest.raises(ValueError, match=f"'{text}' unrolls 3 steps and would cut after {text[-1]}, that is never; .* or 'wig:3' without"):
+        with pytest.raises(ValueError, match=f"'{text}' unrolls 3 steps, so a cut after {text[-1]} never happens; .* or 'wig:3' without"):
             Unrolling.parse(text)
     with pytest.raises(ValueError, match="needs 4 frames, got 3"):
         Unrolled(corrected(), "push:4/2")(window(2))

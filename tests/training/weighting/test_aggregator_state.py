@@ -133,7 +133,7 @@ def test_nothing_is_said_to_be_lost_of_one_that_remembers_nothing(name: str, tmp
 @pytest.mark.parametrize("make", [Numpys, Grows])
 def test_a_memory_that_no_disk_keeps_is_told_where_it_is_lost(make: Any, tmp_path: Any) -> None:
     trained_by_aggregator((3, 8), 10, tmp_path, make())
-    with pytest.warns(UserWarning, match="what the aggregator remembered is lost; it begins anew at update 10"):
+    with pytest.warns(UserWarning, match="the aggregator's state is lost; it starts anew at update 10"):
         trained_by_aggregator((3, 8), 20, tmp_path, make())
 
 

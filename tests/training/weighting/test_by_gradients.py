@@ -227,7 +227,7 @@ def test_the_slope_of_gradnorm_is_that_of_its_sum() -> None:
     now = torch.stack([0.5 * losses["a"], 0.9 * losses["b"], losses["c"]]).reshape(1, 3)
     terms = with_gradients(Terms(("a", "b", "c"), now, torch.ones(1, 3)), grads, None, "test")
     z = torch.tensor([[0.3, -0.2, 0.1]], dtype=torch.float64, requires_grad=True)
-    own = weighting.led_to(z, terms.active) * weighting.sizes(terms)
+    own = weighting.weights_of(z, terms.active) * weighting.sizes(terms)
     first = torch.stack([losses[name] for name in "abc"]).reshape(1, 3)
     rate = (now / first / (now / first).mean()) ** 0.7
     (expected,) = torch.autograd.grad((own - (own.mean(1, keepdim=True) * rate).detach()).abs().sum(), z)
