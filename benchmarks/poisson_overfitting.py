@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from eddygrad.pinn.collocation import Points
 from eddygrad.pinn.domains import Box
+from eddygrad.pinn.points import Points
 from eddygrad.pinn.problems import PROBLEMS
 from eddygrad.runtime.specs import Spec
 

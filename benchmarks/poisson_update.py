@@ -18,7 +18,7 @@ from nested_autograd import PlainNetwork, poisson_losses
 from timing import arguments, emit, measure
 from torch import Tensor
 
-from eddygrad.pinn.collocation import PointBatches, Points
+from eddygrad.pinn.points import PointBatches, Points
 from eddygrad.pinn.problems.benchmark_case import Case
 from eddygrad.pinn.problems.poisson import poisson
 from eddygrad.runtime.memory import keep_freed_memory

@@ -19,9 +19,10 @@ from nested_autograd import PlainNetwork, turbulence_residual
 from timing import arguments, available_mb, emit, measure_memory
 from torch import Tensor
 
-from eddygrad.pinn.collocation import Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import VORTICITY, Names
+from eddygrad.pinn.points import Points
 from eddygrad.runtime.memory import keep_freed_memory
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVorticity
 

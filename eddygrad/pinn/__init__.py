@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eddygrad.pinn.collocation import Points
     from eddygrad.pinn.conditions import Condition
     from eddygrad.pinn.domains import Annulus, Box, PolygonDomain, Region
     from eddygrad.pinn.partials import VORTICITY
     from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
+    from eddygrad.pinn.points import Points
     from eddygrad.pinn.posed_problem import Problem
     from eddygrad.pinn.problem_settings import Network, Sampling
     from eddygrad.pinn.problems import PROBLEMS, problem
@@ -25,7 +25,7 @@ _HOME = {
     **dict.fromkeys(("PROBLEMS", "problem"), "pinn.problems"),
     **dict.fromkeys(("Network", "Sampling"), "pinn.problem_settings"),
     "Condition": "pinn.conditions",
-    "Points": "pinn.collocation",
+    "Points": "pinn.points",
     "Problem": "pinn.posed_problem",
     "Solution": "pinn.solution",
     "VORTICITY": "pinn.partials",

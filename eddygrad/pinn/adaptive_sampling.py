@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from eddygrad.pinn.collocation import Collocation, Points
+from eddygrad.pinn.collocation import Collocation
 from eddygrad.pinn.point_weights import Remembered
+from eddygrad.pinn.points import PointBatches, Points
 from eddygrad.runtime.randomness import generator
-from eddygrad.training.protocols import HasState, Stateful
+from eddygrad.training.protocols import Stateful
 
 
 class Resampled(Stateful):
@@ -22,7 +23,7 @@ class Resampled(Stateful):
     The drawn points are part of a checkpoint. To redraw two terms, nest: Resampled(Resampled(batches, ..., "pde", ...), ..., "data", ...).
 
     Args:
-        batches: batches of the other sets.
+        batches: batches of the other sets, or resampled batches.
         problem: module whose residual counts.
         term:    its term; the points of the term are redrawn.
         pool:    points to draw from.
@@ -36,7 +37,7 @@ class Resampled(Stateful):
 
     def __init__(
         self,
-        batches: Callable[[int, int], tuple[int, Mapping[str, Points]]],
+        batches: PointBatches | Resampled,
         problem: Collocation,
         term: str,
         pool: Points,
@@ -59,14 +60,14 @@ class Resampled(Stateful):
         self._chosen: Points | None = None  # the same object until the next draw, so that caches by identity stay valid
 
     def to(self, device: torch.device | str) -> Resampled:
-        """Return the same on a device, with batches that can be moved; the module whose residual counts is not moved."""
+        """Return the same batches on a device; the module whose residual counts is not moved."""
         moved = copy(self)
-        moved.pool, moved.batches = self.pool.to(device), self.batches.to(device) if hasattr(self.batches, "to") else self.batches
+        moved.pool, moved.batches = self.pool.to(device), self.batches.to(device)
         moved.load_state_dict({name: drawn.to(device) for name, drawn in self.state_dict().items()})
         return moved
 
     def __call__(self, step: int, horizon: int = 1) -> tuple[int, dict[str, Points]]:
-        """Return the update and its points by name."""
+        """Return the update and its points by name; `horizon` has no effect."""
         if self._drawn is None or (step % self.every == 0 and not self.frozen):
             self._drawn, self._chosen = self._draw(step), None
         if self._chosen is None:
@@ -81,7 +82,7 @@ class Resampled(Stateful):
 
     @torch.no_grad()
     def _draw(self, step: int) -> Tensor:
-        """Draw the numbers of the points of each seed, (S, size)."""
+        """Draw the indices of the points of each seed, (S, size)."""
         r = self.problem.residual(self.term, self.pool).square()
         r = r.sum(0) if r.ndim > 1 + self.problem.network.stacked else r
         size = r.sqrt().reshape(-1, len(self.pool)).double().cpu() ** self.power
@@ -92,13 +93,15 @@ class Resampled(Stateful):
         return torch.stack(drawn).to(self.pool.x.device)
 
     def stateful(self) -> dict[str, Stateful]:
-        """What a checkpoint keeps: see `Loop`."""
-        return {f"resampled {self.term}": self, **(self.batches.stateful() if isinstance(self.batches, HasState) else {})}
+        """Return the drawn points by name, also those of resampled batches within; their state belongs to a checkpoint."""
+        return {f"resampled {self.term}": self, **(self.batches.stateful() if isinstance(self.batches, Resampled) else {})}
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the indices of the drawn points in the pool, if any were drawn."""
         return {} if self._drawn is None else {"drawn": self._drawn.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the drawn points."""
         self._drawn, self._chosen = state["drawn"].to(self.pool.x.device, copy=True) if "drawn" in state else None, None
 
 

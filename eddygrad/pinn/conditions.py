@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eddygrad.pinn.collocation import FEW, Points, Term, misfit
+from eddygrad.pinn.collocation import PLAUSIBLE_COMPONENTS, Term, misfit
 from eddygrad.pinn.partials import Names, needed
+from eddygrad.pinn.points import Points
 from eddygrad.pinn.residual_functions import Coefficients, explain_torch_errors
 from eddygrad.runtime.code_digest import code_digest
 from eddygrad.training.checkpoint import digest
@@ -45,7 +46,7 @@ class Condition:
             known = [f"known_{name}" for name in self.points.known]
             read = needed(lambda d: results.append(self.relation(d, coefficients)), names, known, count)
         shape = tuple(torch.as_tensor(results[0]).shape)
-        if shape and (shape[-1] != count or len(shape) > 2 or (len(shape) == 2 and shape[0] == count > max(FEW, len(read)))):
+        if shape and (shape[-1] != count or len(shape) > 2 or (len(shape) == 2 and shape[0] == count > max(PLAUSIBLE_COMPONENTS, len(read)))):
             raise ValueError(
                 f"pinn.Problem: a condition at {count} points must give ({count},), or (C, {count}) with components, got {shape}; "
                 "partials are rows (N,), not columns (N, 1)"

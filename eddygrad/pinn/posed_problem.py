@@ -13,13 +13,14 @@ from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.adaptive_sampling import Resampled
-from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term, misfit
+from eddygrad.pinn.collocation import Collocation, Term, misfit
 from eddygrad.pinn.conditions import Condition, condition_term, described, points_of
 from eddygrad.pinn.domains import Region, SpaceTime, mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.network.hard_constraints import Constrained, FieldNetwork, box_distance, box_extension
 from eddygrad.pinn.partials import Names, Sum
 from eddygrad.pinn.point_weights import PointWeights
+from eddygrad.pinn.points import PointBatches, Points
 from eddygrad.pinn.problem_checks import check_options, check_terms, check_types
 from eddygrad.pinn.problem_settings import Network as NetworkSettings
 from eddygrad.pinn.problem_settings import Sampling, apply_groups
@@ -182,7 +183,7 @@ class Problem:
         closed = self.closed_axes
         return domain.rim(self.rim, self.seed, **({"axes": [i for i in range(len(self.inputs)) if i not in closed]} if closed else {}))
 
-    def batches(self, objective: Collocation, dtype: torch.dtype, device: torch.device | str) -> Any:
+    def batches(self, objective: Collocation, dtype: torch.dtype, device: torch.device | str) -> PointBatches | Resampled:
         """Return the function that gives the points of every update.
 
         Args:
@@ -190,7 +191,7 @@ class Problem:
             dtype:     precision of the points.
             device:    device of the points.
         """
-        batches: Any = PointBatches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
+        batches: PointBatches | Resampled = PointBatches(self.sets(dtype), {} if self.batch is None else {"inside": self.batch})
         for name, every in (self.resample or {}).items():
             pool = Points(self.domain.interior(_POOL_FACTOR * self.points, self.seed).to(dtype))
             batches = Resampled(batches, objective, name, pool, self.points, every, seed=self.seed)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from eddygrad.pinn.collocation import Points, Term
+from eddygrad.pinn.collocation import Term
 from eddygrad.pinn.domains import Box, Region, SpaceTime
 from eddygrad.pinn.point_weights import Causal, PointWeights, Remembered
+from eddygrad.pinn.points import Points
 from eddygrad.pinn.residual_functions import explain_torch_errors
 
 if TYPE_CHECKING:

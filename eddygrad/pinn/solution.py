@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from eddygrad.pinn.collocation import Collocation, Points
+from eddygrad.pinn.collocation import Collocation
 from eddygrad.pinn.partials import Partials, partials
+from eddygrad.pinn.points import Points
 from eddygrad.pinn.problems.relative_error import relative
 from eddygrad.training.loop import Fit
 

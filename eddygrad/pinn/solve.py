@@ -66,7 +66,7 @@ def solve(
     solution = Solution(problem, objective.to(device))
     config = _config(solution, steps, rule, optimiser, _schedule(schedule, objective, steps), polish, select, errors, diagnose)
     identity = {**problem.described(), "terms": list(objective.terms), "optimizer": optimiser.text, "seeds": str(own_seeds), **_described(config)}
-    batches = problem.batches(objective, dtype, device)
+    batches: Any = problem.batches(objective, dtype, device)
     with number_of_threads(threads):
         solution.fit = train(objective, objective.losses, batches, config, folder, progress=progress, title="pinn", description=identity)
     return solution

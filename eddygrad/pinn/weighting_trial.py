@@ -23,7 +23,7 @@ def tried(weighting: Any, problem: Collocation) -> None:
     """
     own = deepcopy(weighting.weighting if isinstance(weighting, Aggregated) else weighting)
     for step in sorted({0, *problem.joins, *problem.leaves}):
-        losses = {name: torch.ones(()) for name, term in problem.terms.items() if term.there(step)}
+        losses = {name: torch.ones(()) for name, term in problem.terms.items() if term.active(step)}
         if not losses:
             continue
         if isinstance(own, AveragedWeighting):

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.pinn.collocation import Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names
+from eddygrad.pinn.points import Points
 
 LINE = Names(("x",), ("u",))
 

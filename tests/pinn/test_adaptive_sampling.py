@@ -13,9 +13,10 @@ from cases.oscillator import LINE, grid
 
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn.adaptive_sampling import Resampled
-from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
+from eddygrad.pinn.collocation import Collocation, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.point_weights import ResidualAttention
+from eddygrad.pinn.points import PointBatches, Points
 from eddygrad.training.loop import train
 from eddygrad.training.training_config import TrainingConfig
 

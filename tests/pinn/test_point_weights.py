@@ -10,8 +10,8 @@ import torch
 from cases.oscillator import known, oscillator
 from torch import Tensor
 
-from eddygrad.pinn.collocation import PointBatches, Points
 from eddygrad.pinn.point_weights import Causal, PointWeights, ResidualAttention, SelfAdaptive
+from eddygrad.pinn.points import PointBatches, Points
 from eddygrad.training.loop import train
 from eddygrad.training.training_config import TrainingConfig
 
@@ -98,7 +98,7 @@ def test_weighted_points_keep_the_sides_of_a_sum_of_means() -> None:
 
 def test_chunks_of_time_do_not_go_over_sides() -> None:
     points = {"all": Points(torch.linspace(0, 3, 6, dtype=torch.float64).unsqueeze(1), {"u": torch.zeros(6, dtype=torch.float64)}, parts=(2, 4))}
-    with pytest.raises(ValueError, match="have parts, sides of a box; Causal goes over chunks of time"):
+    with pytest.raises(ValueError, match="have parts, the sides of a box; Causal needs points without parts"):
         oscillator(pointwise=Causal(0, (0.0, 3.0))).losses((0, points))
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import eddygrad as eg
-from eddygrad.pinn.collocation import Points
+from eddygrad.pinn.points import Points
 from eddygrad.solver.equations.navier_stokes import NavierStokesVelocity
 from eddygrad.training.schedule import Drops
 

@@ -13,10 +13,11 @@ from torch import Tensor
 
 import eddygrad as eg
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.pinn.collocation import Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, Term
 from eddygrad.pinn.domains import Region
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names
+from eddygrad.pinn.points import Points
 from eddygrad.training.loop import Loop
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.training_config import TrainingConfig

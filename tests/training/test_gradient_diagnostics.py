@@ -11,10 +11,11 @@ import torch
 from cases.oscillator import grid, known, oscillator
 
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
+from eddygrad.pinn.collocation import Collocation, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names
 from eddygrad.pinn.point_weights import Causal, PointWeights, ResidualAttention, SelfAdaptive
+from eddygrad.pinn.points import PointBatches, Points
 from eddygrad.training.freezing import frozen
 from eddygrad.training.gradient_diagnostics import diagnose
 from eddygrad.training.gradients import gradients

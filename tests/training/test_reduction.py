@@ -10,8 +10,8 @@ import torch
 from cases.oscillator import known, oscillator
 from torch import Tensor
 
-from eddygrad.pinn.collocation import PointBatches, Points
 from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
+from eddygrad.pinn.points import PointBatches, Points
 from eddygrad.training.gradients import reduced
 from eddygrad.training.loop import Loop, train
 from eddygrad.training.optimizers.registry import find_optimizer

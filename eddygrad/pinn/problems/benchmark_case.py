@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from eddygrad.pinn.collocation import Collocation, PointBatches
+from eddygrad.pinn.adaptive_sampling import Resampled
+from eddygrad.pinn.collocation import Collocation
+from eddygrad.pinn.points import PointBatches
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Case:
     """
 
     problem: Collocation
-    batches: PointBatches
+    batches: PointBatches | Resampled
     errors: Callable[[Collocation], Mapping[str, Tensor]]
     reference: str | tuple[str, ...]
     steps: int

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.datasets.published.ghia_cavity import midlines
-from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term, misfit
+from eddygrad.pinn.collocation import Collocation, Term, misfit
 from eddygrad.pinn.domains import Box, mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.partials import Names, Partials, partials
+from eddygrad.pinn.points import PointBatches, Points
 from eddygrad.pinn.problems.benchmark_case import Case
 from eddygrad.pinn.problems.relative_error import relative
 from eddygrad.solver.equations.burgers import Burgers

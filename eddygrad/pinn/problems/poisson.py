@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from eddygrad.correctors.seeded_network import seed_options
-from eddygrad.pinn.collocation import Collocation, PointBatches, Points, Term
+from eddygrad.pinn.collocation import Collocation, Term
 from eddygrad.pinn.domains import Box, mean_and_std
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.network.hard_constraints import Constrained, FieldNetwork, box_distance, box_extension
 from eddygrad.pinn.partials import Names, partials
+from eddygrad.pinn.points import PointBatches, Points
 from eddygrad.pinn.problems.benchmark_case import Case
 from eddygrad.pinn.problems.relative_error import relative
 from eddygrad.runtime.randomness import generator

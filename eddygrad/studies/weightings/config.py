@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from eddygrad.pinn.adaptive_sampling import Resampled
+from eddygrad.pinn.points import PointBatches
 from eddygrad.pinn.problems import OWN, Case, problem
 from eddygrad.pinn.weighting_trial import tried
 from eddygrad.runtime.specs import Spec
@@ -118,10 +119,9 @@ class WeightingConfiguration:
         if self.seeds > 1 and self.seeds_per_run != 1:
             got = self.seeds_per_run or self.seeds
             raise ValueError(f"pinn: {searched} searches along the line of one seed, got {got} in a run; set seeds_per_run to 1")
-        drawn = isinstance(case.batches, Resampled)
-        if drawn and searched == "lbfgs":
+        if isinstance(case.batches, Resampled) and searched == "lbfgs":
             raise ValueError(f"pinn: lbfgs searches along lines of one loss, the points of {text} are drawn anew; end with a polish instead")
-        if not drawn and any(size < len(case.batches.sets[name]) for name, size in case.batches.sizes.items()):
+        if isinstance(case.batches, PointBatches) and not case.batches.full:
             raise ValueError(f"pinn: {searched} searches along lines of one loss, {text} has batches of {dict(case.batches.sizes)} points")
         for other in self.weighting:
             made = self.weighting_of(other, case)

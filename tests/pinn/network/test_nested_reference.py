@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import eddygrad as eg
-from eddygrad.pinn.collocation import Collocation, Points, Term
+from eddygrad.pinn.collocation import Collocation, Term
 from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
 from eddygrad.pinn.network.taylor import Truncation
 from eddygrad.pinn.partials import VORTICITY, Names
+from eddygrad.pinn.points import Points
 from eddygrad.pinn.problems.poisson import poisson
 from eddygrad.solver.equations.active_turbulence import ActiveTurbulenceVorticity
 

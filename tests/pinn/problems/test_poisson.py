@@ -52,7 +52,7 @@ def test_poissons_points_may_be_many_and_seen_a_few_at_a_time() -> None:
     points = case.batches(3)[1]["interior"]
     x, y = (2 * math.pi * points.x[..., i].double() for i in (0, 1))
     torch.testing.assert_close(points.known["f"].double(), -2 * (2 * math.pi) ** 2 * x.cos() * y.sin(), atol=1e-4, rtol=0)
-    with pytest.raises(ValueError, match="batches: 30 points of 'interior', which has 20"):
+    with pytest.raises(ValueError, match="at most 20 points of 'interior', got 30"):
         poisson(interior=20, batch=30)
 
 

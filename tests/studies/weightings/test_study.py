@@ -61,7 +61,7 @@ def test_hours_are_those_of_all_phases(tmp_path: Any, monkeypatch: pytest.Monkey
     clock = [0.0]
 
     def update(loop: Loop) -> None:
-        terms = sum(term.there(loop.step) for term in late.problem.terms.values())
+        terms = sum(term.active(loop.step) for term in late.problem.terms.values())
         clock[0] += terms * (5.0 if loop.weighting.due else 1.0)
         loop.weighting.calls += 1
         loop.step += 1

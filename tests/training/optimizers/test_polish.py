@@ -12,8 +12,8 @@ import torch
 from cases.oscillator import known, oscillator
 
 from eddygrad.pinn.adaptive_sampling import Resampled
-from eddygrad.pinn.collocation import PointBatches
 from eddygrad.pinn.point_weights import Causal, ResidualAttention, SelfAdaptive
+from eddygrad.pinn.points import PointBatches
 from eddygrad.training.checkpoint import save_state
 from eddygrad.training.freezing import frozen
 from eddygrad.training.loop import Loop, train

@@ -12,7 +12,7 @@ import pytest
 import torch
 from cases.oscillator import known, oscillator
 
-from eddygrad.pinn.collocation import PointBatches
+from eddygrad.pinn.points import PointBatches
 from eddygrad.training.loop import Loop, train
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.optimizers.registry import OPTIMIZERS, find_optimizer

@@ -11,7 +11,7 @@ from cases.oscillator import known, oscillator
 from cases.weighting_cases import P, drawn, flat, trained_by_aggregator
 from torch import Tensor, nn
 
-from eddygrad.pinn.collocation import PointBatches
+from eddygrad.pinn.points import PointBatches
 from eddygrad.training.loop import Loop
 from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import (

@@ -12,7 +12,7 @@ from cases.oscillator import known, oscillator
 from torch import Tensor
 
 import eddygrad as eg
-from eddygrad.pinn.collocation import PointBatches
+from eddygrad.pinn.points import PointBatches
 from eddygrad.training.loop import Loop, train
 from eddygrad.training.optimizers.polish import Polish
 from eddygrad.training.training_config import TrainingConfig
