@@ -67,9 +67,7 @@ class Guard:
             terms:       losses by name, () or (S,) each.
         Raises: FloatingPointError for a single run that is not finite, and for a stack that is frozen as a whole at update 0.
         """
-        norms = torch.linalg.vector_norm(grad, dim=1)
-        if not bool(norms.isfinite().all()):  # squares may overflow where no entry does
-            norms = torch.where(norms.isfinite(), norms.double(), torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64))
+        norms = _norms(grad)
         finite = (torch.isfinite(loss.reshape(-1)) & torch.isfinite(norms)).tolist()
         lengths = norms.tolist()
         active, lost = self.alive, {}
@@ -123,3 +121,11 @@ def _reason(i: int, loss: Tensor, terms: Mapping[str, Tensor]) -> str:
 def _raise_diverged(reason: str, step: int, sample: int | None) -> None:
     where = f"update {step}" + (f", sample {sample} of its window" if sample is not None else "")
     raise FloatingPointError(f"fit: the run has diverged: {reason} at {where}; lower the learning rate, clip gradients or shorten the horizon")
+
+
+def _norms(grad: Tensor) -> Tensor:
+    """Norms (S,) of the rows of a gradient (S, P)."""
+    norms = torch.linalg.vector_norm(grad, dim=1)
+    if not bool(norms.isfinite().all()):  # squares may overflow where no entry does
+        norms = torch.where(norms.isfinite(), norms.double(), torch.linalg.vector_norm(grad, dim=1, dtype=torch.float64))
+    return norms

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from eddygrad.runtime.interrupt import Waiting, waiting
 from eddygrad.runtime.progress import Bar, bar
 from eddygrad.solver.unroll import BatchAt, Window
 from eddygrad.training import run_log, run_state
-from eddygrad.training.checkpoint import digest, save_state, save_weights
+from eddygrad.training.checkpoint import digest, save_weights
 from eddygrad.training.gradients import gradients
 from eddygrad.training.loss_balancing import Balance
 from eddygrad.training.optimizers.line_search import OptimizerPhases
@@ -168,7 +168,12 @@ class Loop:
         """Continue from `state`. Raises ValueError if that run began with other weights, in another precision or on another kind of device."""
         run_state.restore(self, state)
 
-    def release(self) -> None:
+    def result(self) -> Fit:
+        """Return the module with curve, counters and seconds."""
+        guard = self.guard
+        return Fit(self.module, self.step, self.curve, self.seconds, list(guard.skipped), list(guard.clipped), list(guard.frozen_at))
+
+    def close(self) -> None:
         """Unfreeze weights and state, and take no more means over processes."""
         self.phases.freeze(False)
         for part in self.stateful.values():
@@ -192,34 +197,28 @@ def train(
 
     Args:
         module, objective, batch_at, training: see `Loop`.
-        folder:      folder of checkpoint, metrics.jsonl and final weights; a checkpoint there is resumed. A folder is refused if its run has another
-                     description, or began with other weights, in another dtype or on another kind of device.
+        folder:      holds checkpoint, metrics.jsonl and final weights; a checkpoint is resumed, a run of another configuration or start refused.
         progress:    show a bar, with this `title`.
         description: configuration to keep with the checkpoint.
     Returns: curve, counters, seconds of training (validation excluded).
-    Raises:  ValueError for a folder of another run; FloatingPointError for a single run that diverges, or a stack that loses all seeds before its
-             first update. A stack that loses its last seed later ends early. Each lost seed is a RuntimeWarning.
+    Raises:  ValueError for a folder of another run; FloatingPointError for a single run that diverges, or a stack lost before its first update.
+             A stack that loses its last seed later ends early. Each lost seed is a RuntimeWarning.
     """
     loop = Loop(module, objective, batch_at, training)
-    folder = None if folder is None else Path(folder)
-    log = None if folder is None else run_log.MetricsLog(folder / "metrics.jsonl", run_state.resume(loop, folder, description or {}))
-    shown = bar(title, training.steps, loop.step, show=progress)
-    with waiting(folder is not None and training.reduce is None) as interrupt:  # processes side by side would wait for one that left
-        try:
-            while not loop.over and not interrupt.asked:
-                run_log.record(loop, log, _interval(loop, shown, interrupt), shown)
-                if folder is not None and log is not None and (loop.step % training.checkpoint_every == 0 or loop.over or interrupt.asked):
-                    kept = {"log": log.position(), "description": json.dumps(description or {}, sort_keys=True)}
-                    save_state(folder / "checkpoint.pt", {**loop.state(), **kept})
-        finally:
-            loop.release()
-            shown.close()
-            if log is not None:
-                log.close()
+    described, folder = description or {}, None if folder is None else Path(folder)
+    with (
+        run_log.metrics_log(folder, run_state.resume(loop, folder, described)) as log,
+        bar(title, training.steps, loop.step, show=progress) as shown,
+        waiting(folder is not None and training.reduce is None) as interrupt,  # processes side by side would wait for one that left
+        closing(loop),
+    ):
+        while not loop.over and not interrupt.asked:
+            run_log.record(loop, log, _interval(loop, shown, interrupt), shown)
+            if folder and log and (loop.step % training.checkpoint_every == 0 or loop.over or interrupt.asked):
+                run_state.save(loop, folder, log.position(), described)
     if folder is not None:
-        save_weights(folder / "weights.safetensors", module.state_dict(), {"module": repr(module), **loop.start, **(description or {})})
-    guard = loop.guard
-    return Fit(module, loop.step, loop.curve, loop.seconds, list(guard.skipped), list(guard.clipped), list(guard.frozen_at))
+        save_weights(folder / "weights.safetensors", module.state_dict(), {"module": repr(module), **loop.start, **described})
+    return loop.result()
 
 
 def _interval(loop: Loop, shown: Bar, interrupt: Waiting) -> Tensor:

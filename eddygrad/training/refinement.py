@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+from eddygrad.solver.linear_solvers import Krylov
 
 
 @dataclass
@@ -74,13 +76,27 @@ class Refinement:
         self.checkpoint, self.averages = float(state["checkpoint"]), [float(m) for m in state["averages"]]
 
 
+@runtime_checkable
+class HasSolver(Protocol):
+    """A stepper that corrects a solver."""
+
+    solver: Any
+
+
+@runtime_checkable
+class HasPressure(Protocol):
+    """A solver with options of an iterative pressure solve; None if it solves directly."""
+
+    pressure: Krylov | None
+
+
 def refine_pressure(stepper: Any, iterations: int) -> None:
     """Set the pressure iterations of the solver that a stepper corrects.
 
     Raises: ValueError for a solver that does not solve for the pressure iteratively.
     """
-    solver: Any = getattr(stepper, "solver", None)
-    if getattr(solver, "pressure", None) is None:
+    solver = stepper.solver if isinstance(stepper, HasSolver) else None
+    if not isinstance(solver, HasPressure) or solver.pressure is None:
         raise ValueError(f"refinement: expected a solver with pressure=Krylov(..), got {solver!r}; a direct solve has nothing to refine")
     few = replace(solver.pressure, iterations=iterations, on_failure="observe")  # not to converge is what is meant
-    stepper.solver = replace(solver, pressure=few)
+    stepper.solver = replace(solver, pressure=few)  # type: ignore[type-var]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import statistics
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +45,16 @@ class MetricsLog:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+
+@contextmanager
+def metrics_log(folder: Path | None, keep: int) -> Iterator[MetricsLog | None]:
+    """Open the log of a folder, of which the first `keep` bytes are kept; None without a folder."""
+    if folder is None:
+        yield None
+        return
+    with closing(MetricsLog(folder / "metrics.jsonl", keep)) as log:
+        yield log
 
 
 def due(loop: Loop) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from eddygrad.training.checkpoint import difference, digest, load_state
+from eddygrad.training.checkpoint import difference, digest, load_state, save_state
 
 if TYPE_CHECKING:
     from eddygrad.training.loop import Loop
@@ -33,6 +33,19 @@ def state_of(loop: Loop) -> dict[str, Any]:
         "companions": {name: part.state_dict() for name, part in loop.stateful.items()},
         "guard": {name: getattr(loop.guard, name) for name in _COUNTERS},
     }
+
+
+def save(loop: Loop, folder: Path, log_bytes: int, description: dict[str, Any]) -> None:
+    """Write the checkpoint of a run.
+
+    Args:
+        loop:        the run.
+        folder:      folder of the checkpoint.
+        log_bytes:   length of metrics.jsonl on disk; a resumed run cuts off what follows.
+        description: configuration that a resumed run must have.
+    """
+    kept = {"log": log_bytes, "description": json.dumps(description, sort_keys=True)}
+    save_state(folder / "checkpoint.pt", {**state_of(loop), **kept})
 
 
 def restore(loop: Loop, state: dict[str, Any]) -> None:
@@ -61,18 +74,18 @@ def restore(loop: Loop, state: dict[str, Any]) -> None:
         setattr(loop.guard, name, value)
 
 
-def resume(loop: Loop, folder: Path, description: dict[str, Any]) -> int:
+def resume(loop: Loop, folder: Path | None, description: dict[str, Any]) -> int:
     """Continue from the checkpoint of a folder, if it has one.
 
     Args:
         loop:        the run, at update 0.
-        folder:      folder of the run.
+        folder:      folder of the run; None for none.
         description: configuration of the run; the folder must have the same.
     Returns: bytes of metrics.jsonl that belong to the checkpoint.
     Raises:  ValueError for a file that is no checkpoint, or a run of another configuration.
     """
-    path = folder / "checkpoint.pt"
-    if not path.exists():
+    path = None if folder is None else folder / "checkpoint.pt"
+    if path is None or not path.exists():
         return 0
     state = load_state(path)
     if not {"description", "buffer", "optimizer", "log"} <= set(state):
