@@ -1,4 +1,4 @@
-"""Partial derivatives by name: "u_xxt" of a network's output u, "w_x" of a field derived from others."""
+"""Partial derivatives by name: "u_xxt" of a network's output u, "w_x" of a derived field w."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Names:
     derived: Mapping[str, Sum] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        every = (*self.inputs, *self.outputs, *self.derived)
-        if len(set(every)) != len(every) or any(len(name) != 1 for name in self.inputs) or any("_" in name for name in every):
-            raise ValueError(f"pinn: expected inputs of one letter and fields without '_', no name twice, got {every}")
+        names = (*self.inputs, *self.outputs, *self.derived)
+        if len(set(names)) != len(names) or any(len(name) != 1 for name in self.inputs) or any("_" in name for name in names):
+            raise ValueError(f"pinn: expected inputs of one letter and fields without '_', no name twice, got {names}")
 
     def terms(self, name: str) -> list[tuple[float, str, Index]]:
         """Return a partial as a sum of (factor, output, index). Raises ValueError for an unknown field or input."""
@@ -48,7 +48,7 @@ class Names:
             if not space:
                 raise ValueError(f"partials: {name!r} needs an input x, y or z, got {', '.join(self.inputs)}; name the derivatives instead")
             return [term for letter in space for term in self.terms(f"{base}_{by[3:]}{letter}{letter}")]
-        if by.endswith("lap"):  # after the letters of a derived field
+        if by.endswith("lap"):  # a derived field puts its own letters first
             return self.terms(f"{base}_lap{by[:-3]}")
         if base not in known or any(letter not in self.inputs for letter in by):
             raise ValueError(
@@ -142,7 +142,7 @@ def partials(network: FieldNetwork, points: Tensor, names: Names, needs: Iterabl
 
 
 def _collapsed(terms: Mapping[str, Sequence[tuple[float, str, Index]]]) -> dict[str, list[tuple[float, str, Kept]]]:
-    """Return the same sums, with derivatives that only one sum needs merged into one combination: the polynomials have fewer coefficients."""
+    """Return the same sums, with derivatives that no other sum needs merged into a combination, so that polynomials have fewer coefficients."""
     by_output: dict[str, dict[str, Combination]] = {}
     for name, sums in terms.items():
         own: dict[str, dict[Index, float]] = {}
@@ -150,26 +150,26 @@ def _collapsed(terms: Mapping[str, Sequence[tuple[float, str, Index]]]) -> dict[
             own.setdefault(output, {})
             own[output][index] = own[output].get(index, 0.0) + factor
         by_output[name] = {output: _without_cancelled(parts) for output, parts in own.items()}
-    every = {combination for own in by_output.values() for combination in own.values()}
-    alone = {c for c in every if len(c) > 1 and len({sum(index) for _, index in c}) == 1 and sum(c[0][1]) > 1}
-    while True:  # a combination gains nothing if one of its members is needed by itself or lies below another index
-        kept = set(Truncation.below([*alone, *(index for c in every - alone for _, index in c)]).indices)
-        wrong = {c for c in alone if any(index in kept for _, index in c)}
-        if not wrong:
+    combinations = {combination for own in by_output.values() for combination in own.values()}
+    merged = {c for c in combinations if len(c) > 1 and len({sum(index) for _, index in c}) == 1 and sum(c[0][1]) > 1}
+    while True:  # merging saves nothing if a member is needed by itself or lies below another index
+        kept = set(Truncation.below([*merged, *(index for c in combinations - merged for _, index in c)]).indices)
+        useless = {c for c in merged if any(index in kept for _, index in c)}
+        if not useless:
             break
-        alone -= wrong
-    whole: dict[str, list[tuple[float, str, Kept]]] = {}
+        merged -= useless
+    result: dict[str, list[tuple[float, str, Kept]]] = {}
     for name, outputs in by_output.items():
-        whole[name] = []
+        result[name] = []
         for output, c in outputs.items():
-            whole[name] += [(1.0, output, c)] if c in alone else [(factor, output, index) for factor, index in c]
-    return whole
+            result[name] += [(1.0, output, c)] if c in merged else [(factor, output, index) for factor, index in c]
+    return result
 
 
 def _without_cancelled(parts: Mapping[Index, float]) -> Combination:
-    """Return factors and indices, highest first, of the derivatives that do not cancel; at least one."""
-    found = [(factor, index) for index, factor in sorted(parts.items(), reverse=True)]
-    return tuple(pair for pair in found if pair[0]) or (found[-1],)
+    """Return (factor, index) of the derivatives whose factors do not cancel, highest index first; at least one pair."""
+    pairs = [(factor, index) for index, factor in sorted(parts.items(), reverse=True)]
+    return tuple(pair for pair in pairs if pair[0]) or (pairs[-1],)
 
 
 class Placeholders(_Named):
@@ -183,6 +183,7 @@ class Placeholders(_Named):
         return self.names.setdefault(name, self._row.clone())
 
     def keys(self) -> Iterator[str]:
+        """Refuse to iterate: every name exists here. Raises ValueError."""
         raise ValueError("partials cannot be iterated, as {**d} does; read them by name (d.u_x) or override some with d.replaced(u_t=0.0)")
 
     def __iter__(self) -> Iterator[str]:

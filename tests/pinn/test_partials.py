@@ -1,4 +1,4 @@
-"""Partials by name: what they are of, what a residual asks for, and that residuals of exact solutions vanish."""
+"""Partials by name, the partials that a residual reads, and residuals of equations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def points(inputs: int = 3) -> torch.Tensor:
     return torch.rand(6, inputs, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_name_is_an_output_and_what_it_is_differentiated_by() -> None:
+def test_a_name_is_an_output_and_its_derivatives() -> None:
     assert PLANE.terms("v_xxt") == [(1.0, "v", (2, 0, 1))] and PLANE.terms("u") == [(1.0, "u", (0, 0, 0))]
     assert PLANE.terms("w_yy") == [(1.0, "v", (1, 2, 0)), (-1.0, "u", (0, 3, 0))]
     net, x = network(), points()
@@ -31,14 +31,14 @@ def test_a_name_is_an_output_and_what_it_is_differentiated_by() -> None:
     assert torch.equal(d["w_yy"], direct[1, 2, 0][:, 1] - direct[0, 3, 0][:, 0])
 
 
-def test_what_a_residual_asks_for_is_found() -> None:
+def test_the_partials_that_a_residual_reads_are_found() -> None:
     assert needed(lambda d: d.u_xx + d.u_yy - torch.sin(d.x) * d["v"], PLANE) == ("u_xx", "u_yy", "v")
     with pytest.raises(ValueError, match=r"one of u, v, w or a derivative by x, y, t, .*got 'q_x'"):
         needed(lambda d: d.q_x, PLANE)
 
 
-def test_an_equations_residual_reads_a_network() -> None:
-    """Of the vorticity form, by hand from the network's own partials."""
+def test_the_residual_of_an_equation_at_a_network() -> None:
+    """The vorticity form, compared with the same sum of partials of the network."""
     equation, net, x = ActiveTurbulenceVorticity(), network(), points()
     d = partials(net, x, PLANE, equation.needs)
     p = net.partials(x, [(0, 0, 0), (1, 0, 0), (0, 1, 0), (2, 0, 0), (1, 1, 0), (0, 2, 0), (1, 0, 1), (0, 1, 1)])
@@ -54,7 +54,7 @@ def test_an_equations_residual_reads_a_network() -> None:
 
 
 @pytest.mark.parametrize("needs", [("u_lap",), ("w_lap", "u_lap"), ("w_laplap", "w_lap", "v"), ("v_laplap", "u_xxxx"), ("u_lap", "u_yy", "v_lapt")])
-def test_laplacians_are_the_sums_of_their_parts_and_so_are_their_gradients(needs: tuple[str, ...]) -> None:
+def test_laplacians_and_their_gradients_are_sums_of_second_derivatives(needs: tuple[str, ...]) -> None:
     net, x = network(), points()
     losses, parts = [], {name: [PLANE.terms(name)] for name in needs}
     whole = partials(net, x, PLANE, needs)
@@ -72,7 +72,7 @@ def test_laplacians_are_the_sums_of_their_parts_and_so_are_their_gradients(needs
             torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
 
 
-def test_a_laplacian_alone_is_one_coefficient() -> None:
+def test_a_laplacian_costs_one_coefficient() -> None:
     lap = ((1.0, (2, 0, 0)), (1.0, (0, 2, 0)))
     assert len(Truncation.below([lap]).indices) == 4  # the constant, two slopes and itself
     assert len(Truncation.below([lap, (2, 0, 0)]).indices) == 5
@@ -84,7 +84,7 @@ def test_stacks_have_a_row_per_seed() -> None:
     assert d.w_x.shape == (2, 6) and torch.allclose(d.w_x[0], partials(network(), points(), PLANE, ["w_x"]).w_x, rtol=0, atol=1e-6)
 
 
-def test_wrong_names_are_told() -> None:
+def test_wrong_names_are_refused() -> None:
     d = partials(network(), points(), PLANE, ["u"])
     with pytest.raises(KeyError, match="'u_x' was not computed, only x, y, t, u; name it in `needs`"):
         d["u_x"]
@@ -98,7 +98,7 @@ def test_wrong_names_are_told() -> None:
         Names(("x", "x"), ("u",))
 
 
-def test_what_cancels_in_a_sum_is_left_out() -> None:
+def test_cancelled_derivatives_are_not_computed() -> None:
     space = Names(("x", "y", "z"), ("u",), {"h": ((1.0, "u_lap"), (-1.0, "u_xx")), "o": ((1.0, "u_x"), (-1.0, "u_x"))})
     net = CoordinateNetwork(3, 6, 2, 1).double()
     d = partials(net, torch.rand(5, 3, dtype=torch.float64), space, ["h", "o", "u_yy", "u_zz"])

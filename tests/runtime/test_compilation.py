@@ -24,7 +24,7 @@ from eddygrad.pinn.network.taylor import Truncation
 
 z = torch.linspace(-1, 1, 48, dtype=torch.float64).reshape(1, 3, 2, 8)
 kept = Truncation.below([(1,)])
-gap = Fused(ACTIVATIONS["tanh"]).propagated(z, kept)[0] - ACTIVATIONS["tanh"].propagated(z, kept)[0]
+gap = Fused(ACTIVATIONS["tanh"]).forward(z, kept)[0] - ACTIVATIONS["tanh"].forward(z, kept)[0]
 assert gap.abs().max() < 1e-14
 """
 

@@ -141,7 +141,14 @@ class SpaceTime(Region):
 
 
 def point_stream(axes: int, seed: int, how: Method) -> Callable[[int], Tensor]:
-    """Return a function that draws the next `count` points of [0, 1)^axes."""
+    """Return a function that draws the next `count` points of [0, 1)^axes.
+
+    Args:
+        axes: number of coordinates.
+        seed: seed of the draw.
+        how:  "sobol" for scrambled Sobol points, "uniform" for independent ones.
+    Raises: ValueError for another `how`.
+    """
     if how == "sobol":
         engine = SobolEngine(axes, scramble=True, seed=int(torch.randint(2**31, (), generator=generator(seed, "sobol"))))
         return lambda count: engine.draw(count, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Partial derivatives of coordinate networks: against nested autograd, against a network whose partials are known, and their gradients."""
+"""Partial derivatives of coordinate networks and their gradients, compared with nested autograd and with a closed form."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def test_periodic_coordinates_make_periodic_fields_and_partials() -> None:
     assert (network(x) - network(x + torch.tensor([0.0, 1.0, 0.0]))).abs().max() > 1e-3
     again = network.with_seeds((1, 2))
     assert again.periodic == {0: 2.5, 2: 1.7} and again(x).shape == (2, 5, 2)
-    with pytest.raises(ValueError, match="periodic coordinates 0 to 1 with a length"):
+    with pytest.raises(ValueError, match="a period above 0 for coordinates 0 to 1"):
         CoordinateNetwork(2, 4, 1, 1, periodic={2: 1.0})
 
 
-def test_partials_of_a_sum_of_sines_are_known() -> None:
+def test_partials_of_a_sum_of_sines_equal_the_closed_form() -> None:
     """y = sum_j v_j sin(w_j . x + b_j) + c: d^a y = sum_j v_j prod_i w_ij^a_i sin(.. + |a| pi / 2)."""
     network = CoordinateNetwork(3, 20, 1, 2, "sine").double()
     with torch.no_grad():
@@ -96,7 +96,7 @@ def test_partials_of_a_sum_of_sines_are_known() -> None:
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_their_gradients_are_those_of_nested_autograd(activation: str) -> None:
+def test_gradients_of_partials_are_those_of_nested_autograd(activation: str) -> None:
     network = CoordinateNetwork(2, 6, 3, 2, activation).double()
     x, wanted = points(5, 2), [(0, 0), (2, 1), (4, 0), (0, 5), (1, 1)]
     weights = {index: torch.randn(5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(k)) for k, index in enumerate(wanted)}
@@ -120,7 +120,7 @@ COMBINATIONS = {  # of one order each
 @pytest.mark.parametrize("wanted", [["divergence"], ["Laplacian"], ["divergence", "third"], [*COMBINATIONS, (2, 1), (0, 0)]], ids=str)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_combination_is_the_sum_of_its_members(activation: str, wanted: list[Any]) -> None:
-    """Alone, where its members are not kept, and beside partials of other orders."""
+    """By itself, when its members are not kept, and together with partials of other orders."""
     network = CoordinateNetwork(2, 6, 3, 2, activation, std=(0.7, 1.3)).double()
     x, asked = points(5, 2), [COMBINATIONS.get(one, one) for one in wanted]
     plain = network.partials(x, indices(2, 3))
@@ -140,7 +140,7 @@ def _summed(one: Any, plain: dict[Index, Tensor]) -> Tensor:
     return sum(factor * plain[index] for factor, index in terms)
 
 
-def test_seeds_are_stacked_and_each_is_the_network_of_its_own() -> None:
+def test_each_entry_of_a_stack_is_the_network_of_its_seed() -> None:
     stack = CoordinateNetwork(2, 8, 2, 1, "tanh", seeds=(3, 4, 5)).double()
     x, wanted = points(6, 2), [(0, 0), (2, 0), (1, 1)]
     whole = stack.partials(x, wanted)
@@ -155,7 +155,7 @@ def test_seeds_are_stacked_and_each_is_the_network_of_its_own() -> None:
     assert stack(x).shape == (3, 6, 1) and stack.entry(0)(x).shape == (6, 1)
 
 
-def test_layers_have_their_own_draws_and_the_paper_its_size() -> None:
+def test_layers_are_drawn_independently_and_the_published_size_agrees() -> None:
     network = CoordinateNetwork(2, 50, 5, 1)
     assert network.parameter_count() == 10_401 and CoordinateNetwork(3, 100, 7, 2, "sine").parameter_count() == 61_202
     assert not torch.equal(network.weights[1], network.weights[2])
@@ -167,28 +167,28 @@ def test_layers_have_their_own_draws_and_the_paper_its_size() -> None:
         CoordinateNetwork(2, 50, 5, 1, gain=-1)
 
 
-def test_the_smallest_truncation_holds_what_lies_below() -> None:
+def test_a_truncation_keeps_all_indices_below_the_wanted_ones() -> None:
     kept = Truncation.below([(2, 1), (0, 3)])
     assert set(kept.indices) == {(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1), (0, 2), (0, 3)} and kept.indices[0] == (0, 0)
 
 
-def test_wrong_input_is_named() -> None:
+def test_wrong_input_is_refused() -> None:
     network = CoordinateNetwork(2, 4, 1, 1)
     with pytest.raises(ValueError, match=r"expected points \(\[1 seeds,\] N, 2\), got \(5, 3\)"):
         network(torch.zeros(5, 3))
-    with pytest.raises(ValueError, match="partials to be asked for by index"):
+    with pytest.raises(ValueError, match="request derivatives by index"):
         CoordinateNetwork(2, 4, 1, 1)(torch.zeros(5, 2, requires_grad=True))
     with pytest.raises(ValueError, match="indices of 2 numbers"):
         network.partials(torch.zeros(5, 2), [(1, 0, 0)])
     with pytest.raises(ValueError, match="an activation of sine, tanh, silu, gelu"):
         CoordinateNetwork(2, 4, 1, 1, "relu")
-    with pytest.raises(ValueError, match="std must be positive"):
+    with pytest.raises(ValueError, match="expected a positive std"):
         CoordinateNetwork(2, 4, 1, 1, std=(1.0, 0.0))
 
 
 @pytest.mark.parametrize("seeds", [0, (1, 2)])
-def test_points_in_several_lots_are_those_of_one(seeds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last lot smaller than the others; sums of gradients in another order."""
+def test_results_do_not_depend_on_chunks_of_points(seeds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last chunk is smaller than the others; gradients are summed in another order."""
     network, wanted = CoordinateNetwork(2, 6, 3, 2, "tanh", **seed_options(seeds)).double(), [(0, 0), (2, 0), (1, 1)]
     x, found = points(70, 2), []
     for number in (1 << 30, 4 * 6 * 8 * 5 * 8):
@@ -196,18 +196,18 @@ def test_points_in_several_lots_are_those_of_one(seeds: Any, monkeypatch: pytest
         parts = network.partials(x, wanted)
         loss = sum((k + 1.0) * part.square().mean() for k, part in enumerate(parts.values()))
         assert isinstance(loss, Tensor)
-        found.append(([*parts.values(), *torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)], _lots(loss)))
+        found.append(([*parts.values(), *torch.autograd.grad(loss, list(network.parameters()), retain_graph=True)], _chunks(loss)))
     assert found[0][1] == 1 and found[1][1] > 1
     for one, several in zip(found[0][0], found[1][0]):
         torch.testing.assert_close(one, several, rtol=1e-13, atol=1e-14)
 
 
-def _lots(loss: Tensor) -> int:
-    """How many the network's node of the graph has gone through."""
+def _chunks(loss: Tensor) -> int:
+    """Return the number of chunks that the network's node of the graph has gone through."""
     nodes = [loss.grad_fn]
     while nodes:
         node = nodes.pop()
-        if hasattr(node, "lots"):
-            return int(node.lots)
+        if hasattr(node, "chunks"):
+            return int(node.chunks)
         nodes += [parent for parent, _ in getattr(node, "next_functions", ()) if parent is not None]
     raise AssertionError("no network in the graph")

@@ -1,4 +1,4 @@
-"""Constrained networks have their values on the boundary, and the partials of the product."""
+"""Constrained networks: exact boundary values, and partials of the product."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rim(count: int = 9) -> Tensor:
     return torch.cat([torch.stack(pair, 1) for pair in ((x, -one), (x, 2 * one), (0 * one, y), (one, y))])
 
 
-def test_boundary_values_hold_whatever_the_weights() -> None:
+def test_boundary_values_are_exact_for_any_weights() -> None:
     network = made(seeds=(1, 2))
     torch.testing.assert_close(network(rim())[..., 0], exact(rim()).expand(2, -1), rtol=0, atol=1e-13)
     inside = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
@@ -60,7 +60,7 @@ def test_partials_are_those_of_nested_autograd(wanted: list[object]) -> None:
             torch.testing.assert_close(found[index][:, c], expected, rtol=1e-11, atol=1e-11)  # type: ignore[index]
 
 
-def test_fields_are_asked_once_for_points_that_stay_and_anew_for_others() -> None:
+def test_fields_are_evaluated_once_per_set_of_points() -> None:
     calls = []
 
     def counted(x: Tensor) -> Tensor:
@@ -81,11 +81,11 @@ def test_fields_are_asked_once_for_points_that_stay_and_anew_for_others() -> Non
     assert torch.equal(fixed, expected) and not torch.equal(moved, expected)
 
 
-def test_a_field_of_another_shape_is_named() -> None:
+def test_a_field_of_another_shape_is_refused() -> None:
     x = torch.rand(4, 2, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"a field gave \(1, 1\) for points \(4, 2\)"):
+    with pytest.raises(ValueError, match=r"for each of the points \(4, 2\), got \(1, 1\)"):
         Constrained(CoordinateNetwork(2, 5, 1, 1).double(), lambda x: x.sum().reshape(1))(x)
-    with pytest.raises(ValueError, match="distance gives 2 numbers a point"):
+    with pytest.raises(ValueError, match="distance expects a function with one number per point, got 2"):
         Constrained(CoordinateNetwork(2, 5, 1, 1).double(), lambda x: x * (1 - x))(x)
-    with pytest.raises(ValueError, match="expected a rectangle, got 3 axes"):
+    with pytest.raises(ValueError, match="expected a rectangle with 2 axes, got 3 axes"):
         box_extension(exact, (0, 0, 0), (1, 1, 1))

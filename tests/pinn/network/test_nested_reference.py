@@ -1,4 +1,4 @@
-"""Losses and gradients by Taylor polynomials are those of the readable nested autograd in benchmarks/, and what is timed there is the same work."""
+"""Losses and gradients agree with the nested autograd of benchmarks/, and the benchmarks time the same work."""
 
 from __future__ import annotations
 
@@ -86,13 +86,13 @@ def test_turbulence_residual_and_gradients(width: int, depth: int, count: int) -
     assert_alike(problem.losses((0, {"interior": Points(x)})), problem.network, {"vorticity": loss}, plain)
 
 
-def test_the_reference_has_the_equations_coefficients() -> None:
+def test_the_reference_has_the_coefficients_of_the_equation() -> None:
     equation = ActiveTurbulenceVorticity()
     found = [getattr(equation, name) for name in ("lambda_0", "alpha", "beta", "Gamma_0", "Gamma_2")]
     assert found == [nested.LAMBDA_0, nested.ALPHA, nested.BETA, nested.GAMMA_0, nested.GAMMA_2]
 
 
-def test_the_peers_have_the_problems_points_and_values() -> None:
+def test_the_peers_have_the_same_points_and_values() -> None:
     case = poisson(given.WAVENUMBER, 0, torch.float64)
     inside, outside = case.batches.sets["interior"], case.batches.sets["boundary"]
     assert torch.allclose(outside.x, torch.as_tensor(given.boundary_points()), rtol=0, atol=1e-15)
@@ -106,8 +106,8 @@ def test_the_peers_have_the_problems_points_and_values() -> None:
     assert weights[2].std() == pytest.approx(5 / 3 * math.sqrt(2 / 100), rel=0.05)
 
 
-def test_operations_are_those_of_the_sizes() -> None:
-    """Counted from the products made, against the closed form by layers; Poisson has four coefficients, of which one is asked for."""
+def test_counted_operations_equal_the_closed_form() -> None:
+    """Counted from the matrix products of a gradient. Poisson has four coefficients, of which one is wanted."""
     case = poisson(6, 0, interior=250)
     parameters = list(case.problem.parameters())
 
@@ -126,7 +126,7 @@ def test_operations_are_those_of_the_sizes() -> None:
     assert found.flops == given.taylor_flops((3, 10, 10, 10, 2), 50, len(Truncation.below(wanted).indices), 4, leaving)
 
 
-def test_counting_agrees_with_torch_and_replaying_makes_the_same_products() -> None:
+def test_counts_agree_with_torch_and_replays_make_the_same_products() -> None:
     weights = [torch.randn(5, 7, requires_grad=True), torch.randn(2, 7, 3, requires_grad=True)]
 
     def gradient() -> None:
@@ -140,7 +140,7 @@ def test_counting_agrees_with_torch_and_replaying_makes_the_same_products() -> N
     assert products.products_of(products.replay(found)).made == found.made
 
 
-def test_the_classical_solver_converges_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_classical_solver_converges_with_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     classical = load("poisson_classical")
     for order, level in ((2, 0.2), (4, 0.1)):
@@ -151,7 +151,7 @@ def test_the_classical_solver_converges_as_it_says(monkeypatch: pytest.MonkeyPat
         assert abs(math.log2(errors[0] / errors[1]) - order) < level
 
 
-def test_the_residual_between_points_is_told_apart_from_that_at_them(tmp_path: Path) -> None:
+def test_the_residual_between_points_differs_from_the_residual_at_points(tmp_path: Path) -> None:
     problem = "poisson:k=2,interior=30,width=6,depth=1"
     eg.pinn.compare(tmp_path, problem=problem, weighting="uniform", seeds=2, steps=4, validate_every=1).run(progress=False)
     (run,) = (tmp_path / "runs").glob("*.json")
