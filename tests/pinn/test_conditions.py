@@ -1,4 +1,4 @@
-"""Conditions of a posed problem: fluxes, relations, parts of the rim, each a loss of its own."""
+"""Conditions of a problem: known fluxes, relations and parts of the rim, each with its own loss."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from cases.laplace_problem import small_laplace
+from cases.oscillator import grid
 from torch import Tensor
 
 import eddygrad as eg
+from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.pinn import Condition, Points
+from eddygrad.pinn.collocation import Collocation, Term
 from eddygrad.pinn.domains import SpaceTime
+from eddygrad.pinn.network.coordinate_network import CoordinateNetwork
+from eddygrad.pinn.partials import Names
 
 LINE = eg.pinn.Box(0, 1, axes=1)
 SMALL: dict[str, Any] = {"width": 12, "depth": 2, "points": 60, "rim": 8}
@@ -113,3 +119,31 @@ def test_a_folder_knows_its_conditions(tmp_path: Any) -> None:
 def test_what_is_no_condition_is_said(name: str, what: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         poisson(**{name: what})
+
+
+@pytest.mark.parametrize("seeds", [0, (1,), (1, 2, 3, 4, 5)])
+def test_a_column_of_values_with_rows_of_partials_is_refused(seeds: Any) -> None:
+    """Five values for five points of five seeds would have been one for each seed."""
+    x, target = grid(5), torch.arange(5.0, dtype=torch.float64).unsqueeze(1)
+    terms = {"flux": Term("all", lambda d, p: d.u - target, ("u",))}
+    problem = Collocation(CoordinateNetwork(1, 4, 1, 1, "tanh", **seed_options(seeds)).double(), Names(("x",), ("u",)), terms)
+    if seeds == (1, 2, 3, 4, 5):
+        with pytest.raises(ValueError, match=r"a condition at 5 points must give \(5,\), or \(C, 5\) with components, got \(5, 5\)"):
+            small_laplace(conditions={"flux": eg.pinn.Condition(torch.rand(5, 2), lambda d, p: d.u - target)})
+    else:
+        with pytest.raises(ValueError, match=r"\(1, 5\), or components|a column \(N, 1\) was broadcast|expected \(1, 5\)"):
+            problem.losses((0, {"all": Points(x)}))
+
+
+def test_a_condition_with_known_numbers() -> None:
+    x, flux = eg.pinn.Box(0, 1).side("x", "lower", 30).float(), torch.linspace(0, 1, 30)
+    problem = small_laplace(conditions={"flux": eg.pinn.Condition(x, lambda d, p: p.h * d.u_x - flux)}, unknown={"h": 1.0})
+    solution = eg.fit(problem, steps=2, progress=False)
+    assert math.isfinite(solution.fit.curve[-1]["loss"][0])
+    assert problem.terms(1)["flux"].needs == ("u_x",)
+
+
+def test_two_bounds_are_components_of_one_condition() -> None:
+    at = eg.pinn.Box(0, 1).side("x", "lower", 30).float()
+    bounds = eg.pinn.Condition(at, lambda d, p: torch.stack([torch.relu(-d.u), torch.relu(d.u - 1)]))
+    assert eg.fit(small_laplace(conditions={"bounds": bounds}), steps=2, progress=False).fit.frozen_at == [-1]
