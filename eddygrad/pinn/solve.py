@@ -113,7 +113,7 @@ class _Optimiser:
             return _Optimiser(make, usual if lr is None else lr, "", code_digest(optimizer))
         spec = Spec.parse(optimizer, "optimizer")
         if lr is not None and "lr" in spec.options:
-            raise ValueError(f"fit: the rate stands in lr={lr} and in optimizer={optimizer!r}; leave out one")
+            raise ValueError(f"fit: expected one learning rate, got lr={lr} and optimizer={optimizer!r}; leave out one")
         return _Optimiser(make, usual if lr is None else lr, spec.name, optimizer)
 
 

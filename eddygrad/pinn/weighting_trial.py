@@ -27,7 +27,7 @@ def tried(weighting: Any, problem: Collocation) -> None:
         if not losses:
             continue
         if isinstance(own, AveragedWeighting):
-            own.calls = own.warmup  # it looks
+            own.calls = own.warmup  # past the warm-up, so that it computes weights
             made: Grads = {name: (torch.linspace(-1, 2, 8),) for name in losses}
             own(losses, None if own.needs == "probes" else made, probes=made)
         elif isinstance(own, ConstantWeights):

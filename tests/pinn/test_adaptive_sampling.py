@@ -1,4 +1,4 @@
-"""Points gather where the residual is large, for each seed where its own is; draws are part of a run that goes on."""
+"""Residual-based adaptive sampling: distribution of the points, independent seeds, and resumed runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from eddygrad.training.training_config import TrainingConfig
 
 
 def problem(seeds: Any = (0, 1)) -> Collocation:
-    """The residual is that of u = 1 left of .2, and of next to nothing right of it."""
+    """The residual is 1 left of x = 0.2 and almost zero right of it."""
     network = CoordinateNetwork(1, 6, 1, 1, "tanh", **seed_options(seeds)).double()
     return Collocation(network, LINE, {"pde": Term("in", lambda d, p: torch.where(d.x < 0.2, d.u - 5, 1e-3 * d.u), ("u",))})
 
@@ -31,7 +31,7 @@ def other() -> PointBatches:
     return PointBatches({"rim": Points(grid(3))})
 
 
-def test_the_share_of_points_is_the_formulas() -> None:
+def test_the_density_of_points_follows_the_formula() -> None:
     pool = Points(grid(1000))
     for floor in (0.0, 1.0):
         batches = Resampled(other(), problem(), "pde", pool, size=100, floor=floor)
@@ -45,14 +45,14 @@ def test_the_share_of_points_is_the_formulas() -> None:
         assert torch.stack(shares).mean(0).tolist() == pytest.approx([expected] * 2, abs=0.04)
 
 
-def test_between_draws_points_stay_and_other_sets_come_along() -> None:
+def test_points_stay_between_draws_and_other_sets_are_passed_on() -> None:
     batches = Resampled(other(), problem(), "pde", Points(grid(50)), size=10, every=5)
     first, same, later = (batches(step)[1] for step in (0, 4, 5))
     assert torch.equal(first["in"].x, same["in"].x) and not torch.equal(first["in"].x, later["in"].x)
     assert torch.equal(first["rim"].x, grid(3)) and not torch.equal(first["in"].x[0], first["in"].x[1])
 
 
-def test_a_seed_in_a_stack_draws_what_it_draws_alone() -> None:
+def test_a_seed_of_a_stack_draws_the_same_points_as_alone() -> None:
     pool = Points(grid(50))
     stacked = Resampled(other(), problem((3, 8)), "pde", pool, size=10)(0)[1]["in"].x
     for place, seed in enumerate((3, 8)):
@@ -60,7 +60,7 @@ def test_a_seed_in_a_stack_draws_what_it_draws_alone() -> None:
     assert not torch.equal(*stacked)
 
 
-def test_known_values_go_with_their_points() -> None:
+def test_known_values_belong_to_the_drawn_points() -> None:
     pool = Points(grid(50), {"u": 2 * grid(50)[:, 0]})
     drawn = Resampled(other(), problem(), "pde", pool, size=10)(0)[1]["in"]
     torch.testing.assert_close(drawn.known["u"], 2 * drawn.x[..., 0])
@@ -68,7 +68,7 @@ def test_known_values_go_with_their_points() -> None:
     assert single.x.shape == (10, 1) and single.known["u"].shape == (10,)
 
 
-def test_a_seed_that_diverges_leaves_the_others_their_draws() -> None:
+def test_a_diverged_seed_does_not_change_the_draws_of_others() -> None:
     whole, broken = problem(), problem()
     with torch.no_grad():
         broken.network.weights[0][1] = math.nan
@@ -77,14 +77,14 @@ def test_a_seed_that_diverges_leaves_the_others_their_draws() -> None:
     assert torch.equal(good[0], spoiled[0]) and len(spoiled[1].unique()) == 10
 
 
-def test_remembered_points_are_not_drawn_anew() -> None:
+def test_points_with_remembered_weights_are_refused() -> None:
     case = problem()
     case.terms["pde"] = replace(case.terms["pde"], pointwise=ResidualAttention())
     with pytest.raises(ValueError, match="have remembered weights"):
         Resampled(other(), case, "pde", Points(grid(50)), size=10)
 
 
-def test_one_in_the_other_both_go_on() -> None:
+def test_two_terms_are_resampled_by_nesting() -> None:
     case = problem()
     case.terms["second"] = replace(case.terms["pde"], at="too")
     inner = Resampled(other(), case, "pde", Points(grid(50)), size=10)
@@ -94,7 +94,7 @@ def test_one_in_the_other_both_go_on() -> None:
     assert outer.stateful() == {"resampled second": outer, "resampled pde": inner}
 
 
-def test_a_resampled_run_goes_on_bitwise(tmp_path: Path) -> None:
+def test_a_resumed_run_is_bitwise_equal(tmp_path: Path) -> None:
     ends = []
     for stops, folder in (([13], None), ([7, 13], tmp_path)):
         for stop in stops:
@@ -105,7 +105,7 @@ def test_a_resampled_run_goes_on_bitwise(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*ends))
 
 
-def test_what_cannot_be_drawn_is_named() -> None:
+def test_wrong_options_are_refused() -> None:
     with pytest.raises(ValueError, match="expected a term of pde, got 'ode'"):
         Resampled(other(), problem(), "ode", Points(grid(5)), 2)
     with pytest.raises(ValueError, match="size <= 5"):

@@ -29,7 +29,7 @@ def cosine(x: Tensor) -> Tensor:
 
 
 def poisson(**conditions: Any) -> eg.pinn.Problem:
-    """u'' = -pi^2 cos(pi x), whose solution is found by the conditions alone."""
+    """u'' = -pi^2 cos(pi x), whose solution is determined by the conditions alone."""
     return eg.pinn.Problem(lambda d, p: {"pde": d.u_xx + math.pi**2 * torch.cos(math.pi * d.x)}, LINE, conditions=conditions, **SMALL)
 
 
@@ -42,13 +42,13 @@ def poisson(**conditions: Any) -> eg.pinn.Problem:
         {"flux": Condition(Points(ENDS["lower"], {"g": 0.0}), lambda d, p: d.u_x - d.known_g), "right": Points(ENDS["upper"], {"u": -1.0})},
     ],
 )
-def test_fluxes_and_relations_make_the_solution(conditions: Any) -> None:
+def test_fluxes_and_relations_determine_the_solution(conditions: Any) -> None:
     problem = poisson(**conditions)
     solution = eg.fit(problem, weighting="uniform", steps=800, lr=1e-2, seeds=2, progress=False)
     assert list(solution.objective.terms) == ["pde", *conditions] and bool((solution.error(cosine) < 0.03).all())
 
 
-def test_a_coefficient_may_stand_in_a_relation_alone() -> None:
+def test_a_coefficient_of_a_relation_only() -> None:
     """u = 1 - x has u' = -1 and u = 1 at the left: u' + h u = 1 there has h = 2."""
     fin = {"robin": Condition(ENDS["lower"], lambda d, p: d.u_x + p.h * d.u - 1)}
     problem = eg.pinn.Problem(lambda d, p: {"pde": d.u_xx}, LINE, boundary=lambda x: 1 - x[:, 0], conditions=fin, unknown={"h": 0.5}, **SMALL)
@@ -56,7 +56,7 @@ def test_a_coefficient_may_stand_in_a_relation_alone() -> None:
     assert float(found) == pytest.approx(2.0, abs=0.05)
 
 
-def test_a_relation_takes_coefficients_as_residuals_do() -> None:
+def test_a_relation_reads_coefficients_as_residuals_do() -> None:
     for relation in (lambda d, p: d.u_x + torch.exp(p.h) * d.u, lambda d, p: d.u_x + {**p}["h"] * d.u, lambda d, p: d.u_x + p["h"].exp()):
         fin = {"robin": Condition(ENDS["lower"], relation)}
         problem = eg.pinn.Problem(lambda d, p: {"pde": d.u_xx}, LINE, conditions=fin, unknown={"h": 0.5}, **SMALL)
@@ -69,8 +69,8 @@ def test_a_relation_takes_coefficients_as_residuals_do() -> None:
     assert poisson(ends=sides).sets(torch.float32)["ends"].parts == (4, 4)
 
 
-def test_a_wave_begins_with_a_velocity() -> None:
-    """u = sin(pi x) sin(pi t): zero at first, and only its u_t tells it from nothing."""
+def test_a_wave_with_an_initial_velocity() -> None:
+    """u = sin(pi x) sin(pi t): u = 0 at t = 0, and only u_t distinguishes it from the zero solution."""
     domain = LINE.over(0.0, 1.0)
     assert isinstance(domain, SpaceTime)
     x = domain.start(40)
@@ -82,22 +82,22 @@ def test_a_wave_begins_with_a_velocity() -> None:
     assert float(solution.error(lambda x: torch.sin(math.pi * x[:, 0]) * torch.sin(math.pi * x[:, 1]))) < 0.1
 
 
-def test_sides_are_where_they_are_called() -> None:
+def test_sides_by_name() -> None:
     box = eg.pinn.Box((0.0, -1.0), (2.0, 1.0))
     top = box.side("y", "upper", 50)
     assert bool((top[:, 1] == 1).all()) and 0 < float(top[:, 0].min()) < 0.2 and 1.8 < float(top[:, 0].max()) < 2
     left = box.over(0.0, 3.0).side(0, "lower", 50)
     assert left.shape == (50, 3) and bool((left[:, 0] == 0).all()) and float(left[:, 2].max()) > 2.9
-    for wrong, said in (
+    for wrong, message in (
         (lambda: box.side("z", "upper", 5), "an axis of xy"),
         (lambda: box.side("x", "top", 5), "'lower' or 'upper' end"),  # type: ignore[arg-type]
         (lambda: eg.pinn.Annulus((0, 0), 1, 2).over(0, 1).side("x", "upper", 5), "side\\(\\) needs a Box"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             wrong()
 
 
-def test_a_folder_knows_its_conditions(tmp_path: Any) -> None:
+def test_a_folder_refuses_other_conditions(tmp_path: Any) -> None:
     one, other = (poisson(left=Points(ENDS["lower"], {"u": value}), flux=Points(ENDS["upper"], {"u_x": 0.0})) for value in (1.0, 2.0))
     eg.fit(one, steps=2, folder=tmp_path, progress=False)
     with pytest.raises(ValueError, match="another configuration: conditions"):
@@ -105,7 +105,7 @@ def test_a_folder_knows_its_conditions(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "what", "said"),
+    ("name", "condition", "message"),
     [
         ("flux", Points(ENDS["lower"], {"v_x": 0.0}), "one of u .*got 'v_x'"),
         ("flux", Condition(ENDS["lower"], lambda d, p: d.u_y), "one of u .*got 'u_y'"),
@@ -116,14 +116,14 @@ def test_a_folder_knows_its_conditions(tmp_path: Any) -> None:
         ("rim", Points(ENDS["lower"], {"u": 0.0}), "'rim' has the name of another term or of its points"),
     ],
 )
-def test_what_is_no_condition_is_said(name: str, what: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        poisson(**{name: what})
+def test_wrong_conditions_are_refused(name: str, condition: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        poisson(**{name: condition})
 
 
 @pytest.mark.parametrize("seeds", [0, (1,), (1, 2, 3, 4, 5)])
 def test_a_column_of_values_with_rows_of_partials_is_refused(seeds: Any) -> None:
-    """Five values for five points of five seeds would have been one for each seed."""
+    """Five values for five points of five seeds could be taken for one per seed."""
     x, target = grid(5), torch.arange(5.0, dtype=torch.float64).unsqueeze(1)
     terms = {"flux": Term("all", lambda d, p: d.u - target, ("u",))}
     problem = Collocation(CoordinateNetwork(1, 4, 1, 1, "tanh", **seed_options(seeds)).double(), Names(("x",), ("u",)), terms)

@@ -1,4 +1,4 @@
-"""Weights of points: closed forms, memory of the right points, runs that go on bitwise."""
+"""Point weights: closed forms, batches of points, and resumed runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mean(rule: PointWeights, square: Tensor, x: Tensor) -> Tensor:
     return (rule.weights(square.detach(), x, None) * square).mean(-1)
 
 
-def test_causal_weights_are_the_formula() -> None:
+def test_causal_weights_follow_the_formula() -> None:
     t = torch.tensor([[0.1], [0.2], [1.1], [2.9], [2.5]], dtype=torch.float64)
     square = torch.tensor([1.0, 3.0, 0.5, 4.0, 2.0], dtype=torch.float64, requires_grad=True)
     loss = mean(Causal(0, (0.0, 3.0), chunks=3, tolerance=0.7), square, t)
@@ -31,14 +31,14 @@ def test_causal_weights_are_the_formula() -> None:
     assert slope.tolist() == pytest.approx([w / n / 3 for w, n in zip([weights[0]] * 2 + [weights[1]] + [weights[2]] * 2, (2, 2, 1, 2, 2))])
 
 
-def test_causal_weights_of_a_stack_are_per_seed_and_empty_chunks_are_left_out() -> None:
+def test_causal_weights_are_per_seed_and_skip_empty_chunks() -> None:
     t = torch.tensor([[0.1], [2.9]], dtype=torch.float64)
     square = torch.tensor([[1.0, 3.0], [5.0, 0.0]], dtype=torch.float64)
     loss = mean(Causal(0, (0.0, 3.0), chunks=3), square, t)
     assert loss.tolist() == pytest.approx([(1 + 3 * math.exp(-1)) / 2, 2.5])
 
 
-def test_residual_attention_moves_to_its_bound_where_the_residual_is_largest() -> None:
+def test_residual_attention_tends_to_its_bound_at_the_largest_residual() -> None:
     rule = ResidualAttention(decay=0.9, rate=0.05)
     square, x = torch.tensor([4.0, 1.0], dtype=torch.float64), torch.zeros(2, 1)
     loss = mean(rule, square, x)
@@ -49,8 +49,8 @@ def test_residual_attention_moves_to_its_bound_where_the_residual_is_largest() -
     assert float(loss) == pytest.approx((0.5**2 * 4 + 0.25**2) / 2)
 
 
-def test_self_adaptive_weights_ascend() -> None:
-    """By 4 and 1 over their mean, 2.5; then by w r^2 over its own and the residual's share of the first; whatever the unit of the residual."""
+def test_self_adaptive_weights_grow_with_the_residual() -> None:
+    """First by 4 and 1 over their mean 2.5, then by w r^2 over its mean, times the residual relative to the first; in any unit of the residual."""
     x, start = torch.zeros(2, 1), torch.tensor([4.0, 1.0], dtype=torch.float64)
     for unit in (1.0, 1e-8):
         rule, square = SelfAdaptive(rate=0.1, most=1.4), unit * start
@@ -69,14 +69,14 @@ def test_self_adaptive_weights_ascend() -> None:
         assert torch.equal(rule.state_dict()["kept"], before)
 
 
-def test_weights_belong_to_points_by_their_numbers() -> None:
+def test_weights_belong_to_points_by_index() -> None:
     rule, x = ResidualAttention(decay=0.5, rate=1.0), torch.zeros(2, 1)
     rule.weights(torch.tensor([9.0, 0.0]), x, torch.tensor([3, 1]))
     assert rule.state_dict()["kept"].tolist() == [1.0, 0.5, 1.0, 1.5]
 
 
 @pytest.mark.parametrize("rule", [ResidualAttention, SelfAdaptive])
-def test_a_run_with_weighted_points_goes_on_bitwise(rule: type[PointWeights], tmp_path: Path) -> None:
+def test_a_resumed_run_is_bitwise_equal(rule: type[PointWeights], tmp_path: Path) -> None:
     ends = []
     for stops, folder in (([12], None), ([4, 12], tmp_path)):
         for stop in stops:
@@ -86,7 +86,7 @@ def test_a_run_with_weighted_points_goes_on_bitwise(rule: type[PointWeights], tm
     assert all(torch.equal(a, b) for a, b in zip(*ends))
 
 
-def test_weighted_points_keep_the_sides_of_a_sum_of_means() -> None:
+def test_weights_apply_within_each_part_of_the_points() -> None:
     x = torch.linspace(0, 3, 6, dtype=torch.float64).unsqueeze(1)
     points = {"all": Points(x, {"u": torch.zeros(6, dtype=torch.float64)}, parts=(2, 4))}
     rule = SelfAdaptive(rate=0.1)
@@ -96,14 +96,14 @@ def test_weighted_points_keep_the_sides_of_a_sum_of_means() -> None:
     torch.testing.assert_close(problem.losses((0, points))["pde"], weighted[:2].mean() + weighted[2:].mean())
 
 
-def test_chunks_of_time_do_not_go_over_sides() -> None:
+def test_causal_weights_refuse_points_with_parts() -> None:
     points = {"all": Points(torch.linspace(0, 3, 6, dtype=torch.float64).unsqueeze(1), {"u": torch.zeros(6, dtype=torch.float64)}, parts=(2, 4))}
     with pytest.raises(ValueError, match="have parts, the sides of a box; Causal needs points without parts"):
         oscillator(pointwise=Causal(0, (0.0, 3.0))).losses((0, points))
 
 
-def test_a_self_adaptive_term_that_is_learned_grows_less() -> None:
-    """Both have one shape; the mean weight of the one that stays grows by the rate, of the one that falls by next to nothing."""
+def test_self_adaptive_weights_of_a_falling_residual_grow_less() -> None:
+    """The mean weight grows by the rate for a constant residual, and hardly at all for a falling one of the same shape."""
     x, square = torch.zeros(2, 1), torch.tensor([4.0, 1.0], dtype=torch.float64)
     stays, falls = SelfAdaptive(rate=0.01), SelfAdaptive(rate=0.01)
     for step in range(200):
@@ -113,7 +113,7 @@ def test_a_self_adaptive_term_that_is_learned_grows_less() -> None:
     assert grown[0] == pytest.approx(2.0) and grown[1] == pytest.approx(0.02)
 
 
-def test_wrong_options_of_points_weights_are_named() -> None:
+def test_wrong_options_are_refused() -> None:
     with pytest.raises(ValueError, match="span start < end"):
         Causal(0, (1.0, 1.0))
     with pytest.raises(ValueError, match="decay between 0 and 1"):
@@ -122,8 +122,8 @@ def test_wrong_options_of_points_weights_are_named() -> None:
         SelfAdaptive(rate=0)
 
 
-def test_a_chunk_that_a_batch_leaves_out_is_not_fulfilled_for_that() -> None:
-    """The last mean that it had counts, over a checkpoint too; large means do not swallow small ones."""
+def test_a_chunk_without_points_keeps_its_last_mean() -> None:
+    """Also after a checkpoint; small means are not lost next to large ones."""
     rule, again = Causal(0, (0.0, 3.0), chunks=3, tolerance=0.1), Causal(0, (0.0, 3.0), chunks=3, tolerance=0.1)
     t = torch.tensor([[0.5], [1.5], [2.5]])
     rule.weights(torch.tensor([2.0, 3.0, 1.0]), t, None)

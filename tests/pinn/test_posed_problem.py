@@ -26,7 +26,7 @@ def test_boundary_values_of_some_fields() -> None:
 
 
 def test_a_periodic_coordinate_needs_no_boundary_values() -> None:
-    """Waves, u_t + u_x = 0 round a circle of length 1 from sin(2 pi x)."""
+    """u_t + u_x = 0 on a circle of length 1, from sin(2 pi x)."""
     domain = eg.pinn.Box(0.0, 1.0, axes=1).over(0.0, 0.5)
     wave = lambda x: torch.sin(2 * math.pi * (x[:, 0] - x[:, 1]))  # noqa: E731
     problem = eg.pinn.Problem(
@@ -67,7 +67,7 @@ def test_known_values_are_a_number_an_array_or_a_mapping(hard: bool) -> None:
 
 
 def test_a_steady_flow_by_an_equation_of_the_solver() -> None:
-    """What is given in the place of a partial is not asked for."""
+    """A replaced partial is not computed."""
     equation = NavierStokesVelocity(viscosity=0.1)
     steady = lambda d, p: {"flow": equation.residual(d.replaced(u_t=0.0).replaced(v_t=0.0), p), "mass": d.u_x + d.v_y}  # noqa: E731
     problem = eg.pinn.Problem(steady, eg.pinn.Box(0, 1), boundary=lambda x: {"u": x[:, 1], "v": 0.0}, outputs=("u", "v", "p"), width=4, depth=1)
@@ -80,7 +80,7 @@ def test_a_steady_flow_by_an_equation_of_the_solver() -> None:
 
 
 def test_residuals_read_coefficients_as_mapping_or_attributes() -> None:
-    """Coefficients as a mapping, partials by attributes that are asked for first; no walk over what has no end."""
+    """Coefficients can be iterated, partials cannot: every name exists while a residual is traced."""
     k = {"k": 1.0}
     for read in (lambda p: p.get("k"), lambda p: dict(p)["k"], lambda p: sum(p.values()), lambda p: p.k if "k" in p else 0.0):
         made = eg.pinn.Problem(lambda d, p: {"pde": read(p) * d.u_x}, eg.pinn.Box(0, 1), unknown=k, points=np.int64(20), width=4, depth=1)  # noqa: B023
@@ -105,7 +105,7 @@ def test_fourier_features_are_passed_to_the_network() -> None:
 
 
 def test_sides_a_period_apart_have_no_boundary_values() -> None:
-    """A channel: walls below and above, periodic along x. Half a period apart, the sides are two again."""
+    """A channel with walls below and above, periodic along x. With twice the period, the sides differ and have boundary values."""
     wave = lambda x: torch.sin(2 * math.pi * x[:, 0]) * x[:, 1]  # noqa: E731
 
     def rim(period: float, domain: Any) -> Tensor:
@@ -157,7 +157,7 @@ def test_each_term_has_its_own_copy_of_point_weights() -> None:
 
 
 class Half(Region):
-    """Of the unit square, a domain of one's own."""
+    """The lower part of the unit square, a domain of a user."""
 
     def __init__(self, below: float) -> None:
         self.below = below
@@ -178,7 +178,7 @@ def test_the_description_covers_the_domain_and_the_parts_of_points() -> None:
     shapes = [eg.pinn.PolygonDomain(np.array(corners)) for corners in (circle, dented)]  # type: ignore[arg-type]
     pairs = [[{"domain": shape} for shape in shapes], [{"domain": Half(b)} for b in (0.5, 0.6)]]
     for pair in pairs:
-        told = [eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, **options).described() for options in pair]
-        assert told[0] != told[1] and " at 0x" not in told[0]["domain"]
+        described = [eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, **options).described() for options in pair]
+        assert described[0] != described[1] and " at 0x" not in described[0]["domain"]
     plain, split = (small_laplace(data=Points(many[:30], {"u": 0.0}, parts=parts)).described() for parts in ((), (10, 20)))
     assert plain != split

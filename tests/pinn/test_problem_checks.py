@@ -27,7 +27,7 @@ def heat(**options: Any) -> eg.pinn.Problem:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: posed(domain=((0, 1), (0, 1))), r"domain expects a Box, .* got \(\(0, 1\), \(0, 1\)\)"),
         (lambda: posed(data=(torch.zeros(3, 2), torch.zeros(3))), r"data expects Points\(x, "),
@@ -51,8 +51,8 @@ def heat(**options: Any) -> eg.pinn.Problem:
         (lambda: eg.fit(posed(lambda d, p: {"pde": d.u_x - d.x[:, None]}), steps=1, progress=False), "as many components as points, 30: a column"),
     ],
 )
-def test_common_mistakes_are_refused_with_a_fix(make: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_common_mistakes_are_refused_with_a_fix(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make()
 
 
@@ -120,7 +120,7 @@ def test_options_are_checked_when_a_problem_is_posed(options: dict[str, Any], me
         (lambda: eg.fit(laplace(), dtype="float16"), "dtype is torch.float32 or torch.float64, got torch.float16"),
         (lambda: eg.fit(laplace(), dtype="float7"), "dtype is torch.float32 or torch.float64, got None"),
         (lambda: eg.fit(laplace(), seeds=[3, 3]), r"seeds must differ, got \[3, 3\]"),
-        (lambda: eg.fit(laplace(), lr=1e-2, optimizer="adam:lr=1e-3"), "the rate stands in lr=0.01 and in optimizer='adam:lr=1e-3'"),
+        (lambda: eg.fit(laplace(), lr=1e-2, optimizer="adam:lr=1e-3"), "expected one learning rate, got lr=0.01 and optimizer='adam:lr=1e-3'"),
         (lambda: laplace(positive="kappa"), r"positive expects a tuple of names, \('kappa',\), got 'kappa'"),
         (lambda: laplace(resample={"boundary": 100}), "the points of 'boundary' are not inside"),
         (lambda: eg.fit(laplace(batch=20), optimizer="lbfgs"), "got batches of 20 points"),

@@ -1,4 +1,4 @@
-"""A user's own problem in a comparison of weightings: the same training as alone, told apart from others of its name."""
+"""Registered problems in a comparison of weightings: the same training as by eg.fit, and one problem per name and folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def posed(factor: float = 0.0, **options: Any) -> eg.pinn.Problem:
     return eg.pinn.Problem(lambda d, p: {"pde": d.u_lap - factor * d.x}, eg.pinn.Box(0, 1), boundary=exact, **settings)
 
 
-def test_it_is_compared_as_eddygrads_own_are(tmp_path: Path) -> None:
+def test_a_registered_problem_is_compared_like_a_benchmark(tmp_path: Path) -> None:
     eg.pinn.register("mine", posed(), errors=exact)
     study = eg.pinn.compare(tmp_path, problem="mine", weighting=["uniform", "mgda"], seeds=2, steps=6).run(progress=False)
     uniform, mgda = load(tmp_path).runs
@@ -42,7 +42,7 @@ def test_it_is_compared_as_eddygrads_own_are(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "study.json").read_text())["registered"] == {"mine": OWN["mine"]}
 
 
-def test_another_problem_of_its_name_is_refused(tmp_path: Path) -> None:
+def test_another_problem_of_the_same_name_is_refused(tmp_path: Path) -> None:
     eg.pinn.register("mine", posed(), errors=exact)
     make = lambda: eg.pinn.compare(tmp_path, problem="mine", weighting="uniform", seeds=2, steps=2)  # noqa: E731
     make().run(progress=False)
@@ -54,7 +54,7 @@ def test_another_problem_of_its_name_is_refused(tmp_path: Path) -> None:
             make().run(progress=False)
 
 
-def test_its_phases_take_their_shares_of_the_studys_updates(tmp_path: Path) -> None:
+def test_begins_and_ends_are_shares_of_the_updates_of_the_study(tmp_path: Path) -> None:
     eg.pinn.register("late", posed(begins={"pde": 0.5}), errors=exact)
     eg.pinn.compare(tmp_path, problem="late", weighting="inverse-dirichlet", seeds=1, steps=10, validate_every=1).run(progress=False)
     (run,) = load(tmp_path).runs
@@ -62,7 +62,7 @@ def test_its_phases_take_their_shares_of_the_studys_updates(tmp_path: Path) -> N
     assert there == [False] * 5 + [True] * 5
 
 
-def test_points_are_drawn_anew_as_they_are_alone(tmp_path: Path) -> None:
+def test_resampling_is_that_of_eg_fit(tmp_path: Path) -> None:
     problem = posed(resample={"pde": 2})
     eg.pinn.register("anew", problem, errors=exact)
     eg.pinn.compare(tmp_path, problem="anew", weighting="uniform", seeds=2, steps=6).run(progress=False)
@@ -75,10 +75,10 @@ def test_points_are_drawn_anew_as_they_are_alone(tmp_path: Path) -> None:
     assert len(load(tmp_path / "polished").runs) == 1
 
 
-def test_what_cannot_be_registered_is_said() -> None:
-    for name, problem, said in (
+def test_wrong_names_are_refused() -> None:
+    for name, problem, message in (
         ("poisson", posed(), "'poisson' is a problem of eddygrad's"),
         ("my problem", posed(), "a name without ':'"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             eg.pinn.register(name, problem, errors=exact)

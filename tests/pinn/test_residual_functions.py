@@ -1,4 +1,4 @@
-"""What a user's residuals are asked before a training: which coefficients they feel, which partials each of them needs."""
+"""Tracing of residual functions: the coefficients and partials that they depend on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {"points": 30, "width": 6, "depth": 1}
         (ActiveTurbulenceVelocity(), "nu", "has no 'nu', only lambda_0"),
     ],
 )
-def test_a_misspelt_coefficient_does_not_run_on_the_equations_own(equation: Any, wrong: str, meant: str) -> None:
+def test_a_misspelt_coefficient_is_refused_with_the_right_name(equation: Any, wrong: str, meant: str) -> None:
     residuals = lambda d, p: {"momentum": equation.residual(d, p), "mass": d.u_x + d.v_y}  # noqa: E731
     with pytest.raises(ValueError, match=meant):
         eg.pinn.Problem(residuals, **FLOW, unknown={wrong: 0.2})
@@ -34,8 +34,8 @@ def test_a_misspelt_coefficient_does_not_run_on_the_equations_own(equation: Any,
     assert eg.pinn.Problem(residuals, **FLOW, unknown={right: 0.2}).terms(1)["momentum"].residual
 
 
-def test_a_coefficient_that_nothing_feels_is_told() -> None:
-    """Handed over by **p and so read, but the residual has no such term: it would stay at its first value."""
+def test_a_coefficient_without_effect_is_refused() -> None:
+    """It is read by **p, but no residual depends on it: it would stay at its initial value."""
     line = eg.pinn.Box(0, 1, axes=1).over(0, 1)
     with pytest.raises(ValueError, match="no residual depends on the coefficient 'length'"):
         eg.pinn.Problem(lambda d, p: {"pde": Burgers().residual(d, {**p})}, line, unknown={"viscosity": 0.1, "length": 1.0})
@@ -43,18 +43,18 @@ def test_a_coefficient_that_nothing_feels_is_told() -> None:
         eg.pinn.Problem(lambda d, p: {"pde": d.u_x - p.k.detach()}, PLANE, unknown={"k": 1.0})
 
 
-def test_partials_that_are_compared_together_do_not_hide_each_other() -> None:
+def test_partials_that_enter_a_comparison_are_all_needed() -> None:
     both = lambda d, p: {"a": d.u_laplap - d.u - d.v, "c": torch.where((d.u > 1) & (d.v > 1), d.u_x, d.u_y)}  # noqa: E731
     timed = eg.pinn.Problem(both, PLANE, outputs=("u", "v"), begins={"a": 0.5}, **SMALL)
     assert {"u", "v"} <= set(timed.terms(10)["c"].needs) and "u_laplap" not in timed.terms(10)["c"].needs
 
 
 def three(d: Any, p: Any) -> dict[str, Any]:
-    """One residual of first derivatives, one of fourth ones by a gradient, one that feels a partial by a comparison alone."""
+    """One residual of first derivatives, one of fourth derivatives, one that depends on a partial only by a comparison."""
     return {"mass": torch.stack([d.u_x + d.v_y]), "stiff": d.u_laplap - d.u_x.detach(), "upwind": torch.where(d.v_xy > 1.0, d.u_x, d.u_y) + 1 / d.x}
 
 
-def test_a_phase_takes_only_the_partials_that_its_terms_need() -> None:
+def test_a_phase_computes_only_the_partials_of_its_terms() -> None:
     timed = eg.pinn.Problem(three, PLANE, outputs=("u", "v"), begins={"stiff": 0.5}, **SMALL)
     needs = {name: set(term.needs) for name, term in timed.terms(10).items()}
     first = {"u_x", "v_y", "u_y"}  # which of the same order cost nothing
@@ -64,8 +64,8 @@ def test_a_phase_takes_only_the_partials_that_its_terms_need() -> None:
 
 
 @pytest.mark.parametrize("seeds", [0, (0, 1)])
-def test_what_is_not_taken_does_not_matter(seeds: Any) -> None:
-    """Losses and gradients of a first phase are those that all partials give, for one network and for a stack."""
+def test_skipped_partials_do_not_change_losses(seeds: Any) -> None:
+    """Losses and gradients of the first phase equal those with all partials, for one network and for a stack."""
     found = []
     for begins in ({"stiff": 0.5}, {}):
         problem = eg.pinn.Problem(three, PLANE, outputs=("u", "v"), begins=begins, **SMALL)

@@ -1,4 +1,4 @@
-"""What a solution says of itself: any of its seeds drawn, its losses where it was not trained."""
+"""Solutions: pictures of each seed, and losses at other points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def laplace(**options: Any) -> eg.pinn.Problem:
     return eg.pinn.Problem(lambda d, p: {"pde": d.u_lap}, eg.pinn.Box(0, 1), boundary=exact, rim=20, width=20, depth=2, **options)
 
 
-def test_any_seed_is_drawn() -> None:
+def test_each_seed_can_be_plotted() -> None:
     stack = eg.fit(laplace(points=20), steps=1, seeds=[3, 5], progress=False)
     drawn = [stack.plot(seed=seed).axes[0].collections[0].get_array() for seed in (None, 3, 5)]
     assert (drawn[0] == drawn[1]).all() and (drawn[1] != drawn[2]).any()
@@ -27,7 +27,7 @@ def test_any_seed_is_drawn() -> None:
         stack.plot(seed=4)
 
 
-def test_few_points_are_fitted_and_what_lies_between_them_is_not() -> None:
+def test_losses_between_few_points_are_larger_than_at_them() -> None:
     few, many = (laplace(points=points) for points in (4, 400))
     between = {}
     for problem in (few, many):
@@ -38,7 +38,7 @@ def test_few_points_are_fitted_and_what_lies_between_them_is_not() -> None:
     assert between[4] > between[400] + 3 and abs(between[400]) < 1.5
 
 
-def test_a_loss_elsewhere_is_the_mean_square_of_the_residual_summed_over_components() -> None:
+def test_a_loss_at_other_points_is_the_mean_square_summed_over_components() -> None:
     cauchy_riemann = lambda d, p: {"flow": torch.stack([d.u_x + d.v_y, d.u_y - d.v_x])}  # noqa: E731
     problem = eg.pinn.Problem(
         cauchy_riemann, eg.pinn.Box(0, 1), boundary=0.0, outputs=("u", "v"), points=10, pointwise={"flow": eg.pinn.SelfAdaptive()}

@@ -16,7 +16,7 @@ PANELS = ("loss", "weight", "std of the gradient", "cosine of gradients", "error
 
 
 def test_plot_training_shows_losses_weights_and_diagnosis(tmp_path: Path) -> None:
-    """With an error on the way and without."""
+    """With and without an error during the training."""
     for options, panels in (({}, ["loss", "weight"]), ({"errors": exact, "diagnose": True}, list(PANELS))):
         solution = eg.fit(laplace(), steps=40, seeds=2, progress=False, folder=tmp_path / str(len(options)), **options)
         assert solution.fit is not None and [record["step"] for record in solution.fit.curve] == list(range(1, 41))
@@ -24,8 +24,8 @@ def test_plot_training_shows_losses_weights_and_diagnosis(tmp_path: Path) -> Non
         assert [axes.get_title(loc="left") for axes in figure.axes] == panels
         weights = next(axes for axes in figure.axes if axes.get_title(loc="left") == "weight")
         drawn = {line.get_label(): line.get_ydata() for line in weights.lines}
-        told = [record["terms"]["boundary"]["weight"] for record in solution.fit.curve]
-        np.testing.assert_allclose(drawn["boundary"], np.median(told, 1))
+        recorded = [record["terms"]["boundary"]["weight"] for record in solution.fit.curve]
+        np.testing.assert_allclose(drawn["boundary"], np.median(recorded, 1))
     assert "network.weights.1" in next(r for r in solution.fit.curve if "layers" in r)["layers"]["pde"]
 
 
@@ -40,20 +40,20 @@ def posed(residual: Any = lambda d, p: {"pde": d.u_lap}, domain: Any = PLANE, **
 
 
 def test_a_solution_takes_arrays_and_is_drawn_from_another_device() -> None:
-    """Of a network elsewhere only `partials` knows; what is drawn is on the CPU."""
+    """Partials of a network on another device are moved to the CPU before plotting."""
     solution = eg.fit(posed(), steps=1, progress=False)
     x = PLANE.interior(5)
     assert torch.equal(solution(x.numpy())["u"], solution(x)["u"])
-    asked = []
+    moved = []
     found = solution.partials
 
-    class There(torch.Tensor):
+    class Elsewhere(torch.Tensor):
         def cpu(self, *args: Any, **options: Any) -> Any:
-            asked.append(1)
+            moved.append(1)
             return self.as_subclass(torch.Tensor)
 
-    solution.partials = lambda *args: {"u": found(*args)["u"].as_subclass(There)}  # type: ignore[method-assign,assignment,return-value]
-    assert solution.plot() is not None and asked
+    solution.partials = lambda *args: {"u": found(*args)["u"].as_subclass(Elsewhere)}  # type: ignore[method-assign,assignment,return-value]
+    assert solution.plot() is not None and moved
 
 
 def test_a_field_on_a_line_is_a_curve_per_seed() -> None:

@@ -26,7 +26,7 @@ from eddygrad.training.training_config import TrainingConfig
 
 
 @pytest.mark.parametrize("hard", [False, True])
-def test_a_problem_in_two_lines_is_solved(hard: bool) -> None:
+def test_the_laplace_equation_is_solved(hard: bool) -> None:
     solution = eg.fit(laplace(hard=hard), steps=500, lr=5e-3, seeds=2, progress=False)
     assert solution.error(exact).shape == (2,) and bool((solution.error(exact) < 0.08).all())  # uniform weights: .4
     assert list(solution.objective.terms) == (["pde"] if hard else ["pde", "boundary"])
@@ -98,7 +98,7 @@ def test_optimisers_and_schedules_by_name_and_as_objects(by_name: dict[str, Any]
 
 @pytest.mark.parametrize("scale", [1.0, 1e-4])
 def test_the_unit_of_a_residual_does_not_matter(scale: float) -> None:
-    """By name the moving average does not begin at one: the weight of the boundary may have to fall by decades at once."""
+    """The moving average of a weighting by name starts without a value, because the weight may have to fall by decades at once."""
     problem = eg.pinn.Problem(
         lambda d, p: {"pde": scale * d.u_lap}, eg.pinn.Box(0, 1), boundary=exact, width=12, depth=2, points=100, rim=60
     )  # fmt: skip
@@ -110,7 +110,7 @@ def test_the_unit_of_a_residual_does_not_matter(scale: float) -> None:
 
 
 def test_a_folder_refuses_another_problem(tmp_path: Path) -> None:
-    """What would give the old weights to a new equation, domain, rate, size or value is refused before anything is trained."""
+    """Another equation, domain, rate, size or known value is refused before the training."""
     wave = 2.0
 
     def posed(factor: float = 1.0, **options: Any) -> eg.pinn.Problem:
@@ -136,7 +136,7 @@ def test_a_folder_refuses_another_problem(tmp_path: Path) -> None:
 
 
 def test_weightings_and_optimisers_by_name_with_options() -> None:
-    """The reference's weight is held at 1; the other's, a ratio of gradients, is not."""
+    """The weight of the reference is held at 1; the other weight is a ratio of gradients."""
     for reference, other in (("pde", "boundary"), ("boundary", "pde")):
         solution = eg.fit(laplace(), steps=2, weighting=f"inverse-dirichlet-held:reference={reference}", optimizer="adam:lr=0.01", progress=False)
         assert solution.fit is not None
@@ -147,7 +147,7 @@ def test_weightings_and_optimisers_by_name_with_options() -> None:
 
 
 def test_the_weight_of_a_late_equation_is_one() -> None:
-    """Of one that joins as well: at its first look its weight is 1, where a moving average from 1 would give it a half, which may be far too much."""
+    """Also at its first update; a moving average that starts at 1 would give another weight."""
     posed = laplace(begins={"pde": 0.5})
     solution = eg.fit(posed, steps=20, weighting="inverse-dirichlet-held", errors=exact, progress=False)
     assert solution.fit is not None

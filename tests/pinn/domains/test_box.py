@@ -1,4 +1,4 @@
-"""Sides of a box: all four of a rectangle, none without points."""
+"""Sides of a box."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 from eddygrad.pinn.domains import Annulus, Box
 
 
-def test_sides_of_a_box_are_its_four() -> None:
+def test_sides_of_a_rectangle_in_order() -> None:
     sides = Box((0.0, 0.0), (1.0, 2.0)).sides(5)
     assert [float(s[:, axis].unique()) for s, axis in zip(sides, (1, 1, 0, 0))] == [0.0, 2.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("axes", [2, 3])
-def test_no_side_is_without_points_however_thin_a_domain_is(axes: int) -> None:
+def test_every_side_of_a_thin_domain_has_points(axes: int) -> None:
     box = Box((0.0,) * axes, (2000.0, *[1.0] * (axes - 1)))
     x = box.rim(400)
     low, high = (torch.tensor(corner) for corner in box.bounds)

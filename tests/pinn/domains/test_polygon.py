@@ -1,4 +1,4 @@
-"""Holes of a polygon, and equal descriptions of equal corners."""
+"""Polygons with a hole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from eddygrad.pinn.domains import PolygonDomain
 
 
-def test_a_hole_is_reached_by_a_slit_that_is_no_rim() -> None:
+def test_a_slit_to_a_hole_is_no_rim() -> None:
     ring = PolygonDomain(((0, 0), (4, 0), (4, 4), (0, 4), (0, 0), (1, 1), (1, 3), (3, 3), (3, 1), (1, 1)))
     assert bool(ring.inside(torch.tensor([[0.5, 2.0], [3.5, 0.5]])).all()) and not bool(ring.inside(torch.tensor([[2.0, 2.0]])).any())
     x = ring.rim(240)

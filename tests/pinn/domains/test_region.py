@@ -1,4 +1,4 @@
-"""Points of every domain lie where they should, evenly, and are functions of the seed; what is no domain is refused."""
+"""Points of domains: inside, on the rim, evenly distributed, and determined by the seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_points_fill_a_domain_evenly(shape: str) -> None:
-    """Their share inside the box around is the area, and half of the box holds its part of them."""
+    """The domain has its area, and the left part of its bounding box has its share of the points."""
     domain, area = SHAPES[shape]
     x = domain.interior(4000, seed=3)
     low, high = (torch.tensor(corner) for corner in domain.bounds)
@@ -33,7 +33,7 @@ def test_points_fill_a_domain_evenly(shape: str) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_rim_parts_inside_from_outside(shape: str) -> None:
+def test_the_rim_separates_inside_from_outside(shape: str) -> None:
     domain, _ = SHAPES[shape]
     x = domain.rim(60, seed=1)
     near = (x.unsqueeze(1) + 1e-6 * torch.tensor([[1, 0.3], [-1, -0.3], [0.3, 1], [-0.3, -1]], dtype=torch.float64)).reshape(-1, 2)
@@ -42,7 +42,7 @@ def test_the_rim_parts_inside_from_outside(shape: str) -> None:
 
 
 def test_sobol_points_are_more_even_than_independent_ones() -> None:
-    """A smooth integral: the error of 1024 points is a tenth."""
+    """The error of a smooth integral by 1024 points is a tenth."""
     errors = {}
     for how in ("sobol", "uniform"):
         found = [float(torch.exp(Box(0, 1).interior(1024, seed, how).sum(1)).mean()) for seed in range(8)]  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def test_sobol_points_are_more_even_than_independent_ones() -> None:
     assert errors["sobol"] < 0.1 * errors["uniform"]
 
 
-def test_space_and_time_begin_at_their_first_moment() -> None:
+def test_start_points_lie_at_the_first_time() -> None:
     domain = Annulus((0, 0), 0.5, 1.0).over(1.0, 3.0)
     start, inside, rim = domain.start(100), domain.interior(500), domain.rim(300)
     assert bool((start[:, 2] == 1.0).all()) and bool(domain.inside(inside).all()) and start.shape == (100, 3)
@@ -60,12 +60,12 @@ def test_space_and_time_begin_at_their_first_moment() -> None:
     assert float(rim[(rim[:, 0] > 0) & (rim[:, 1] > 0), 2].mean()) == pytest.approx(2.0, abs=0.25)
 
 
-def test_points_are_functions_of_the_seed() -> None:
+def test_points_depend_on_the_seed_alone() -> None:
     domain: Region = SHAPES["annulus"][0]
     assert torch.equal(domain.interior(50, 4), domain.interior(50, 4)) and not torch.equal(domain.interior(50, 4), domain.interior(50, 5))
 
 
-def test_what_is_no_domain_is_named() -> None:
+def test_wrong_domains_are_refused() -> None:
     for make, message in (
         (lambda: Box((0, 1), (1, 1)), "lower < upper"),
         (lambda: Annulus((0, 0), 1, 1), "0 <= inner < outer"),

@@ -1,4 +1,4 @@
-"""Physics-informed problems are the published ones: sizes, points, right-hand sides; and a small one is solved."""
+"""The Poisson benchmark: published sizes, points and right-hand side, and the solution of a small case."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eddygrad.training.training_config import TrainingConfig
 from eddygrad.training.weighting import InverseDirichlet
 
 
-def test_poissons_right_hand_side_is_that_of_its_solution() -> None:
+def test_the_right_hand_side_belongs_to_the_solution() -> None:
     case = poisson(k=3, dtype=torch.float64)
     interior = case.batches.sets["interior"]
     x = interior.x.clone().requires_grad_()
@@ -29,7 +29,7 @@ def test_poissons_right_hand_side_is_that_of_its_solution() -> None:
     assert len(interior) == 2500 and len(interior.x.unique(dim=0)) == 2500 and bool(((interior.x > 0) & (interior.x < 1)).all())
 
 
-def test_poissons_network_weights_and_error_are_the_papers() -> None:
+def test_network_weights_and_error_are_the_published_ones() -> None:
     case = poisson(k=6, seeds=(1, 2))
     assert case.problem.network.parameter_count() == 10_401
     assert case.optimal is not None and case.optimal["boundary"] / case.optimal["pde"] == pytest.approx((6 * math.pi) ** 4)
@@ -42,7 +42,7 @@ def test_poissons_network_weights_and_error_are_the_papers() -> None:
     assert torch.equal(own[1], poisson(k=6, seeds=2).batches.sets["interior"].x)
 
 
-def test_poissons_points_may_be_many_and_seen_a_few_at_a_time() -> None:
+def test_points_in_batches() -> None:
     case = poisson(k=2, seeds=(1, 2), interior=20_000, sobol=True, batch=2500)
     own = case.batches.sets["interior"].x
     assert own.shape == (2, 20_000, 2) and not torch.equal(own[0], own[1]) and not case.published
@@ -56,12 +56,12 @@ def test_poissons_points_may_be_many_and_seen_a_few_at_a_time() -> None:
         poisson(interior=20, batch=30)
 
 
-def test_a_small_poisson_problem_is_solved() -> None:
+def test_a_small_case_is_solved() -> None:
     case = poisson(k=1, interior=200, width=20, depth=2)
     train(case.problem, case.problem.losses, case.batches, TrainingConfig(steps=600, lr=5e-3, weighting=InverseDirichlet(case.reference, every=5)))
     assert float(case.errors(case.problem)["error"]) < 0.1
 
 
-def test_wrong_sizes_are_named() -> None:
+def test_wrong_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="k of at least 1 and 1 to 9604 interior points"):
         poisson(k=0)

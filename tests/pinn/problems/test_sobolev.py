@@ -23,7 +23,7 @@ def test_derivatives_of_the_target_function() -> None:
 
 
 def test_without_coefficients_losses_are_those_with_coefficients_one() -> None:
-    """Its losses are those of the problem with unknown coefficients where these are one."""
+    """Losses without coefficients equal those with unknown coefficients set to one."""
     small = {"points": 60, "batch": 60, "width": 6, "depth": 2}
     plain, scaled = (problem("sobolev", {**small, "unknown": unknown}, (0, 1), torch.float64) for unknown in (False, True))
     assert not list(plain.problem.excluded()) and list(plain.errors(plain.problem)) == ["function"]

@@ -12,7 +12,7 @@ from eddygrad.pinn.problems.turbulence import window
 
 
 def test_reference_data_satisfy_their_derivatives() -> None:
-    """Central differences over the nodes' own places give the vorticity and the pressure's gradient; time goes by .01."""
+    """Central differences of velocity and pressure equal the stored vorticity and pressure gradient; snapshots are 0.01 apart."""
     flow = window("square", 2, 3, 420)
     h = float(flow.x[0, 1, 0, 0] - flow.x[0, 0, 0, 0])
     assert h == pytest.approx(2 * math.pi / 128) and float(flow.x[1, 0, 0, 2] - flow.x[0, 0, 0, 2]) == pytest.approx(0.01)
