@@ -183,7 +183,7 @@ def test_layers_preset_then_file_then_command_line(tmp_path: Path) -> None:
         ('lr = ["a"]', "lr: expected float, got str 'a'"),
         ("unroll = [3]", "unroll: expected str, got int 3"),
         ("steps = ", "is not TOML"),
-        ('unroll = ["nog"]', "unroll: expected 'one', 'nog:M'"),
+        ('unroll = ["nog"]', "unroll: expected one of 'one', 'nog:M'"),
         ("frames = 3", "horizon 3 needs 4 frames, got frames=3"),
     ],
 )

@@ -10,7 +10,7 @@ from eddygrad.correctors.compose import predict
 from eddygrad.correctors.network_stack import stack
 from eddygrad.correctors.seeded_network import seed_options
 from eddygrad.solver.unroll import Window
-from eddygrad.training import TrainingConfig, Unrolled
+from eddygrad.training import TrainingConfig, Unrolled, train
 
 
 class Mine(nn.Module):
@@ -82,15 +82,15 @@ def test_training_a_stack_is_training_its_entries() -> None:
     """Float64, 60 Adam updates; Adam divides by the root of the second moment, which lifts round-off of 1e-16 by some decades."""
     u = states(2, 4, 4, 1, 12) * 0.5
 
-    def train(seeds: int | tuple[int, ...], rows: list[int]) -> dict[str, Tensor]:
+    def trained(seeds: int | tuple[int, ...], rows: list[int]) -> dict[str, Tensor]:
         stepper = predict(stack(Mine, **seed_options(seeds)).double(), dt=1.0)
         window = Window(u[rows], {}, 2) if len(rows) > 1 else Window(u[rows[0]], {}, 1)
         train(stepper, Unrolled(stepper, "wig:3"), lambda step, horizon: window, TrainingConfig(steps=60, lr=1e-3, horizon=3))
         return {k: v.detach().clone() for k, v in stepper.state_dict().items()}
 
-    together = train((3, 7), [0, 1])
+    together = trained((3, 7), [0, 1])
     for i, seed in enumerate((3, 7)):
-        for name, value in train(seed, [i]).items():
+        for name, value in trained(seed, [i]).items():
             torch.testing.assert_close(together[name][i], value[0], rtol=0, atol=1e-10)
 
 

@@ -100,6 +100,8 @@ class UnrollingConfiguration(TrainingSettings):
     def _check_candidates(self) -> None:
         """Raise ValueError if a schedule or curriculum cannot be trained, or if there are no validation data to choose among candidates."""
         for name in self.schedule:
+            if not isinstance(name, str):
+                raise ValueError(f"compare: schedule: expected names, which study.json keeps, got {name!r}; eg.fit takes objects")
             schedule(name)
         several = len(self.candidates) > 1
         if several and not (self.val > 0 or setting(self.recipe).validation):

@@ -248,10 +248,10 @@ def test_data_are_made_once_and_stay_for_the_next_process(finished):
     "options,text",
     [
         ({"network": "unet"}, "network: expected one of resnet, encoder-decoder:32k"),
-        ({"curriculum": (1, 2)}, "climbs to the horizon"),
+        ({"curriculum": (1, 2)}, "expected horizons up to that of one, nog or wig"),
         ({"seeds_per_run": 0}, "seeds_per_run must be at least one"),
         ({"curriculum": (1, 3, 4)}, "are no multiple of the horizon 3"),
-        ({"schedule": ("constant", "plateau")}, "plateau schedule cannot be run anew"),
+        ({"schedule": ("constant", "plateau")}, "plateau schedule cannot start again in every stage"),
         ({"tune_steps": 2}, "3 stages need as many updates"),
     ],
 )
