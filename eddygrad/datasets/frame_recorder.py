@@ -105,7 +105,7 @@ class FrameRecorder:
             )
 
     def _reduced(self, name: str, u: Tensor, steps: int) -> Tensor:
-        """What the stepper reported by this name, reduced over the steps of a frame."""
+        """Return the values that the stepper reported under this name, reduced over the steps of a frame."""
         if self._reports[name] != steps:
             raise ValueError(
                 f"generate: expected a report of {name!r} once per step, got {self._reports[name]} in {steps} steps; correct the stepper's `observed`"

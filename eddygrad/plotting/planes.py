@@ -121,7 +121,7 @@ def darkest(field: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where panels stand. A long box has times as rows, and channels as columns; folded, two times of its only channel a row.
+    """Arrangement of the panels: in a long box times are rows and channels columns; folded, a row holds two times of the only channel.
 
     Args:
         across, down:  panels in a row, rows. long, folded: see above.

@@ -6,30 +6,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+from cases.tiny_comparison import TINY
 
 from eddygrad.cli.main import parse
 from eddygrad.studies.unrolling import config as configuration
 from eddygrad.studies.unrolling.config import UnrollingConfiguration, describe
-
-TINY = UnrollingConfiguration(
-    name="tiny",
-    tasks=("correct", "predict"),
-    unroll=("one", "nog:2"),
-    width=2,
-    depth=1,
-    seeds=2,
-    steps=6,
-    batch=2,
-    lr=(1e-3, 3e-3),
-    tune_steps=2,
-    tune_seeds=1,
-    frames=24,
-    starts=1,
-    horizon=3,
-    long_horizon=5,
-    validate_every=3,
-    checkpoint_every=2,
-)
 
 
 @pytest.mark.parametrize(

@@ -3,31 +3,10 @@
 import dataclasses
 
 import pytest
+from cases.tiny_comparison import RUNS, TINY
 
 from eddygrad.studies.unrolling import estimate, study
-from eddygrad.studies.unrolling.config import UnrollingConfiguration
 from eddygrad.studies.unrolling.study import UnrollingStudy
-
-TINY = UnrollingConfiguration(
-    name="tiny",
-    tasks=("correct", "predict"),
-    unroll=("one", "nog:2"),
-    width=2,
-    depth=1,
-    seeds=2,
-    steps=6,
-    batch=2,
-    lr=(1e-3, 3e-3),
-    tune_steps=2,
-    tune_seeds=1,
-    frames=24,
-    starts=1,
-    horizon=3,
-    long_horizon=5,
-    validate_every=3,
-    checkpoint_every=2,
-)
-RUNS = ["correct-nog2-w2d1", "correct-one-w2d1", "predict-nog2-w2d1", "predict-one-w2d1"]
 
 
 def test_estimate_is_positive_and_writes_nothing(tmp_path):

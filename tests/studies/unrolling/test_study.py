@@ -11,33 +11,13 @@ import time
 import pytest
 import torch
 import xarray as xr
+from cases.tiny_comparison import RUNS, TINY
 
 from eddygrad.evaluation.evaluate import evaluate
 from eddygrad.studies.unrolling import config as configuration
 from eddygrad.studies.unrolling import study
-from eddygrad.studies.unrolling.config import UnrollingConfiguration
 from eddygrad.studies.unrolling.study import UnrollingStudy
 
-TINY = UnrollingConfiguration(
-    name="tiny",
-    tasks=("correct", "predict"),
-    unroll=("one", "nog:2"),
-    width=2,
-    depth=1,
-    seeds=2,
-    steps=6,
-    batch=2,
-    lr=(1e-3, 3e-3),
-    tune_steps=2,
-    tune_seeds=1,
-    frames=24,
-    starts=1,
-    horizon=3,
-    long_horizon=5,
-    validate_every=3,
-    checkpoint_every=2,
-)
-RUNS = ["correct-nog2-w2d1", "correct-one-w2d1", "predict-nog2-w2d1", "predict-one-w2d1"]
 TIMES = ("seconds", "seconds_per_update", "inference_seconds_per_frame", "environment")
 
 
